@@ -1,0 +1,1 @@
+"""The flow of conditional neural ODEs that carries the sphere into the shape."""

@@ -1,0 +1,1 @@
+"""Templates, sampling, nearest neighbours and exact checks on triangle meshes."""

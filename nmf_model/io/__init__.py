@@ -1,0 +1,1 @@
+"""Read and write clouds, meshes and pictures by suffix; numpy in, numpy out."""

@@ -1,0 +1,253 @@
+"""Values that cross borders: frozen, numpy only, importable without torch, Qt or VTK.
+
+Shape letters used in every docstring of this project::
+
+    B batch    N input points    V vertices    F faces     E edges
+    S samples drawn from a surface             P predicted points
+    Z latent   H hidden width    T frames
+
+Two coordinate frames occur. *File units*: the coordinates of the user's file, float64. *Unit-sphere
+units*: the input centred on its bounding-sphere centre and scaled to radius 1, float32; all of the
+network's work is done there. ``Normalization`` is the only way between the two.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+Method = Literal["auto", "network", "fit", "silhouette"]
+Device = Literal["auto", "cpu", "cuda"]
+
+CancelCheck = Callable[[], bool]
+"""Returns True once the caller wants the work to stop. Polled from the working thread, so it must be
+thread-safe and fast (``threading.Event.is_set`` is)."""
+
+
+@dataclass(frozen=True)
+class PointCloud:
+    """Bare points as read from a file.
+
+    Attributes:
+        points: (N, 3) float64, file units, finite.
+        name: the stem shown to the user and used for output files.
+        path: where it came from, or None.
+        colors: (N, 3) uint8 or None.
+        notes: sentences for the user on what was changed while reading ("3 points with NaN dropped").
+    """
+
+    points: NDArray[np.float64]
+    name: str = "points"
+    path: Path | None = None
+    colors: NDArray[np.uint8] | None = None
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class ShapeImage:
+    """A picture, upright (EXIF applied), and the mask of the object on it once known.
+
+    Attributes:
+        rgba: (H, W, 4) uint8; alpha 255 everywhere if the file had none.
+        has_alpha: whether the file's own alpha channel separates an object.
+        mask: (H, W) bool, True on the object; None until ``nmf_model.silhouette.find_mask`` ran.
+        mask_source: how the mask was found, in words for the user ("transparency", "plain background" ...).
+        name, path, notes: as for PointCloud.
+    """
+
+    rgba: NDArray[np.uint8]
+    has_alpha: bool = False
+    mask: NDArray[np.bool_] | None = None
+    mask_source: str = ""
+    name: str = "picture"
+    path: Path | None = None
+    notes: tuple[str, ...] = ()
+
+
+Source = PointCloud | ShapeImage
+
+
+@dataclass(frozen=True)
+class Normalization:
+    """The similarity between file units and unit-sphere units: ``file = unit * scale + offset``.
+
+    Attributes:
+        offset: (3,) float64, the bounding sphere's centre in file units.
+        scale: its radius in file units, > 0.
+    """
+
+    offset: NDArray[np.float64]
+    scale: float
+
+    def to_unit(self, points: NDArray[np.floating]) -> NDArray[np.float32]:
+        """Map (N, 3) file units to unit-sphere units; the subtraction is done in float64."""
+        centred = (np.asarray(points, dtype=np.float64) - self.offset) / self.scale
+        return centred.astype(np.float32)
+
+    def to_file(self, points: NDArray[np.floating]) -> NDArray[np.float64]:
+        """Map (N, 3) unit-sphere units to file units, in float64."""
+        return np.asarray(points, dtype=np.float64) * self.scale + self.offset
+
+
+@dataclass(frozen=True)
+class Mesh:
+    """A triangle mesh.
+
+    Attributes:
+        vertices: (V, 3) float64, file units.
+        faces: (F, 3) int64, counter-clockwise seen from outside.
+        sphere: (V, 3) float32 on the unit sphere: where each vertex started. It gives correspondence
+            between shapes and UV coordinates; None for a mesh that is not ours.
+    """
+
+    vertices: NDArray[np.float64]
+    faces: NDArray[np.int64]
+    sphere: NDArray[np.float32] | None = None
+
+
+@dataclass(frozen=True)
+class FlowFrame:
+    """One picture of work in progress, yielded by ``reconstruct.stream`` in order.
+
+    Attributes:
+        vertices: (V, 3) float32, unit-sphere units.
+        faces: (F, 3) int64; may change between frames (the template is refined), so compare identity.
+        stage: what is happening, in words for the user ("Fitting", "Flowing", "Checking").
+        fraction: share of the whole job done, 0..1, never falling.
+        block: index of the flow block (0-based) while flowing, else 0.
+        time: integration time since the sphere while flowing, else 0.0.
+        nfe: evaluations of the dynamics so far in the final flow.
+        is_trajectory: True for frames of the final flow from the sphere to the object: exactly the
+            frames that a timeline plays. All of them share one ``faces`` array.
+    """
+
+    vertices: NDArray[np.float32]
+    faces: NDArray[np.int64]
+    stage: str
+    fraction: float
+    block: int = 0
+    time: float = 0.0
+    nfe: int = 0
+    is_trajectory: bool = False
+
+
+@dataclass(frozen=True)
+class Trajectory:
+    """The final flow: T frames of the same template, the sphere first, the object last.
+
+    Attributes:
+        vertices: (T, V, 3) float32, unit-sphere units.
+        faces: (F, 3) int64.
+        times: (T,) float64, integration time of each frame.
+        blocks: (T,) int64, flow block of each frame.
+    """
+
+    vertices: NDArray[np.float32]
+    faces: NDArray[np.int64]
+    times: NDArray[np.float64]
+    blocks: NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class QualityReport:
+    """What is true of a mesh *as re-read from the written file*. Lengths in file units.
+
+    ``to_dict`` gives the JSON of ``--report``; its keys are these names and never change meaning.
+    """
+
+    vertices: int
+    faces: int
+    components: int
+    euler_characteristic: int
+    watertight: bool
+    winding_consistent: bool
+    outward: bool
+    nonmanifold_edges: int
+    nonmanifold_vertices: int
+    self_intersecting_faces: int
+    degenerate_faces: int
+    area: float
+    volume: float
+    chamfer_l2: float | None = None
+    method: str | None = None
+    seconds: float | None = None
+    nfe: int | None = None
+    seed: int | None = None
+
+    @property
+    def is_closed_sphere(self) -> bool:
+        """Topology alone: one closed, oriented, manifold component of genus 0."""
+        return (
+            self.components == 1
+            and self.euler_characteristic == 2
+            and self.watertight
+            and self.winding_consistent
+            and self.nonmanifold_edges == 0
+            and self.nonmanifold_vertices == 0
+        )
+
+    @property
+    def is_sound(self) -> bool:
+        """Topology, orientation and geometry: also no crossing and no degenerate face."""
+        return (
+            self.is_closed_sphere
+            and self.outward
+            and self.self_intersecting_faces == 0
+            and self.degenerate_faces == 0
+        )
+
+    def to_dict(self) -> dict[str, int | float | bool | str | None]:
+        """Return the report as plain JSON values, in the order of the fields."""
+        return dict(vars(self))
+
+
+@dataclass(frozen=True)
+class ReconstructionRequest:
+    """One job, frozen when the user presses the button.
+
+    Attributes:
+        source: the cloud or picture; a picture's ``mask`` may be given, else it is found.
+        method: "auto" picks by the kind of source and what is installed.
+        level: template level of the result, 0-7; None lets the method choose.
+        seed: makes the result reproducible on one machine and device.
+        device: "auto" takes a CUDA GPU if there is one.
+        frames: how many frames of the final flow the trajectory keeps (T).
+    """
+
+    source: Source
+    method: Method = "auto"
+    level: int | None = None
+    seed: int = 0
+    device: Device = "auto"
+    frames: int = 61
+
+
+@dataclass(frozen=True)
+class Reconstruction:
+    """The finished job.
+
+    Attributes:
+        mesh: in file units.
+        trajectory: the flow that made it, in unit-sphere units.
+        normalization: from unit-sphere units to file units.
+        target: (N, 3) float64, file units: the points that were fitted (thinned, or inflated from a
+            mask); ``chamfer_l2`` of the report is measured against them.
+        method: the method that was really used ("fit", "silhouette", "network").
+        seconds, nfe, seed: cost and reproducibility.
+        notes: sentences for the user (what was dropped, thinned, filled, what to be wary of).
+    """
+
+    mesh: Mesh
+    trajectory: Trajectory
+    normalization: Normalization
+    target: NDArray[np.float64]
+    method: str
+    seconds: float
+    nfe: int
+    seed: int
+    notes: tuple[str, ...] = field(default=())
