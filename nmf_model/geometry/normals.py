@@ -1,0 +1,25 @@
+"""Areas and directions of triangles."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+def area_vectors(vertices: NDArray[np.float64], faces: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Return (F, 3) vectors along each face's normal, as long as its area, in squared file units."""
+    a, b, c = (vertices[faces[:, corner]] for corner in range(3))
+    return 0.5 * np.cross(b - a, c - a)
+
+
+def face_areas(vertices: NDArray[np.float64], faces: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Return (F,) areas in squared file units."""
+    areas: NDArray[np.float64] = np.linalg.norm(area_vectors(vertices, faces), axis=1)
+    return areas
+
+
+def face_normals(vertices: NDArray[np.float64], faces: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Return (F, 3) unit normals, zero for a face without area."""
+    vectors = area_vectors(vertices, faces)
+    length = np.linalg.norm(vectors, axis=1, keepdims=True)
+    return np.divide(vectors, length, out=np.zeros_like(vectors), where=length > 0)
