@@ -1,0 +1,37 @@
+# Every target sets up what it needs first; after the first time that takes a moment.
+PY := .venv/bin/python
+EXAMPLES := $(wildcard resources/examples/*chair*.ply) $(wildcard resources/examples/*.ply resources/examples/*.xyz)
+EXAMPLE ?= $(firstword $(EXAMPLES))
+BENCHMARKS := $(patsubst tests/benchmarks/%.py,%,$(filter-out %/__init__.py,$(wildcard tests/benchmarks/*.py)))
+
+.PHONY: run test check bench format setup clean
+
+run: setup
+	@if [ "$$(uname -s)" != Linux ] || [ -n "$$DISPLAY$$WAYLAND_DISPLAY" ]; then \
+		exec $(PY) main.py "$(EXAMPLE)"; \
+	else \
+		echo "There is no display: reconstructing $(EXAMPLE) without a window."; \
+		mkdir -p out && exec $(PY) main.py "$(EXAMPLE)" --output out/; \
+	fi
+
+test: setup
+	$(PY) -m pytest $(ARGS)
+
+check: setup
+	$(PY) -m ruff check .
+	$(PY) -m ruff format --check .
+	$(PY) -m mypy
+	.venv/bin/lint-imports --no-cache
+
+bench: setup
+	@set -e; for name in $(BENCHMARKS); do echo "== $$name"; $(PY) -m tests.benchmarks.$$name; done
+
+format: setup
+	$(PY) -m ruff check --fix .
+	$(PY) -m ruff format .
+
+setup:
+	@sh resources/setup/setup.sh
+
+clean:
+	rm -rf build dist out *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis

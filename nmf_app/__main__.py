@@ -1,0 +1,124 @@
+"""The command line: ``nmf``, ``python main.py`` and ``python -m nmf_app``."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NoReturn, get_args
+
+from nmf_app.console import Console
+from nmf_app.exit_codes import BAD_USE, DONE, INTERNAL_FAILURE, INTERRUPTED
+from nmf_model.types import Device, Method
+
+MAX_LEVEL = 7
+
+EPILOG = """\
+without --output the window opens, on the given files if there are any.
+
+PATH is a file for one input; its suffix chooses the format: .obj .ply .stl .off .glb .3mf.
+PATH is a folder for several inputs, if it is an existing folder or if it ends with a slash: each result
+is written there as NAME.ply.
+
+exit codes: 0 done, 2 bad use or bad input, 1 internal failure, 130 interrupted."""
+
+
+class _Parser(argparse.ArgumentParser):
+    """Says what is wrong in one line, without repeating the whole usage."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(BAD_USE, f"{self.prog}: {message} (see --help)\n")
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """Return the parser of the command line."""
+    parser = _Parser(
+        prog="nmf",
+        description="Turn point clouds and pictures into closed meshes by flowing a sphere into their shape.",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("files", nargs="*", metavar="FILE", type=Path, help="a point cloud, mesh or picture")
+    parser.add_argument("--output", metavar="PATH", help="work without a window and write the mesh here")
+    parser.add_argument("--method", choices=get_args(Method), default="auto", help="default: auto")
+    parser.add_argument(
+        "--level",
+        type=_level,
+        metavar="0-7",
+        help="resolution: 10·4^k+2 vertices; default: the method chooses",
+    )
+    parser.add_argument(
+        "--report",
+        metavar="FILE.json",
+        type=Path,
+        help="with --output: write the quality report; a list of reports if there are several inputs",
+    )
+    parser.add_argument("--device", choices=get_args(Device), default="auto", help="default: auto")
+    parser.add_argument(
+        "--seed", type=_seed, default=0, metavar="N", help="repeat a result exactly; default: 0"
+    )
+    parser.add_argument("--quiet", action="store_true", help="print nothing but errors")
+    return parser
+
+
+def _level(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and int(text) <= MAX_LEVEL):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 0 to {MAX_LEVEL}")
+    return int(text)
+
+
+def _seed(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and int(text) < 2**32):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 0 to {2**32 - 1}")
+    return int(text)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line and return the exit code: 0, 1, 2 or 130."""
+    _survive_narrow_encodings()
+    parser = build_parser()
+    args = parser.parse_args(argv)
+    try:
+        if args.output is None:
+            return _open_window(parser, args)
+        if not args.files:
+            parser.error("--output needs at least one FILE to read")
+        from nmf_app.headless import run
+
+        return run(args)
+    except KeyboardInterrupt:
+        return INTERRUPTED
+
+
+def _open_window(parser: argparse.ArgumentParser, args: argparse.Namespace) -> int:
+    if args.report is not None:
+        parser.error("--report needs --output")
+    if not _has_display():
+        parser.error("there is no display for a window; add --output PATH to work without one")
+    try:
+        from nmf_app.app import run_window
+    except ImportError as error:
+        Console(quiet=True).error(f"the window cannot open: {error}; README lists what it needs.")
+        return INTERNAL_FAILURE
+    code = run_window(args.files, method=args.method, level=args.level, device=args.device, seed=args.seed)
+    return DONE if code is None else code
+
+
+def _has_display() -> bool:
+    """Whether Qt can open a window; on X11 and Wayland it would abort the process if not."""
+    names = ("DISPLAY", "WAYLAND_DISPLAY", "QT_QPA_PLATFORM")
+    return not sys.platform.startswith("linux") or any(os.environ.get(name) for name in names)
+
+
+def _survive_narrow_encodings() -> None:
+    """Let file names and signs that a terminal cannot show be escaped instead of ending the program."""
+    for stream in (sys.stdout, sys.stderr):
+        reconfigure = getattr(stream, "reconfigure", None)
+        if reconfigure is not None:
+            reconfigure(errors="backslashreplace")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,6 @@
+"""What the command line returns to the shell."""
+
+DONE = 0
+INTERNAL_FAILURE = 1
+BAD_USE = 2
+INTERRUPTED = 130

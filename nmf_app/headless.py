@@ -1,0 +1,186 @@
+"""Reconstruct without a window. Imports no Qt, and torch only once the input has been read."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+import os
+import signal
+import threading
+import traceback
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+from nmf_app.console import Console
+from nmf_app.exit_codes import BAD_USE, DONE, INTERNAL_FAILURE, INTERRUPTED
+from nmf_app.targets import Target, plan
+from nmf_model.errors import Cancelled, CheckpointError, InputError
+from nmf_model.io.atomic import write_atomically
+from nmf_model.types import CancelCheck, Reconstruction, ReconstructionRequest
+
+Entry = dict[str, Any]
+"""The report of one input as it goes into the file of ``--report``."""
+
+
+def run(args: argparse.Namespace) -> int:
+    """Reconstruct every input and write its mesh.
+
+    A bad input is reported and the others go on. Ctrl-C stops the work within one evaluation of the flow;
+    a second one ends the process at once.
+
+    Args:
+        args: what ``nmf_app.__main__.build_parser`` parsed, with ``output`` and ``files`` given.
+
+    Returns:
+        The exit code: 0 all done, 2 bad use or a bad input, 1 an internal failure, 130 interrupted.
+    """
+    console = Console(args.quiet)
+    with _quiet_libraries(), _cancel_on_interrupt() as cancel:
+        try:
+            targets = plan(args.files, args.output, args.report)
+        except InputError as error:
+            console.error(str(error))
+            return BAD_USE
+        return _Run(args, console, cancel).all(targets)
+
+
+class _Run:
+    """One call of the command line: the options shared by all inputs, and what came of each."""
+
+    def __init__(self, args: argparse.Namespace, console: Console, cancel: CancelCheck) -> None:
+        self._args = args
+        self._console = console
+        self._cancel = cancel
+        self._entries: list[Entry] = []
+
+    def all(self, targets: list[Target]) -> int:
+        """Work through the inputs, write the report, and return the exit code."""
+        codes = set()
+        for number, target in enumerate(targets, start=1):
+            title = (
+                target.source.name if len(targets) == 1 else f"[{number}/{len(targets)}] {target.source.name}"
+            )
+            codes.add(self._one(target, title))
+            if INTERRUPTED in codes:
+                return INTERRUPTED
+        codes.add(self._write_report())
+        return next(code for code in (INTERNAL_FAILURE, BAD_USE, DONE) if code in codes)
+
+    def _one(self, target: Target, title: str) -> int:
+        """Reconstruct one input; every outcome becomes an exit code and at most one line on stderr."""
+        try:
+            self._reconstruct(target, title)
+            return DONE
+        except Cancelled:
+            self._console.error(f"{target.source}: interrupted; nothing was written for it.")
+            return INTERRUPTED
+        except (InputError, CheckpointError) as error:
+            return self._fail(target, str(error), BAD_USE)
+        except OSError as error:
+            return self._fail(
+                target, f"{error.filename or target.output}: {error.strerror or error}.", BAD_USE
+            )
+        except MemoryError:
+            return self._fail(
+                target, "not enough memory; use a lower --level or fewer points.", INTERNAL_FAILURE
+            )
+        except Exception as error:  # noqa: BLE001  one input's defect must not take the others down
+            sentence = f"internal failure ({type(error).__name__}: {error}); NMF_DEBUG=1 shows where."
+            return self._fail(target, sentence, INTERNAL_FAILURE)
+
+    def _fail(self, target: Target, sentence: str, code: int) -> int:
+        if target.source.name not in sentence:
+            sentence = f"{target.source}: {sentence}"
+        self._console.error(sentence)
+        if _debugging():
+            traceback.print_exc()
+        self._entries.append({"input": str(target.source), "error": sentence})
+        return code
+
+    def _reconstruct(self, target: Target, title: str) -> None:
+        result = self._compute(target, title)
+        from nmf_model.export import export_reconstruction
+
+        target.output.parent.mkdir(exist_ok=True)
+        report = export_reconstruction(result, target.output)
+        self._console.result(target.source, target.output, result, report)
+        self._entries.append({"input": str(target.source), "output": str(target.output), **report.to_dict()})
+
+    def _compute(self, target: Target, title: str) -> Reconstruction:
+        with self._console.progress(title) as on_frame:
+            from nmf_model.io.source import read_source
+
+            source = read_source(target.source)
+            if self._cancel():
+                raise Cancelled("stopped after reading")
+            from nmf_model import reconstruct
+
+            request = ReconstructionRequest(
+                source=source,
+                method=self._args.method,
+                level=self._args.level,
+                seed=self._args.seed,
+                device=self._args.device,
+            )
+            return reconstruct.run(request, cancel=self._cancel, on_frame=on_frame)
+
+    def _write_report(self) -> int:
+        """Write one report as it is, several as a list; nothing if no mesh was written."""
+        path: Path | None = self._args.report
+        if path is None or not any("output" in entry for entry in self._entries):
+            return DONE
+        several = len(self._args.files) > 1
+        try:
+            _write_json(self._entries if several else _report_alone(self._entries[0]), path)
+        except InputError as error:
+            self._console.error(str(error))
+            return BAD_USE
+        return DONE
+
+
+def _report_alone(entry: Entry) -> Entry:
+    return {key: value for key, value in entry.items() if key not in ("input", "output")}
+
+
+def _write_json(data: Entry | list[Entry], path: Path) -> None:
+    text = json.dumps(data, indent=2) + "\n"
+    write_atomically(path, lambda stream: stream.write(text.encode()))
+
+
+@contextmanager
+def _cancel_on_interrupt() -> Iterator[CancelCheck]:
+    """Turn the first Ctrl-C into a request to stop and let the second one kill the process."""
+    event = threading.Event()
+
+    def stop(signum: int, frame: FrameType | None) -> None:
+        event.set()
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+    if threading.current_thread() is not threading.main_thread():
+        yield event.is_set
+        return
+    previous = signal.signal(signal.SIGINT, stop)
+    try:
+        yield event.is_set
+    finally:
+        signal.signal(signal.SIGINT, previous)
+
+
+@contextmanager
+def _quiet_libraries() -> Iterator[None]:
+    """Keep the warnings and log lines of libraries off the terminal: the user's lines are ours alone."""
+    if not logging.getLogger().handlers:
+        logging.getLogger().addHandler(logging.NullHandler())
+    with warnings.catch_warnings():
+        if not _debugging():
+            warnings.simplefilter("ignore")
+        yield
+
+
+def _debugging() -> bool:
+    return bool(os.environ.get("NMF_DEBUG"))

@@ -1,0 +1,117 @@
+"""Where each result of a run without a window goes, decided and checked before any long work begins."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from nmf_model.errors import InputError
+from nmf_model.io.suffixes import EXPORT_SUFFIXES, listed
+
+FOLDER_SUFFIX = ".ply"
+"""The format of the results that are written into a folder."""
+
+
+@dataclass(frozen=True)
+class Target:
+    """One input file and the mesh file it becomes."""
+
+    source: Path
+    output: Path
+
+
+def plan(files: Sequence[Path], output: str, report: Path | None) -> list[Target]:
+    """Decide the output file of every input.
+
+    Args:
+        files: the inputs, in the order given.
+        output: PATH of ``--output`` as typed, so that a slash at its end can be seen.
+        report: the file of ``--report``, or None.
+
+    Raises:
+        InputError: the inputs cannot all be written there; nothing was touched.
+    """
+    path = Path(output)
+    if path.is_dir() or output.endswith(("/", os.sep)) or len(files) > 1:
+        targets = _into_folder(files, path)
+        _refuse_unwritable_folder(path if path.exists() else path.parent)
+    else:
+        targets = [_into_file(files[0], path)]
+        _refuse_unwritable_folder(path.parent)
+    _refuse_collisions(targets, report)
+    for target in targets:
+        _refuse_unwritable_file(target.output)
+    if report is not None:
+        _check_report(report)
+    return targets
+
+
+def _into_file(source: Path, output: Path) -> Target:
+    if output.suffix.lower() not in EXPORT_SUFFIXES:
+        raise InputError(f"{output} is no mesh file: end its name with {listed(EXPORT_SUFFIXES)}.")
+    return Target(source, output)
+
+
+def _into_folder(files: Sequence[Path], folder: Path) -> list[Target]:
+    if folder.is_file() or (
+        folder.suffix.lower() in EXPORT_SUFFIXES and not folder.is_dir() and len(files) > 1
+    ):
+        raise InputError(f"{folder} names a file: several inputs need a folder as --output.")
+    return [Target(source, folder / f"{_stem(source)}{FOLDER_SUFFIX}") for source in files]
+
+
+def _stem(source: Path) -> str:
+    # A folder given as input has no suffix worth cutting; it is refused when it is read.
+    return source.stem or source.resolve().name or "mesh"
+
+
+def _refuse_collisions(targets: Sequence[Target], report: Path | None) -> None:
+    """Refuse results that would overwrite each other, an input, or the report."""
+    inputs = {_key(target.source): target.source for target in targets}
+    taken: dict[str, Path] = {}
+    for target in targets:
+        key = _key(target.output)
+        if key in taken:
+            raise InputError(
+                f"{taken[key]} and {target.source} would both be written to {target.output}: rename one."
+            )
+        if key in inputs:
+            raise InputError(
+                f"{inputs[key]} would be overwritten by its own result: choose another --output."
+            )
+        taken[key] = target.source
+    if report is not None and _key(report) in {**taken, **inputs}:
+        raise InputError(f"{report} is also an input or the mesh: choose another file for --report.")
+
+
+def _key(path: Path) -> str:
+    """Name a path so that two spellings of one file agree, also where letter case makes no difference."""
+    return str(path.resolve()).casefold()
+
+
+def _check_report(report: Path) -> None:
+    if report.suffix.lower() != ".json":
+        raise InputError(f"{report} is no report file: end its name with .json.")
+    _refuse_unwritable_folder(report.parent)
+    _refuse_unwritable_file(report)
+
+
+def _refuse_unwritable_file(path: Path) -> None:
+    if path.is_dir():
+        raise InputError(f"{path} is a folder: choose another name for the file.")
+    if path.exists() and not os.access(path, os.W_OK):
+        raise InputError(f"{path} is write-protected: choose another name or change its permissions.")
+
+
+def _refuse_unwritable_folder(folder: Path) -> None:
+    """Try whether a file can be made in ``folder``: permission bits alone do not tell."""
+    if not folder.is_dir():
+        raise InputError(f"The folder {folder} does not exist: create it first.")
+    try:
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise InputError(f"Nothing can be written to the folder {folder}: {error.strerror}.") from error
