@@ -1,0 +1,254 @@
+"""The settings of a model: frozen, complete, and readable from TOML or a checkpoint's header.
+
+The defaults are the published architecture (Gupta & Chandraker, NeurIPS 2020), so ``PAPER`` is
+nothing but ``ModelConfig`` with its image branch switched on.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import types
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
+
+from nmf_model.errors import InputError
+
+Activation = Literal["relu", "elu", "gelu", "leaky_relu", "silu", "softplus", "tanh"]
+RescaleMode = Literal["instance_norm", "scale", "none"]
+SolverMethod = Literal["dopri5", "rk4", "midpoint", "euler"]
+
+ConfigT = TypeVar("ConfigT")
+
+
+def _check_positive(config: Any, *names: str) -> None:
+    for name in names:
+        value = getattr(config, name)
+        if not 0 < value < float("inf"):
+            raise InputError(f"The setting '{name}' must be greater than 0, not {value}.")
+
+
+def _check_not_negative(config: Any, *names: str) -> None:
+    for name in names:
+        if getattr(config, name) < 0:
+            raise InputError(f"The setting '{name}' must not be negative, but is {getattr(config, name)}.")
+
+
+def _check_widths(config: Any, *names: str) -> None:
+    for name in names:
+        if any(width < 1 for width in getattr(config, name)):
+            raise InputError(
+                f"Every width in '{name}' must be at least 1, but it is {getattr(config, name)}."
+            )
+
+
+def _check_choice(config: Any, name: str, choices: Any) -> None:
+    value, allowed = getattr(config, name), get_args(choices)
+    if value not in allowed:
+        raise InputError(f"The setting '{name}' must be one of {', '.join(allowed)}, not {value!r}.")
+
+
+@dataclass(frozen=True)
+class FlowConfig:
+    """The flow: ``blocks`` deform blocks in sequence, each of ``nodes_per_block`` ODE solves.
+
+    Attributes:
+        width: H, channels of the velocity's hidden layers.
+        hidden_layers: residual layers between the first and the last layer of the velocity.
+        blocks, nodes_per_block: how many ODEs are solved, blocks · nodes_per_block in all.
+        integration_time: how long each of them runs.
+        activation: of the velocity's hidden layers.
+        latent_size: Z, numbers in a code; 0 makes a flow without a code, for one shape alone.
+        rescale: "instance_norm" centres the vertices and shrinks each axis by a factor of the code (the
+            published way; the result then depends on how densely the template is sampled), "scale" only
+            shrinks the axes, "none" leaves the vertices alone. Happens before the first and after each block.
+        rescale_hidden: width of the small network that finds those factors.
+        code_bias: add a code-dependent bias to the velocity's first layer, besides the factor.
+    """
+
+    width: int = 512
+    hidden_layers: int = 2
+    blocks: int = 3
+    nodes_per_block: int = 2
+    integration_time: float = 0.2
+    activation: Activation = "relu"
+    latent_size: int = 1000
+    rescale: RescaleMode = "instance_norm"
+    rescale_hidden: int = 256
+    code_bias: bool = False
+
+    def __post_init__(self) -> None:
+        _check_positive(self, "width", "blocks", "nodes_per_block", "integration_time", "rescale_hidden")
+        _check_not_negative(self, "hidden_layers", "latent_size")
+        _check_choice(self, "activation", Activation)
+        _check_choice(self, "rescale", RescaleMode)
+        if self.latent_size == 0 and (self.rescale != "none" or self.code_bias):
+            raise InputError("A flow without a code (latent_size 0) needs rescale = 'none' and no code_bias.")
+
+
+@dataclass(frozen=True)
+class SolverConfig:
+    """How each ODE is solved.
+
+    Attributes:
+        method: "dopri5" chooses its own steps; the others take ``steps`` equal ones.
+        steps: steps per ODE on a fixed grid; not used by dopri5.
+        rtol, atol: dopri5 only. A step is accepted when the root mean square, over all numbers of the state
+            (B·V·3), of error / (atol + rtol·|x|) is at most 1. The published code carries 1000 code
+            numbers of zero error along with each vertex, which loosens its 1e-5 by √(1003/3): 1.8e-4 here.
+        adjoint: find gradients by solving the adjoint ODE backwards, which needs memory for one
+            evaluation only but costs more time and is exact only up to the solver's error. Otherwise
+            they are those of the computation itself.
+    """
+
+    method: SolverMethod = "dopri5"
+    steps: int = 2
+    rtol: float = 1.8e-4
+    atol: float = 1.8e-4
+    adjoint: bool = False
+
+    def __post_init__(self) -> None:
+        _check_positive(self, "steps", "rtol", "atol")
+        _check_choice(self, "method", SolverMethod)
+
+
+@dataclass(frozen=True)
+class EncoderConfig:
+    """PointNet: 1×1 convolutions, maximum over the points, then a small network; Z comes from the flow.
+
+    Attributes:
+        channels: widths of the convolutions before the last, which has Z.
+        head: widths of the hidden layers after the maximum.
+    """
+
+    channels: tuple[int, ...] = (128, 128, 256)
+    head: tuple[int, ...] = (256, 128)
+
+    def __post_init__(self) -> None:
+        _check_widths(self, "channels", "head")
+
+
+@dataclass(frozen=True)
+class ImageEncoderConfig:
+    """A ResNet-18 and a small network that answer a picture with a cloud of points.
+
+    Attributes:
+        features: outputs of the ResNet (ImageNet's 1000 classes).
+        hidden: widths of the hidden layers after it.
+        points: P, size of the cloud.
+        preprocessing: name of the way from a picture to the network's input that the weights were
+            trained with: "imagenet", or "published-columns" (see ``checkpoint_legacy``).
+    """
+
+    features: int = 1000
+    hidden: tuple[int, ...] = (2000, 2000)
+    points: int = 1024
+    preprocessing: Literal["imagenet", "published-columns"] = "imagenet"
+
+    def __post_init__(self) -> None:
+        _check_positive(self, "features", "points")
+        _check_widths(self, "hidden")
+
+
+@dataclass(frozen=True)
+class ModelConfig:
+    """Everything needed to rebuild a model.
+
+    Attributes:
+        encoder, flow, solver: its parts.
+        image: the picture branch, None for a model of clouds alone.
+        template_level: the icosphere the model is used with; it may be flowed with any other.
+    """
+
+    encoder: EncoderConfig = field(default_factory=EncoderConfig)
+    flow: FlowConfig = field(default_factory=FlowConfig)
+    solver: SolverConfig = field(default_factory=SolverConfig)
+    image: ImageEncoderConfig | None = None
+    template_level: int = 4
+
+    def __post_init__(self) -> None:
+        _check_not_negative(self, "template_level")
+        if self.flow.latent_size == 0:
+            raise InputError("A model with an encoder needs a latent_size of at least 1.")
+
+
+PAPER = ModelConfig(image=ImageEncoderConfig())
+"""The published architecture, picture branch included."""
+
+
+def to_dict(config: Any) -> dict[str, Any]:
+    """Return a configuration as plain values that JSON and TOML can hold (tuples become lists)."""
+    return {f.name: _plain(getattr(config, f.name)) for f in dataclasses.fields(config)}
+
+
+def from_dict(kind: type[ConfigT], values: Mapping[str, Any], where: str = "") -> ConfigT:
+    """Build a configuration of type ``kind``; missing keys take their defaults.
+
+    Args:
+        kind: one of the classes above, or any frozen dataclass of the same simple fields.
+        values: what ``to_dict`` returned or TOML holds.
+        where: dotted path of these values, for the messages.
+
+    Raises:
+        InputError: for an unknown key, a value of the wrong type or outside its range; it names the key.
+    """
+    hints = get_type_hints(kind)
+    unknown = sorted(set(values) - set(hints))
+    if unknown:
+        place = f" in [{where}]" if where else ""
+        known = ", ".join(hints)
+        raise InputError(f"Unknown setting '{unknown[0]}'{place}; the known ones are {known}.")
+    converted = {
+        name: _convert(hints[name], value, f"{where}.{name}".lstrip(".")) for name, value in values.items()
+    }
+    return kind(**converted)
+
+
+def load_config(path: Path | str) -> ModelConfig:
+    """Read a model's configuration from a TOML file.
+
+    Raises:
+        InputError: if the file cannot be read, is not TOML, or holds a wrong setting.
+    """
+    import tomllib
+
+    try:
+        values = tomllib.loads(Path(path).read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"The configuration {path} cannot be read: {error}.") from error
+    except tomllib.TOMLDecodeError as error:
+        raise InputError(f"The configuration {path} is not valid TOML: {error}.") from error
+    try:
+        return from_dict(ModelConfig, values)
+    except InputError as error:
+        raise InputError(f"The configuration {path} cannot be used: {error}") from error
+
+
+def _plain(value: Any) -> Any:
+    if dataclasses.is_dataclass(value):
+        return to_dict(value)
+    return list(value) if isinstance(value, tuple) else value
+
+
+def _convert(hint: Any, value: Any, where: str) -> Any:
+    """Bring one value of a JSON or TOML document to the type of its field."""
+    if get_origin(hint) in (Union, types.UnionType):
+        if value is None:
+            return None
+        hint = next(option for option in get_args(hint) if option is not type(None))
+    if dataclasses.is_dataclass(hint) and isinstance(hint, type):
+        if not isinstance(value, Mapping):
+            raise InputError(f"The setting '{where}' must be a table of settings, not {value!r}.")
+        return from_dict(hint, value, where)
+    if get_origin(hint) is tuple:
+        if not isinstance(value, (list, tuple)):
+            raise InputError(f"The setting '{where}' must be a list, not {value!r}.")
+        return tuple(_convert(get_args(hint)[0], item, where) for item in value)
+    if get_origin(hint) is Literal:
+        return value
+    if hint is float and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    if type(value) is not hint:
+        raise InputError(f"The setting '{where}' must be of type {hint.__name__}, not {value!r}.")
+    return value
