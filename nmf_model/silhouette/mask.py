@@ -1,0 +1,59 @@
+"""Find the object on a picture: by its transparency, by its plain background, or as in a photo."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nmf_model.errors import InputError
+from nmf_model.silhouette.mask_clean import clean, smooth
+from nmf_model.silhouette.mask_photo import photo_mask
+from nmf_model.silhouette.mask_plain import plain_mask
+from nmf_model.types import ShapeImage
+
+_LEAST_SHARE = 0.002
+_MOST_SHARE = 0.985
+
+
+def find_mask(image: ShapeImage) -> ShapeImage:
+    """Return a copy of a picture with ``mask`` and ``mask_source`` set and notes on what was cleaned.
+
+    The mask is one connected part without holes. Transparency is used if the file has any, else a
+    plain background, else the ways of ``mask_photo``.
+
+    Raises:
+        InputError: no object stands out, the object fills the picture, or the background needs the
+            ``photo`` extra that is not installed.
+    """
+    raw, source = _raw_mask(image)
+    solid, notes = clean(raw)
+    solid, _ = clean(smooth(solid))
+    _check_area(solid, image)
+    return replace(image, mask=solid, mask_source=source, notes=image.notes + notes)
+
+
+def _raw_mask(image: ShapeImage) -> tuple[NDArray[np.bool_], str]:
+    if image.has_alpha:
+        return image.rgba[..., 3] >= 128, "transparency"
+    plain = plain_mask(image.rgba[..., :3])
+    if plain is not None:
+        return plain, "plain background"
+    return photo_mask(image.rgba[..., :3], _label(image))
+
+
+def _check_area(mask: NDArray[np.bool_], image: ShapeImage) -> None:
+    share = float(mask.mean())
+    if share < _LEAST_SHARE:
+        raise InputError(
+            f"{_label(image)} shows no object: use a picture where one object stands out from its background."
+        )
+    if share > _MOST_SHARE:
+        raise InputError(
+            f"{_label(image)} is filled by the object: use a picture with some background all around it."
+        )
+
+
+def _label(image: ShapeImage) -> str:
+    return image.path.name if image.path else image.name

@@ -1,0 +1,64 @@
+"""Make a raw mask the outline of one solid body: one part, no holes, no jaggies."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+_TOLD_SHARE = 0.002
+"""A part or hole smaller than this share of the object is dropped or filled without a word."""
+
+
+def clean(mask: NDArray[np.bool_]) -> tuple[NDArray[np.bool_], tuple[str, ...]]:
+    """Keep the biggest connected part of a (H, W) mask and fill its holes.
+
+    Returns:
+        The solid mask (all False if nothing was set) and sentences for the user on what was done.
+    """
+    body, others = _biggest_part(mask)
+    solid: NDArray[np.bool_] = ndimage.binary_fill_holes(body)
+    holes = _count_large(solid & ~body, int(solid.sum()))
+    return solid, _notes(holes, others)
+
+
+def smooth(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Round off pixel steps and hairs thinner than about a pixel; limbs of two pixels stay."""
+    softness = 1.0 if max(mask.shape) >= 256 else 0.6
+    blurred = ndimage.gaussian_filter(mask.astype(np.float32), softness)
+    result: NDArray[np.bool_] = blurred > 0.5
+    return result
+
+
+def _biggest_part(mask: NDArray[np.bool_]) -> tuple[NDArray[np.bool_], int]:
+    """Return the biggest 4-connected part, and how many others are large enough to be told."""
+    labels, count = ndimage.label(mask)
+    if count <= 1:
+        return mask.astype(np.bool_), 0
+    areas = np.bincount(labels.ravel())[1:]
+    biggest = int(areas.argmax())
+    others = int((np.delete(areas, biggest) >= max(4.0, _TOLD_SHARE * areas[biggest])).sum())
+    return labels == biggest + 1, others
+
+
+def _count_large(region: NDArray[np.bool_], body_area: int) -> int:
+    labels, _ = ndimage.label(region)
+    areas = np.bincount(labels.ravel())[1:]
+    return int((areas >= max(4.0, _TOLD_SHARE * body_area)).sum())
+
+
+def _notes(holes: int, others: int) -> tuple[str, ...]:
+    notes = []
+    if holes:
+        notes.append(
+            "1 hole in the outline was filled: a sphere has none."
+            if holes == 1
+            else f"{holes} holes in the outline were filled: a sphere has none."
+        )
+    if others:
+        notes.append(
+            "1 smaller separate part of the picture was left out."
+            if others == 1
+            else f"{others} smaller separate parts of the picture were left out."
+        )
+    return tuple(notes)
