@@ -61,12 +61,18 @@ def verdict(report: QualityReport) -> str:
             "closed" if report.watertight else "not closed",
             "one piece" if report.components == 1 else f"{report.components:,} pieces",
             *([f"genus {genus}"] if report.watertight else []),
-            "facing outward" if report.winding_consistent and report.outward else "faces point both ways",
+            _orientation(report),
             *([f"{bad_joints:,} non-manifold joints"] if bad_joints else []),
             f"{report.self_intersecting_faces or 'no'} faces cross",
             *([f"{report.degenerate_faces:,} collapsed faces"] if report.degenerate_faces else []),
         ]
     )
+
+
+def _orientation(report: QualityReport) -> str:
+    if not report.winding_consistent:
+        return "faces point both ways"
+    return "facing outward" if report.outward else "facing inward"
 
 
 def _ignore(frame: FlowFrame) -> None:

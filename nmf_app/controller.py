@@ -1,0 +1,348 @@
+"""Intents in, jobs out, job events back into the session. Knows no widget."""
+
+from __future__ import annotations
+
+import itertools
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from PySide6.QtCore import QObject, Slot
+
+from nmf_app import work
+from nmf_app.jobs import Job, JobEvent, JobKind, JobState, Priority, Task
+from nmf_app.ports import DialogsPort, RunnerPort, SettingsPort
+from nmf_app.session import (
+    ActiveJob,
+    Exported,
+    Item,
+    ItemState,
+    LiveFrame,
+    Loaded,
+    Notice,
+    NoticeKind,
+    Outcome,
+    Parameters,
+    Session,
+    ViewOptions,
+)
+from nmf_app.settings import RECENT_LIMIT
+from nmf_app.wording import done_sentence, export_sentence, loaded_sentence
+from nmf_model.types import ReconstructionRequest
+
+_STATE_WHILE_RUNNING = {JobKind.READ: ItemState.READING, JobKind.RECONSTRUCT: ItemState.RUNNING}
+
+
+@dataclass(frozen=True)
+class _Known:
+    """A job whose events still matter, and the item it belongs to."""
+
+    kind: JobKind
+    item: int
+    title: str
+
+
+class Controller(QObject):
+    """Carries out what the user asks for. All methods are for the GUI thread.
+
+    Args:
+        session: the state it reads and replaces.
+        runner: where jobs go; its events must be connected to ``on_job_event``.
+        dialogs: questions to the user.
+        settings: what is remembered.
+        stream: the reconstruction to run; None for the real one.
+    """
+
+    def __init__(
+        self,
+        session: Session,
+        runner: RunnerPort,
+        dialogs: DialogsPort,
+        settings: SettingsPort,
+        stream: work.Stream | None = None,
+        parent: QObject | None = None,
+    ) -> None:
+        super().__init__(parent)
+        self._session = session
+        self._runner = runner
+        self._dialogs = dialogs
+        self._settings = settings
+        self._stream = stream
+        self._ids = itertools.count(1)
+        self._known: dict[int, _Known] = {}
+        self._follow_running = True
+
+    # Intents.
+
+    @Slot()
+    def choose_files(self) -> None:
+        """Ask for files and open them."""
+        self.open_files(self._dialogs.choose_sources(self._settings.folder()))
+
+    @Slot(list)
+    def open_files(self, paths: Iterable[Path]) -> None:
+        """Read each file; several become a queue. Reconstruction follows if the user wants it at once."""
+        paths = list(dict.fromkeys(Path(path) for path in paths))
+        if not paths:
+            return
+        items = [Item(next(self._ids), path, ItemState.READING) for path in paths]
+        state = self._session.state
+        busy = state.active is not None
+        self._follow_running = True
+        self._session.update(
+            items=state.items + tuple(items),
+            current=state.current if busy and state.current is not None else items[0].key,
+            notice=None,
+        )
+        for item in items:
+            self._submit(JobKind.READ, item, work.read(item.path))
+
+    @Slot()
+    def reconstruct(self) -> None:
+        """Queue the shown item for reconstruction with the present parameters."""
+        item = self._session.state.current_item
+        if item is not None and item.loaded is not None and not self._jobs_of(item.key, JobKind.RECONSTRUCT):
+            self._follow_running = True
+            self._submit_reconstruction(item)
+
+    @Slot()
+    def cancel(self) -> None:
+        """Stop what the shown item waits for; if it waits for nothing, stop the running job."""
+        state = self._session.state
+        jobs = self._jobs_of(state.current) if state.current is not None else []
+        if not jobs and state.active is not None:
+            jobs = [state.active.job]
+        for job in jobs:
+            self._runner.cancel(job)
+
+    @Slot()
+    def cancel_active(self) -> None:
+        """Stop the running job; the next in the queue begins."""
+        active = self._session.state.active
+        if active is not None:
+            self._runner.cancel(active.job)
+
+    @Slot()
+    def cancel_all(self) -> None:
+        """Stop the running job and drop the queue."""
+        self._runner.cancel_all()
+
+    @Slot(int)
+    def select(self, key: int) -> None:
+        """Show another item."""
+        state = self._session.state
+        if key == state.current or state.item(key) is None:
+            return
+        self._follow_running = state.active is not None and state.active.item == key
+        self._session.update(current=key)
+
+    @Slot(int)
+    def remove(self, key: int) -> None:
+        """Forget an item; its jobs are cancelled and their late events ignored."""
+        for job in self._jobs_of(key):
+            del self._known[job]
+            self._runner.cancel(job)
+        state = self._session.state
+        items = tuple(item for item in state.items if item.key != key)
+        current = state.current
+        if current == key:
+            current = items[-1].key if items else None
+        active = None if state.active and state.active.item == key else state.active
+        self._session.update(items=items, current=current, active=active, waiting=self._runner.waiting())
+
+    @Slot()
+    def remove_all(self) -> None:
+        """Forget every item, back to the empty window."""
+        for item in self._session.state.items:
+            self.remove(item.key)
+        self._session.update(notice=None)
+
+    @Slot()
+    def export(self) -> None:
+        """Ask where to write the shown mesh, and write it."""
+        item = self._session.state.current_item
+        if item is None or item.outcome is None:
+            return
+        choice = self._dialogs.choose_export(item.outcome, item.path.stem, self._settings.folder())
+        if choice is not None:
+            self._settings.save_folder(choice.path.parent)
+            self._submit(JobKind.EXPORT, item, work.export(item.outcome.reconstruction, choice))
+
+    @Slot()
+    def save_animation(self) -> None:
+        """Ask where to write the flow as a GIF, and record it."""
+        item = self._session.state.current_item
+        if item is None or item.outcome is None:
+            return
+        path = self._dialogs.choose_animation(item.path.stem, self._settings.folder())
+        if path is not None:
+            theme = self._session.state.view.theme.value
+            self._settings.save_folder(path.parent)
+            task = work.save_animation(item.outcome.reconstruction, path, theme)
+            self._submit(JobKind.ANIMATION, item, task)
+
+    @Slot(object)
+    def set_parameters(self, parameters: Parameters) -> None:
+        """Replace the parameters of the next reconstruction."""
+        if parameters != self._session.state.parameters:
+            self._settings.save_parameters(parameters)
+            self._session.update(parameters=parameters)
+
+    @Slot(object)
+    def set_view(self, view: ViewOptions) -> None:
+        """Replace how things are drawn."""
+        if view != self._session.state.view:
+            self._settings.save_view(view)
+            self._session.update(view=view)
+
+    @Slot()
+    def show_details(self) -> None:
+        """Show what lies behind the present notice."""
+        notice = self._session.state.notice
+        if notice is not None and notice.details:
+            self._dialogs.show_details(notice.sentence, notice.details)
+
+    @Slot()
+    def dismiss_notice(self) -> None:
+        """Take the present notice away."""
+        self._session.update(notice=None)
+
+    @Slot()
+    def clear_recent(self) -> None:
+        """Forget the recent files."""
+        self._settings.save_recent(())
+        self._session.update(recent=())
+
+    def shutdown(self) -> bool:
+        """Cancel everything and wait for the worker; True if it ended."""
+        self._known.clear()
+        return self._runner.shutdown()
+
+    # Job events.
+
+    @Slot(object)
+    def on_job_event(self, event: JobEvent) -> None:
+        """Carry a job's event into the session; events of forgotten jobs are dropped."""
+        known = self._known.get(event.job)
+        if known is None:
+            return
+        if event.state.is_terminal:
+            del self._known[event.job]
+            self._leave(event.job)
+            finish: dict[JobState, Callable[[_Known, JobEvent], None]] = {
+                JobState.DONE: self._on_done,
+                JobState.FAILED: self._on_failed,
+                JobState.CANCELLED: self._on_cancelled,
+            }
+            finish[event.state](known, event)
+        elif event.progress is None:
+            self._on_started(known, event)
+        else:
+            self._on_progress(known, event)
+
+    def _on_started(self, known: _Known, event: JobEvent) -> None:
+        active = ActiveJob(event.job, known.kind, known.item, known.title, time.monotonic())
+        changes: dict[str, object] = {"active": active, "waiting": self._runner.waiting()}
+        if known.kind is JobKind.RECONSTRUCT:
+            changes |= {"live": None, "notice": None}
+            if self._follow_running:
+                changes["current"] = known.item
+        self._session.update(**changes)
+        if known.kind in _STATE_WHILE_RUNNING:
+            self._session.update_item(known.item, state=_STATE_WHILE_RUNNING[known.kind])
+
+    def _on_progress(self, known: _Known, event: JobEvent) -> None:
+        active, progress = self._session.state.active, event.progress
+        if active is None or active.job != event.job or progress is None:
+            return
+        fraction = max(active.fraction, progress.fraction)
+        changes: dict[str, object] = {"active": replace(active, stage=progress.stage, fraction=fraction)}
+        if progress.frame is not None:
+            changes["live"] = LiveFrame(known.item, progress.frame)
+        self._session.update(**changes)
+
+    def _on_done(self, known: _Known, event: JobEvent) -> None:
+        result = event.result
+        if isinstance(result, Loaded):
+            self._on_loaded(known, result)
+        elif isinstance(result, Outcome):
+            self._session.update_item(
+                known.item, state=ItemState.DONE, outcome=result, exported=None, sentence="", details=""
+            )
+            self._notify(NoticeKind.SUCCESS, done_sentence(known.title, result))
+        elif isinstance(result, Exported):
+            self._session.update_item(known.item, exported=result)
+            kind = NoticeKind.SUCCESS if result.report.is_closed_sphere else NoticeKind.ERROR
+            self._notify(kind, export_sentence(result))
+        elif isinstance(result, Path):
+            self._notify(NoticeKind.SUCCESS, f"The animation was written to {result}.")
+
+    def _on_loaded(self, known: _Known, loaded: Loaded) -> None:
+        self._session.update_item(known.item, state=ItemState.READY, loaded=loaded, sentence="", details="")
+        self._remember(known.item)
+        item = self._session.state.item(known.item)
+        if item is not None and self._session.state.parameters.start_at_once:
+            self._submit_reconstruction(item)
+        else:
+            self._notify(NoticeKind.INFO, loaded_sentence(known.title, loaded))
+
+    def _on_failed(self, known: _Known, event: JobEvent) -> None:
+        if known.kind in _STATE_WHILE_RUNNING:
+            self._session.update_item(
+                known.item, state=ItemState.FAILED, sentence=event.sentence, details=event.details
+            )
+        self._notify(NoticeKind.ERROR, event.sentence, event.details)
+
+    def _on_cancelled(self, known: _Known, event: JobEvent) -> None:
+        item = self._session.state.item(known.item)
+        if item is not None and event.kind in _STATE_WHILE_RUNNING:
+            back_to = ItemState.DONE if item.outcome is not None else ItemState.CANCELLED
+            self._session.update_item(known.item, state=back_to)
+        self._notify(NoticeKind.INFO, f"Cancelled: “{known.title}”.")
+
+    # Helpers.
+
+    def _submit_reconstruction(self, item: Item) -> None:
+        assert item.loaded is not None
+        chosen = self._session.state.parameters
+        request = ReconstructionRequest(
+            item.loaded.source, chosen.method, chosen.level, chosen.seed, chosen.device
+        )
+        self._session.update_item(item.key, state=ItemState.WAITING)
+        self._submit(JobKind.RECONSTRUCT, item, work.reconstruct(request, self._stream))
+
+    def _submit(self, kind: JobKind, item: Item, task: Task) -> None:
+        priority = Priority.LONG if kind in (JobKind.RECONSTRUCT, JobKind.ANIMATION) else Priority.QUICK
+        job = Job(next(self._ids), kind, item.title, task, priority)
+        self._known[job.id] = _Known(kind, item.key, item.title)
+        self._runner.submit(job)
+        self._session.update(waiting=self._runner.waiting())
+
+    def _leave(self, job: int) -> None:
+        active = self._session.state.active
+        changes: dict[str, object] = {"waiting": self._runner.waiting()}
+        if active is not None and active.job == job:
+            changes |= {"active": None, "live": None}
+        self._session.update(**changes)
+
+    def _jobs_of(self, item: int, kind: JobKind | None = None) -> list[int]:
+        return [
+            job
+            for job, known in self._known.items()
+            if known.item == item and (kind is None or known.kind is kind)
+        ]
+
+    def _remember(self, key: int) -> None:
+        item = self._session.state.item(key)
+        if item is None:
+            return
+        path = item.path.resolve()
+        others = tuple(other for other in self._session.state.recent if other != path)
+        recent = (path, *others)[:RECENT_LIMIT]
+        self._settings.save_recent(recent)
+        self._settings.save_folder(path.parent)
+        self._session.update(recent=recent)
+
+    def _notify(self, kind: NoticeKind, sentence: str, details: str = "") -> None:
+        self._session.update(notice=Notice(kind, sentence, details))

@@ -1,0 +1,204 @@
+"""The one place of the window's state: frozen snapshots, and a signal when one replaces another."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from enum import Enum
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PySide6.QtCore import QObject, Signal
+
+from nmf_app.jobs import JobKind
+from nmf_model.types import Device, FlowFrame, Method, QualityReport, Reconstruction, Source
+
+
+class ItemState(Enum):
+    """Where one dropped file stands."""
+
+    READING = "reading"
+    READY = "ready"
+    WAITING = "waiting"
+    RUNNING = "running"
+    DONE = "done"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+
+class Shading(Enum):
+    """How the surface is drawn."""
+
+    FLAT = "flat"
+    SMOOTH = "smooth"
+    WIREFRAME = "wireframe"
+
+
+class Theme(Enum):
+    """The colours of the window."""
+
+    LIGHT = "light"
+    DARK = "dark"
+
+
+@dataclass(frozen=True, eq=False)
+class Outcome:
+    """A finished reconstruction and what was found on checking its mesh."""
+
+    reconstruction: Reconstruction
+    report: QualityReport
+
+
+@dataclass(frozen=True, eq=False)
+class Exported:
+    """A written file and what was found on reading it back."""
+
+    path: Path
+    report: QualityReport
+
+
+@dataclass(frozen=True, eq=False)
+class Loaded:
+    """A source that was read.
+
+    Attributes:
+        source: the cloud or picture; a picture has its mask.
+        preview: (N, 3) float32, unit-sphere units: a thinned copy of a cloud to draw; empty for a picture.
+    """
+
+    source: Source
+    preview: NDArray[np.float32]
+
+
+@dataclass(frozen=True, eq=False)
+class Item:
+    """One dropped file, from reading to export. Compared by identity: a change makes a new one."""
+
+    key: int
+    path: Path
+    state: ItemState
+    loaded: Loaded | None = None
+    outcome: Outcome | None = None
+    exported: Exported | None = None
+    sentence: str = ""
+    details: str = ""
+
+    @property
+    def title(self) -> str:
+        """The file name shown to the user."""
+        return self.path.name
+
+
+@dataclass(frozen=True)
+class ActiveJob:
+    """The job on the worker; ``started`` is ``time.monotonic()`` seconds, ``fraction`` 0..1."""
+
+    job: int
+    kind: JobKind
+    item: int
+    title: str
+    started: float
+    stage: str = ""
+    fraction: float = 0.0
+
+
+@dataclass(frozen=True, eq=False)
+class LiveFrame:
+    """The newest shape of the running job."""
+
+    item: int
+    frame: FlowFrame
+
+
+class NoticeKind(Enum):
+    """The tone of a notice."""
+
+    INFO = "info"
+    SUCCESS = "success"
+    ERROR = "error"
+
+
+@dataclass(frozen=True)
+class Notice:
+    """One sentence for the user; ``details`` are shown on demand."""
+
+    kind: NoticeKind
+    sentence: str
+    details: str = ""
+
+
+@dataclass(frozen=True)
+class Parameters:
+    """What the user chose for the next reconstruction; see ``ReconstructionRequest``."""
+
+    method: Method = "auto"
+    level: int | None = None
+    device: Device = "auto"
+    seed: int = 0
+    start_at_once: bool = True
+
+
+@dataclass(frozen=True)
+class ViewOptions:
+    """How things are drawn."""
+
+    theme: Theme = Theme.LIGHT
+    shading: Shading = Shading.SMOOTH
+    show_input: bool = True
+
+
+@dataclass(frozen=True, eq=False)
+class SessionState:
+    """Everything the window shows."""
+
+    items: tuple[Item, ...] = ()
+    current: int | None = None
+    active: ActiveJob | None = None
+    waiting: int = 0
+    live: LiveFrame | None = None
+    notice: Notice | None = None
+    recent: tuple[Path, ...] = ()
+    parameters: Parameters = Parameters()
+    view: ViewOptions = ViewOptions()
+
+    def item(self, key: int | None) -> Item | None:
+        """Return the item with this key, or None."""
+        return next((item for item in self.items if item.key == key), None)
+
+    @property
+    def current_item(self) -> Item | None:
+        """The item the window shows."""
+        return self.item(self.current)
+
+    @property
+    def reconstructing_current(self) -> bool:
+        """Whether the shown item waits for, or is in, its reconstruction."""
+        item = self.current_item
+        return item is not None and item.state in (ItemState.WAITING, ItemState.RUNNING)
+
+
+class Session(QObject):
+    """Holds the state; ``changed(old, new)`` is emitted in the GUI thread on every replacement."""
+
+    changed = Signal(object, object)
+
+    def __init__(self, state: SessionState | None = None, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self._state = state or SessionState()
+
+    @property
+    def state(self) -> SessionState:
+        """The present snapshot."""
+        return self._state
+
+    def update(self, **changes: Any) -> None:
+        """Replace the named fields of the state and tell every view."""
+        old = self._state
+        self._state = replace(old, **changes)
+        self.changed.emit(old, self._state)
+
+    def update_item(self, key: int, **changes: Any) -> None:
+        """Replace the named fields of one item; an unknown key changes nothing."""
+        items = tuple(replace(item, **changes) if item.key == key else item for item in self._state.items)
+        self.update(items=items)

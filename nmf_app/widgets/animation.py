@@ -1,0 +1,58 @@
+"""Record a flow as a GIF; run as a child process: ``python -m nmf_app.widgets.animation FLOW OUT THEME``.
+
+FLOW is an npz with ``vertices`` (T, V, 3) and ``faces`` (F, 3). One fraction of the work is printed a line.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pyvista as pv
+from numpy.typing import NDArray
+from PIL import Image
+
+from nmf_app import resources
+from nmf_app.session import Theme
+from nmf_app.widgets.scene import Scene
+
+SIZE = (480, 480)
+FLOW_IMAGES = 48
+TURN_IMAGES = 24
+MILLISECONDS = 60
+
+
+def images(vertices: NDArray[np.float32], faces: NDArray[np.int64], theme: Theme) -> Iterator[Image.Image]:
+    """Yield the flow from sphere to object, then a full turn around the object."""
+    plotter = pv.Plotter(off_screen=True, window_size=list(SIZE))
+    scene = Scene(plotter)
+    scene.set_colours(resources.palette(theme))
+    chosen = np.linspace(0, len(vertices) - 1, FLOW_IMAGES).round().astype(int)
+    for frame in chosen:
+        scene.set_mesh(vertices[frame], faces)
+        plotter.render()
+        yield Image.fromarray(plotter.screenshot(return_img=True))
+    for _ in range(TURN_IMAGES):
+        plotter.camera.Azimuth(360 / TURN_IMAGES)
+        plotter.render()
+        yield Image.fromarray(plotter.screenshot(return_img=True))
+    plotter.close()
+
+
+def record(flow: Path, target: Path, theme: Theme) -> None:
+    """Write the GIF, printing the share of the images drawn."""
+    with np.load(flow, allow_pickle=False) as data:
+        vertices, faces = data["vertices"], data["faces"]
+    drawn: list[Image.Image] = []
+    for image in images(vertices, faces, theme):
+        drawn.append(image.quantize(128, dither=Image.Dither.NONE))
+        print(len(drawn) / (FLOW_IMAGES + TURN_IMAGES + 4), flush=True)  # noqa: T201  read by the parent
+    drawn[0].save(
+        target, save_all=True, append_images=drawn[1:], duration=MILLISECONDS, loop=0, optimize=False
+    )
+
+
+if __name__ == "__main__":
+    record(Path(sys.argv[1]), Path(sys.argv[2]), Theme(sys.argv[3]))

@@ -1,0 +1,78 @@
+"""Small building blocks on the 8-pixel grid, so that every panel looks alike."""
+
+from __future__ import annotations
+
+from PySide6.QtCore import Qt
+from PySide6.QtGui import QAction
+from PySide6.QtWidgets import QFrame, QLabel, QLayout, QPushButton, QToolButton, QWidget
+
+GRID = 8
+
+
+def label(text: str = "", role: str = "body", wrap: bool = True) -> QLabel:
+    """Return a label in one of the style sheet's roles: display, section, caption, body-muted …"""
+    result = QLabel(text)
+    result.setProperty("role", role)
+    result.setWordWrap(wrap)
+    result.setTextFormat(Qt.TextFormat.PlainText)
+    return result
+
+
+def rule() -> QFrame:
+    """Return a thin horizontal line."""
+    result = QFrame()
+    result.setObjectName("rule")
+    return result
+
+
+def action_button(action: QAction, primary: bool = False) -> QPushButton:
+    """Return a push button that follows an action's text, icon, tip and state."""
+    button = QPushButton(action.icon(), action.text().replace("&", ""))
+    button.setProperty("primary", primary)
+    button.setToolTip(action.toolTip())
+    button.setEnabled(action.isEnabled())
+    button.setCursor(Qt.CursorShape.PointingHandCursor)
+    button.clicked.connect(action.trigger)
+    action.enabledChanged.connect(button.setEnabled)
+    return button
+
+
+def tool_button(action: QAction) -> QToolButton:
+    """Return a flat icon button for an action."""
+    button = QToolButton()
+    button.setDefaultAction(action)
+    button.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonIconOnly)
+    button.setCursor(Qt.CursorShape.PointingHandCursor)
+    button.setFocusPolicy(Qt.FocusPolicy.TabFocus)
+    return button
+
+
+def link_button(text: str) -> QPushButton:
+    """Return a button that looks like a link."""
+    button = QPushButton(text)
+    button.setProperty("link", True)
+    button.setCursor(Qt.CursorShape.PointingHandCursor)
+    return button
+
+
+def spaced(layout: QLayout, margin: int = 2 * GRID, spacing: int = GRID) -> QLayout:
+    """Set a layout's margins and spacing, in pixels of the grid."""
+    layout.setContentsMargins(margin, margin, margin, margin)
+    layout.setSpacing(spacing)
+    return layout
+
+
+def set_flag(widget: QWidget, name: str, value: bool) -> None:
+    """Change a property the style sheet looks at, and restyle the widget."""
+    widget.setProperty(name, value)
+    widget.style().unpolish(widget)
+    widget.style().polish(widget)
+
+
+def clear(layout: QLayout) -> None:
+    """Delete every widget in a layout."""
+    while (item := layout.takeAt(0)) is not None:
+        widget = item.widget()
+        if widget is not None:
+            widget.setParent(None)
+            widget.deleteLater()

@@ -1,0 +1,182 @@
+"""Where, in which format and in which units to write a mesh."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from PySide6.QtCore import Qt
+from PySide6.QtWidgets import (
+    QCheckBox,
+    QComboBox,
+    QDialog,
+    QDialogButtonBox,
+    QDoubleSpinBox,
+    QFileDialog,
+    QFormLayout,
+    QHBoxLayout,
+    QLineEdit,
+    QMessageBox,
+    QPushButton,
+    QStackedWidget,
+    QVBoxLayout,
+    QWidget,
+)
+
+from nmf_app.formats import EXPORT_FORMATS, UNITS, conversion
+from nmf_app.ports import ExportChoice
+from nmf_app.session import Outcome
+from nmf_app.widgets.basics import GRID, label
+from nmf_app.wording import number
+
+KEEP, CONVERT, FACTOR = range(3)
+
+
+class ExportDialog(QDialog):
+    """Asks for an ``ExportChoice``; ``choice`` is valid once the dialog was accepted."""
+
+    def __init__(self, outcome: Outcome, name: str, folder: Path, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setWindowTitle("Export mesh")
+        self.setMinimumWidth(64 * GRID)
+        self._size = np.ptp(outcome.reconstruction.mesh.vertices, axis=0)
+        self._path = QLineEdit(str(folder / f"{name}.obj"))
+        self._format = QComboBox()
+        for entry in EXPORT_FORMATS:
+            self._format.addItem(f"{entry.title}: {entry.use}", entry.suffix)
+        self._build_units()
+        self._report = QCheckBox("Save the quality report beside the mesh (JSON)")
+        self._result = label(role="caption")
+        self._build()
+        self._format.currentIndexChanged.connect(self._on_format)
+        self._path.textChanged.connect(self._on_path)
+        self._units.currentIndexChanged.connect(self._on_units)
+        self._given.currentIndexChanged.connect(self._show_size)
+        self._wanted.currentIndexChanged.connect(self._show_size)
+        self._factor.valueChanged.connect(self._show_size)
+        self._on_units()
+
+    @property
+    def scale(self) -> float:
+        """The factor from the input's units to the file's."""
+        mode = self._units.currentIndex()
+        if mode == CONVERT:
+            return conversion(UNITS[self._given.currentIndex()], UNITS[self._wanted.currentIndex()])
+        return self._factor.value() if mode == FACTOR else 1.0
+
+    @property
+    def choice(self) -> ExportChoice:
+        """What the user chose."""
+        return ExportChoice(Path(self._path.text()).expanduser(), self.scale, self._report.isChecked())
+
+    def accept(self) -> None:
+        """Close, unless the file exists and the user would rather keep it."""
+        target = self.choice.path
+        if target.is_file() and not self._may_replace(target):
+            return
+        super().accept()
+
+    def _build_units(self) -> None:
+        self._units = QComboBox()
+        self._units.addItems(["Keep the input's units", "Convert between units", "Multiply by a factor"])
+        self._units.setToolTip("Files rarely say which unit they are in; here it can be changed")
+        self._given, self._wanted = QComboBox(), QComboBox()
+        for unit in UNITS:
+            for box in (self._given, self._wanted):
+                box.addItem(f"{unit.name} ({unit.symbol})")
+        self._given.setCurrentIndex(2)
+        self._given.setToolTip("The unit the input is in")
+        self._wanted.setToolTip("The unit the file shall be in")
+        self._factor = QDoubleSpinBox(decimals=6, minimum=1e-6, maximum=1e6, value=1.0)
+        self._factor.setToolTip("Every length is multiplied by this")
+        pair, row = QWidget(), QHBoxLayout()
+        row.setContentsMargins(0, 0, 0, 0)
+        row.setSpacing(GRID)
+        row.addWidget(self._given, 1)
+        row.addWidget(label("to", wrap=False))
+        row.addWidget(self._wanted, 1)
+        pair.setLayout(row)
+        self._unit_pages = QStackedWidget()
+        for page in (QWidget(), pair, self._factor):
+            self._unit_pages.addWidget(page)
+
+    def _build(self) -> None:
+        browse = QPushButton("Browse…")
+        browse.setAutoDefault(False)
+        browse.clicked.connect(self._browse)
+        file_row = QHBoxLayout()
+        file_row.setSpacing(GRID)
+        file_row.addWidget(self._path, 1)
+        file_row.addWidget(browse)
+        form = QFormLayout()
+        form.setHorizontalSpacing(2 * GRID)
+        form.setVerticalSpacing(GRID + 4)
+        form.addRow("&File", file_row)
+        form.addRow("F&ormat", self._format)
+        form.addRow("&Units", self._units)
+        form.addRow("", self._unit_pages)
+        form.addRow("Size", self._result)
+        form.addRow("", self._report)
+        buttons = QDialogButtonBox(QDialogButtonBox.StandardButton.Cancel)
+        self._save = QPushButton("Export")
+        self._save.setProperty("primary", True)
+        self._save.setDefault(True)
+        buttons.addButton(self._save, QDialogButtonBox.ButtonRole.AcceptRole)
+        buttons.accepted.connect(self.accept)
+        buttons.rejected.connect(self.reject)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(3 * GRID, 3 * GRID, 3 * GRID, 2 * GRID)
+        layout.setSpacing(2 * GRID)
+        layout.addWidget(label("Export mesh", "display"))
+        explain = "The file is written, read back and checked before it replaces anything."
+        layout.addWidget(label(explain, "body-muted"))
+        layout.addLayout(form)
+        layout.addWidget(buttons)
+
+    def _on_format(self) -> None:
+        path = Path(self._path.text())
+        if path.name:
+            self._path.setText(str(path.with_suffix(f".{self._format.currentData()}")))
+
+    def _on_path(self, text: str) -> None:
+        path = Path(text).expanduser()
+        row = self._format.findData(path.suffix.lower().lstrip("."))
+        self._save.setEnabled(row >= 0 and path.parent.is_dir())
+        if row >= 0:
+            self._format.blockSignals(True)
+            self._format.setCurrentIndex(row)
+            self._format.blockSignals(False)
+
+    def _on_units(self) -> None:
+        mode = self._units.currentIndex()
+        self._unit_pages.setCurrentIndex(mode)
+        self._unit_pages.setVisible(mode != KEEP)
+        self._show_size()
+
+    def _show_size(self) -> None:
+        symbol = (
+            f" {UNITS[self._wanted.currentIndex()].symbol}" if self._units.currentIndex() == CONVERT else ""
+        )
+        self._result.setText(" × ".join(number(float(side)) for side in self._size * self.scale) + symbol)
+
+    def _browse(self) -> None:
+        filters = ";;".join(f"{entry.title} (*.{entry.suffix})" for entry in EXPORT_FORMATS)
+        wanted = EXPORT_FORMATS[self._format.currentIndex()]
+        name, _ = QFileDialog.getSaveFileName(
+            self, "Export mesh", self._path.text(), filters, f"{wanted.title} (*.{wanted.suffix})",
+            QFileDialog.Option.DontConfirmOverwrite,
+        )  # fmt: skip
+        if name:
+            path = Path(name)
+            known = self._format.findData(path.suffix.lower().lstrip(".")) >= 0
+            self._path.setText(str(path if known else path.with_name(f"{path.name}.{wanted.suffix}")))
+
+    def _may_replace(self, target: Path) -> bool:
+        box = QMessageBox(self)
+        box.setWindowTitle("Replace the file?")
+        box.setText(f"“{target.name}” already exists. Replace it?")
+        replace = box.addButton("Replace", QMessageBox.ButtonRole.AcceptRole)
+        box.addButton(QMessageBox.StandardButton.Cancel)
+        box.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        box.exec()
+        return box.clickedButton() is replace

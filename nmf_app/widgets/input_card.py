@@ -1,0 +1,64 @@
+"""What was dropped: a thumbnail, its name, its size, and what was noticed on reading it."""
+
+from __future__ import annotations
+
+from PySide6.QtCore import QSize, Qt
+from PySide6.QtWidgets import QLabel, QVBoxLayout, QWidget
+
+from nmf_app import resources
+from nmf_app.session import Item, ItemState, Theme
+from nmf_app.widgets import thumbnails
+from nmf_app.widgets.basics import GRID, label
+from nmf_app.wording import describe, extent
+from nmf_model.types import ShapeImage
+
+PICTURE = QSize(256, 136)
+
+
+class InputCard(QWidget):
+    """Describes one item's input."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._picture = QLabel()
+        self._picture.setFixedHeight(PICTURE.height())
+        self._picture.setAlignment(Qt.AlignmentFlag.AlignCenter)
+        self._name = label(role="section")
+        self._kind = label(role="body-muted")
+        self._extent = label(role="caption")
+        self._notes = label(role="caption")
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(GRID // 2)
+        for widget in (self._name, self._kind, self._extent, self._picture, self._notes):
+            layout.addWidget(widget)
+
+    def show_item(self, item: Item | None, theme: Theme) -> None:
+        """Describe an item; None empties the card."""
+        source = item.loaded.source if item is not None and item.loaded is not None else None
+        self._name.setText(_breakable(item.title) if item is not None else "")
+        self._name.setToolTip(str(item.path) if item is not None else "")
+        self._picture.setVisible(source is not None)
+        if item is None or item.loaded is None or source is None:
+            failed = item is not None and item.state is ItemState.FAILED
+            self._kind.setText(item.sentence if failed and item is not None else "Reading…")
+            self._extent.setText("")
+            self._notes.setText("")
+            return
+        self._kind.setText(describe(source))
+        self._extent.setText(extent(source))
+        self._notes.setText("\n".join(source.notes))
+        self._notes.setVisible(bool(source.notes))
+        colours, scale = resources.palette(theme), self.devicePixelRatioF()
+        self._picture.setPixmap(
+            thumbnails.of_picture(source, PICTURE, colours["points"], scale)
+            if isinstance(source, ShapeImage)
+            else thumbnails.of_cloud(item.loaded.preview, PICTURE, colours["points"], scale)
+        )
+
+
+def _breakable(name: str) -> str:
+    """Let a long file name wrap after its joints."""
+    for joint in "_-.":
+        name = name.replace(joint, joint + "\u200b")
+    return name

@@ -1,0 +1,115 @@
+"""The strip at the bottom: what runs, how far it is, how long it takes; else the latest notice."""
+
+from __future__ import annotations
+
+import time
+
+from PySide6.QtCore import QSize, QTimer
+from PySide6.QtGui import QAction
+from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QProgressBar, QStackedLayout, QWidget
+
+from nmf_app import resources
+from nmf_app.jobs import JobKind
+from nmf_app.session import ActiveJob, Notice, NoticeKind, SessionState, Theme
+from nmf_app.widgets.basics import GRID, label, link_button
+from nmf_app.wording import duration, remaining
+
+STEPS = 1000
+ICON = QSize(16, 16)
+_NOTICE_ICONS = {
+    NoticeKind.INFO: ("info", "muted"),
+    NoticeKind.SUCCESS: ("check", "good"),
+    NoticeKind.ERROR: ("warning", "bad"),
+}
+_VERBS = {
+    JobKind.READ: "Reading",
+    JobKind.RECONSTRUCT: "Reconstructing",
+    JobKind.EXPORT: "Exporting",
+    JobKind.ANIMATION: "Recording",
+}
+
+
+class JobBar(QFrame):
+    """Shows ``active``, ``waiting`` and ``notice`` of the session.
+
+    Args:
+        cancel_active: triggered by the Cancel button.
+    """
+
+    def __init__(self, cancel_active: QAction) -> None:
+        super().__init__()
+        self.setObjectName("jobBar")
+        self.setFixedHeight(48)
+        self._active: ActiveJob | None = None
+        self._clock = QTimer(self, interval=500)
+        self._clock.timeout.connect(self._show_times)
+        self.details = link_button("Details…")
+        self.dismiss = link_button("Dismiss")
+        self.cancel = link_button("Cancel")
+        self.cancel.setToolTip(cancel_active.toolTip())
+        self.cancel.clicked.connect(cancel_active.trigger)
+        self._pages = QStackedLayout(self)
+        self._pages.addWidget(self._make_notice())
+        self._pages.addWidget(self._make_progress())
+
+    def show_state(self, state: SessionState) -> None:
+        """Show a snapshot of the session."""
+        self._active = state.active
+        if state.active is None:
+            self._clock.stop()
+            self._pages.setCurrentIndex(0)
+            self._show_notice(state.notice, state.view.theme)
+            return
+        job = state.active
+        self._pages.setCurrentIndex(1)
+        stage = f" · {job.stage}" if job.stage else ""
+        self._stage.setText(f"{_VERBS[job.kind]} “{job.title}”{stage}")
+        self._bar.setValue(round(job.fraction * STEPS))
+        self._percent.setText(f"{int(100 * job.fraction)} %")
+        self._queue.setText(f"{state.waiting} waiting" if state.waiting else "")
+        if not self._clock.isActive():
+            self._clock.start()
+            self._show_times()
+
+    def _show_times(self) -> None:
+        if self._active is not None:
+            elapsed = time.monotonic() - self._active.started
+            left = remaining(elapsed, self._active.fraction)
+            self._times.setText(" · ".join(filter(None, [duration(elapsed), left])))
+
+    def _show_notice(self, notice: Notice | None, theme: Theme) -> None:
+        name, role = _NOTICE_ICONS[notice.kind] if notice else ("info", "muted")
+        self._icon.setPixmap(resources.icon(name, theme, role).pixmap(ICON))
+        self._sentence.setText(notice.sentence if notice else "Ready")
+        self._sentence.setToolTip(notice.sentence if notice else "")
+        self._sentence.setProperty("role", "bad" if notice and notice.kind is NoticeKind.ERROR else "body")
+        self._sentence.style().polish(self._sentence)
+        self.details.setVisible(bool(notice and notice.details))
+        self.dismiss.setVisible(notice is not None)
+
+    def _make_notice(self) -> QWidget:
+        page, self._icon, self._sentence = QWidget(), QLabel(), label()
+        layout = QHBoxLayout(page)
+        layout.setContentsMargins(2 * GRID, 0, GRID, 0)
+        layout.setSpacing(GRID)
+        layout.addWidget(self._icon)
+        layout.addWidget(self._sentence, 1)
+        layout.addWidget(self.details)
+        layout.addWidget(self.dismiss)
+        return page
+
+    def _make_progress(self) -> QWidget:
+        page, self._bar = QWidget(), QProgressBar(textVisible=False, maximum=STEPS)
+        self._bar.setAccessibleName("Progress of the running job")
+        self._stage = label(wrap=False)
+        self._percent, self._times, self._queue = (label(role="caption", wrap=False) for _ in range(3))
+        self._percent.setMinimumWidth(40)
+        self._times.setMinimumWidth(168)
+        layout = QHBoxLayout(page)
+        layout.setContentsMargins(2 * GRID, 0, GRID, 0)
+        layout.setSpacing(2 * GRID)
+        layout.addWidget(self._stage)
+        layout.addWidget(self._bar, 1)
+        for widget in (self._percent, self._times, self._queue, self.cancel):
+            layout.addWidget(widget)
+        return page

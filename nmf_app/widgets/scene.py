@@ -1,0 +1,141 @@
+"""What is drawn in three dimensions, on any pyvista plotter: the window's or an off-screen one."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pyvista as pv
+from numpy.typing import NDArray
+
+from nmf_app.session import Shading
+
+MESH = "mesh"
+POINTS = "points"
+_VIEW = ((1.9, 1.25, 3.3), (0.0, 0.0, 0.0), (0.0, 1.0, 0.0))
+
+
+class Scene:
+    """The reconstructed surface and the points that were given, both in unit-sphere units.
+
+    Args:
+        plotter: any ``pyvista.BasePlotter``. The scene never renders; its owner decides when.
+    """
+
+    def __init__(self, plotter: Any) -> None:
+        self._plotter = plotter
+        self._faces: NDArray[np.int64] | None = None
+        self._mesh = pv.PolyData()
+        self._points = pv.PolyData()
+        self._mesh_actor: Any = None
+        self._points_actor: Any = None
+        self._shading = Shading.SMOOTH
+        self._colours: dict[str, str] = {"mesh": "#7f9fdd", "edges": "#2a4680", "points": "#d9541e"}
+        self._show_points = True
+        self.reset_camera()
+
+    def set_colours(self, colours: dict[str, str]) -> None:
+        """Recolour everything from a theme's palette."""
+        self._colours = colours
+        self._plotter.set_background(colours["scene_bottom"], top=colours["scene_top"])
+        self._restyle()
+
+    def set_shading(self, shading: Shading) -> None:
+        """Draw the surface flat, smooth or as wires."""
+        self._shading = shading
+        self._restyle()
+        self._refresh_normals()
+
+    def set_mesh(self, vertices: NDArray[np.float32], faces: NDArray[np.int64]) -> None:
+        """Show a surface: (V, 3) vertices and (F, 3) faces; the same faces object moves it in place."""
+        if faces is self._faces and len(vertices) == self._mesh.n_points:
+            self._mesh.points[:] = vertices
+            self._mesh.GetPoints().Modified()
+            self._mesh.Modified()
+        else:
+            self._faces = faces
+            cells = np.insert(faces, 0, 3, axis=1).ravel()
+            self._mesh = pv.PolyData(np.array(vertices, dtype=np.float32), cells)
+            self._show_mesh()
+        self._refresh_normals()
+        self._mesh_actor.visibility = True
+
+    def hide_mesh(self) -> None:
+        """Show no surface."""
+        if self._mesh_actor is not None:
+            self._mesh_actor.visibility = False
+
+    def set_points(self, points: NDArray[np.float32]) -> None:
+        """Show (N, 3) points; none for an empty array."""
+        if self._points_actor is not None:
+            self._plotter.remove_actor(self._points_actor, render=False)
+            self._points_actor = None
+        if len(points):
+            self._points = pv.PolyData(np.array(points, dtype=np.float32))
+            self._points_actor = self._plotter.add_mesh(
+                self._points,
+                color=self._colours["points"],
+                point_size=_point_size(len(points)),
+                style="points",
+                lighting=False,
+                name=POINTS,
+                reset_camera=False,
+                render=False,
+                pickable=False,
+            )
+            self._points_actor.visibility = self._show_points
+
+    def show_points(self, shown: bool) -> None:
+        """Show or hide the points without forgetting them."""
+        self._show_points = shown
+        if self._points_actor is not None:
+            self._points_actor.visibility = shown
+
+    def reset_camera(self) -> None:
+        """Look at the whole unit sphere, slightly from above and the right."""
+        self._plotter.camera_position = _VIEW
+        self._plotter.camera.view_angle = 30.0
+        self._plotter.camera.clipping_range = (0.1, 50.0)
+
+    def _show_mesh(self) -> None:
+        if self._mesh_actor is None:
+            self._mesh_actor = self._plotter.add_mesh(
+                self._mesh, name=MESH, reset_camera=False, render=False, pickable=False, show_scalar_bar=False
+            )
+            self._restyle()
+        else:
+            self._mesh_actor.mapper.dataset = self._mesh
+
+    def _restyle(self) -> None:
+        if self._points_actor is not None:
+            self._points_actor.prop.color = self._colours["points"]
+        if self._mesh_actor is None:
+            return
+        prop = self._mesh_actor.prop
+        wires = self._shading is Shading.WIREFRAME
+        prop.style = "wireframe" if wires else "surface"
+        prop.interpolation = "Flat" if self._shading is Shading.FLAT else "Phong"
+        prop.color = self._colours["edges" if wires else "mesh"]
+        prop.lighting = not wires
+        prop.ambient, prop.diffuse, prop.specular, prop.specular_power = 0.12, 0.92, 0.18, 24.0
+
+    def _refresh_normals(self) -> None:
+        if self._shading is Shading.SMOOTH and self._faces is not None:
+            self._mesh.point_data.active_normals = vertex_normals(self._mesh.points, self._faces)
+
+
+def vertex_normals(vertices: NDArray[np.float32], faces: NDArray[np.int64]) -> NDArray[np.float32]:
+    """Return the area-weighted unit normal (V, 3) of each vertex; zero where no face meets."""
+    a, b, c = (vertices[faces[:, corner]] for corner in range(3))
+    normals = np.cross(b - a, c - a)
+    corners = faces.ravel()
+    total = np.stack(
+        [np.bincount(corners, np.repeat(normals[:, axis], 3), minlength=len(vertices)) for axis in range(3)],
+        axis=1,
+    )
+    lengths = np.linalg.norm(total, axis=1, keepdims=True)
+    return (total / np.where(lengths > 0, lengths, 1.0)).astype(np.float32)
+
+
+def _point_size(count: int) -> float:
+    return 5.0 if count < 4_000 else 3.5 if count < 9_000 else 2.5

@@ -1,0 +1,97 @@
+"""The panel on the right: the input, the parameters, the button, the report."""
+
+from __future__ import annotations
+
+from PySide6.QtCore import Qt
+from PySide6.QtWidgets import QFrame, QPushButton, QScrollArea, QVBoxLayout, QWidget
+
+from nmf_app.actions import Actions
+from nmf_app.session import ItemState, SessionState
+from nmf_app.widgets.basics import GRID, action_button, rule
+from nmf_app.widgets.input_card import InputCard
+from nmf_app.widgets.parameters import ParametersPanel
+from nmf_app.widgets.report import ReportPanel
+
+WIDTH = 38 * GRID
+
+
+class SidePanel(QFrame):
+    """Everything about the shown item."""
+
+    def __init__(self, actions: Actions, state: SessionState) -> None:
+        super().__init__()
+        self.setObjectName("sidePanel")
+        self.setFixedWidth(WIDTH)
+        self.input = InputCard()
+        self.parameters = ParametersPanel(state.parameters)
+        self.report = ReportPanel()
+        self._reconstruct = action_button(actions["reconstruct"], primary=True)
+        self._cancel = action_button(actions["cancel"])
+        self._export = action_button(actions["export"], primary=True)
+        for button in (self._reconstruct, self._cancel, self._export):
+            button.setMinimumHeight(4 * GRID + 4)
+        self._build()
+        self._show(state)
+
+    def apply(self, old: SessionState, new: SessionState) -> None:
+        """Show what differs between two snapshots."""
+        if old.parameters != new.parameters:
+            self.parameters.show_parameters(new.parameters)
+        if (
+            old.current_item is not new.current_item
+            or old.view.theme is not new.view.theme
+            or old.live is not new.live
+        ):
+            self._show(new, old)
+
+    def _show(self, state: SessionState, old: SessionState | None = None) -> None:
+        item, theme = state.current_item, state.view.theme
+        working = state.reconstructing_current
+        done = item is not None and item.state is ItemState.DONE
+        self._reconstruct.setVisible(not working)
+        self._reconstruct.setText("Reconstruct again" if done else "Reconstruct")
+        self._cancel.setVisible(working)
+        self._export.setVisible(done)
+        _set_primary(self._reconstruct, not done)
+        same = old is not None and old.current_item is item and old.view.theme is theme
+        if same:
+            return
+        self.input.show_item(item, theme)
+        self.report.show_item(item if not working else None, theme)
+        loaded = item.loaded if item is not None else None
+        self.parameters.show_source(loaded.source if loaded is not None else None)
+
+    def _build(self) -> None:
+        content = QWidget()
+        layout = QVBoxLayout(content)
+        layout.setContentsMargins(2 * GRID, 2 * GRID, 2 * GRID, 2 * GRID)
+        layout.setSpacing(2 * GRID)
+        layout.addWidget(self.input)
+        layout.addWidget(rule())
+        layout.addWidget(self.report)
+        layout.addWidget(self.parameters)
+        layout.addStretch(1)
+        scroll = QScrollArea()
+        scroll.setWidgetResizable(True)
+        scroll.setFrameShape(QFrame.Shape.NoFrame)
+        scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        scroll.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        scroll.setWidget(content)
+        buttons = QVBoxLayout()
+        buttons.setContentsMargins(2 * GRID, GRID + 4, 2 * GRID, GRID + 4)
+        buttons.setSpacing(GRID)
+        for button in (self._export, self._reconstruct, self._cancel):
+            buttons.addWidget(button)
+        outer = QVBoxLayout(self)
+        outer.setContentsMargins(0, 0, 0, 0)
+        outer.setSpacing(0)
+        outer.addWidget(scroll, 1)
+        outer.addWidget(rule())
+        outer.addLayout(buttons)
+
+
+def _set_primary(button: QPushButton, primary: bool) -> None:
+    if button.property("primary") != primary:
+        button.setProperty("primary", primary)
+        button.style().unpolish(button)
+        button.style().polish(button)

@@ -1,0 +1,163 @@
+"""The middle of the window: the empty state on top of the 3-D view, and the view's tools."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+from PySide6.QtCore import QEvent, QObject, Qt
+from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QStackedLayout, QVBoxLayout, QWidget
+
+from nmf_app.actions import Actions
+from nmf_app.session import Item, SessionState, ViewOptions
+from nmf_app.widgets.basics import GRID, tool_button
+from nmf_app.widgets.drop_zone import DropZone
+
+if TYPE_CHECKING:
+    from nmf_app.widgets.viewport import Viewport
+
+TOOLS = ("smooth", "flat", "wireframe", "input", "reset", "dark")
+
+
+class Stage(QWidget):
+    """Holds the drop zone over the view, so that the view is drawn, and ready, before it is needed.
+
+    Args:
+        drop_zone: the empty state.
+        actions: the window's commands.
+    """
+
+    def __init__(self, drop_zone: DropZone, actions: Actions) -> None:
+        super().__init__()
+        self.viewport: Viewport | None = None
+        self._drop_zone = drop_zone
+        self._waiting = QLabel("Preparing the 3-D view…")
+        self._waiting.setObjectName("waitingForScene")
+        self._waiting.setAlignment(Qt.AlignmentFlag.AlignCenter)
+        self._scene = QWidget()
+        self._scene_layout = QVBoxLayout(self._scene)
+        self._scene_layout.setContentsMargins(0, 0, 0, 0)
+        self._scene_layout.addWidget(self._waiting)
+        self._layout = QStackedLayout(self)
+        self._layout.setStackingMode(QStackedLayout.StackingMode.StackAll)
+        self._layout.addWidget(self._scene)
+        self._layout.addWidget(drop_zone)
+        self._layout.setCurrentWidget(drop_zone)
+        self._tools = _make_tools(actions, self._scene)
+        self._scene.installEventFilter(self)
+
+    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
+        """Keep the tools in the view's upper right corner."""
+        if event.type() == QEvent.Type.Resize:
+            self._place_tools()
+        return super().eventFilter(watched, event)
+
+    def adopt(self, viewport: Viewport, state: SessionState) -> None:
+        """Put the finished viewport in its place and show a snapshot of the session in it."""
+        self.viewport = viewport
+        viewport.scene.set_mesh(*_starting_sphere())
+        viewport.scene.set_points(np.zeros((1, 3), dtype=np.float32))
+        viewport.set_theme(state.view.theme)
+        self._scene_layout.replaceWidget(self._waiting, viewport)
+        self._waiting.deleteLater()
+        self._tools.raise_()
+        self._tools.show()
+        self._place_tools()
+        self._show_view(state.view)
+        self._show_item(state.current_item)
+
+    def apply(self, old: SessionState, new: SessionState) -> None:
+        """Draw what differs between two snapshots."""
+        empty = not new.items
+        if empty != (not old.items):
+            self._drop_zone.setVisible(empty)
+            self._layout.setCurrentWidget(self._drop_zone if empty else self._scene)
+        if self.viewport is None:
+            return
+        if old.view != new.view:
+            self._show_view(new.view)
+        before, after = old.current_item, new.current_item
+        if _key(before) != _key(after) or _loaded(before) is not _loaded(after):
+            self.viewport.scene.reset_camera()
+            self._show_item(after)
+        elif _outcome(before) is not _outcome(after):
+            self._show_target(after)
+        live = new.live
+        if live is not None and live is not old.live and live.item == new.current:
+            self.viewport.scene.set_mesh(live.frame.vertices, live.frame.faces)
+            self.viewport.update()
+
+    def show_vertices(self, vertices: NDArray[np.float32], faces: NDArray[np.int64]) -> None:
+        """Draw a surface of (V, 3) vertices and (F, 3) faces."""
+        if self.viewport is not None:
+            self.viewport.scene.set_mesh(vertices, faces)
+            self.viewport.update()
+
+    def _show_item(self, item: Item | None) -> None:
+        """Show an item's input, and the sphere everything starts from until there is a result."""
+        assert self.viewport is not None
+        if item is None or item.outcome is None:
+            self.viewport.scene.set_mesh(*_starting_sphere())
+        else:
+            flow = item.outcome.reconstruction.trajectory
+            self.viewport.scene.set_mesh(flow.vertices[-1], flow.faces)
+        self._show_target(item)
+
+    def _show_target(self, item: Item | None) -> None:
+        assert self.viewport is not None
+        self.viewport.scene.set_points(_points_of(item))
+        self.viewport.update()
+
+    def _show_view(self, view: ViewOptions) -> None:
+        assert self.viewport is not None
+        self.viewport.scene.show_points(view.show_input)
+        self.viewport.set_shading(view.shading)
+        self.viewport.set_theme(view.theme)
+
+    def _place_tools(self) -> None:
+        self._tools.adjustSize()
+        self._tools.move(self._scene.width() - self._tools.width() - 2 * GRID, 2 * GRID)
+
+
+def _make_tools(actions: Actions, parent: QWidget) -> QFrame:
+    tools = QFrame(parent)
+    tools.setObjectName("viewTools")
+    row = QHBoxLayout(tools)
+    row.setContentsMargins(GRID // 2, GRID // 2, GRID // 2, GRID // 2)
+    row.setSpacing(GRID // 2)
+    for name in TOOLS:
+        row.addWidget(tool_button(actions[name]))
+    tools.hide()
+    return tools
+
+
+def _starting_sphere() -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+    import pyvista as pv
+
+    sphere = pv.Icosphere(radius=0.6, nsub=4)
+    return np.asarray(sphere.points, dtype=np.float32), sphere.regular_faces.astype(np.int64)
+
+
+def _points_of(item: Item | None) -> NDArray[np.float32]:
+    """Return what was fitted, in the network's frame if that is known; at most a drawable number of points."""
+    empty = np.empty((0, 3), dtype=np.float32)
+    if item is None or item.loaded is None:
+        return empty
+    if item.outcome is None:
+        return item.loaded.preview
+    result = item.outcome.reconstruction
+    step = max(1, -(-len(result.target) // 12_000))
+    return result.normalization.to_unit(result.target[::step])
+
+
+def _key(item: Item | None) -> int | None:
+    return None if item is None else item.key
+
+
+def _loaded(item: Item | None) -> object:
+    return None if item is None else item.loaded
+
+
+def _outcome(item: Item | None) -> object:
+    return None if item is None else item.outcome

@@ -1,0 +1,110 @@
+"""Small pictures of inputs: a scatter for a cloud, the picture with its mask for a photo."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PySide6.QtCore import QPointF, QSize, Qt
+from PySide6.QtGui import QColor, QImage, QImageReader, QPainter, QPixmap
+
+from nmf_model.types import ShapeImage
+
+_TURN, _TILT = 0.52, 0.36  # radians, as the viewport looks at first
+
+
+def of_cloud(points: NDArray[np.float32], size: QSize, colour: str, scale: float = 1.0) -> QPixmap:
+    """Draw (N, 3) points in unit-sphere units, nearer ones darker; ``scale`` is the device pixel ratio."""
+    pixmap = _blank(size, scale)
+    depth, flat = _project(points)
+    order = np.argsort(depth)[-1500:] if len(points) > 1500 else np.argsort(depth)
+    radius = 0.46 * min(size.width(), size.height())
+    painter = QPainter(pixmap)
+    painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+    painter.setPen(Qt.PenStyle.NoPen)
+    ink = QColor(colour)
+    for index in order:
+        ink.setAlphaF(float(np.clip(0.55 + 0.45 * depth[index], 0.15, 1.0)))
+        painter.setBrush(ink)
+        x, y = flat[index]
+        painter.drawEllipse(QPointF(size.width() / 2 + radius * x, size.height() / 2 - radius * y), 1.1, 1.1)
+    painter.end()
+    return pixmap
+
+
+def of_file(path: Path, size: QSize, scale: float = 1.0) -> QPixmap:
+    """Draw a picture file fitted into ``size``; empty if Qt cannot read it."""
+    reader = QImageReader(str(path))
+    reader.setAutoTransform(True)
+    whole = reader.size()
+    if whole.isValid():
+        reader.setScaledSize(whole.scaled(size * scale, Qt.AspectRatioMode.KeepAspectRatio))
+    image = reader.read()
+    return _centred(image, size, scale)
+
+
+def of_picture(picture: ShapeImage, size: QSize, tint: str, scale: float = 1.0) -> QPixmap:
+    """Draw a picture with everything but its object dimmed and the object's outline tinted."""
+    rgba = _shrink(picture.rgba, size, scale)
+    if picture.mask is not None:
+        rgba = _marked(rgba, _shrink(picture.mask, size, scale), QColor(tint))
+    rgba = np.ascontiguousarray(rgba)
+    height, width = rgba.shape[:2]
+    image = QImage(rgba.data, width, height, 4 * width, QImage.Format.Format_RGBA8888).copy()
+    return _centred(image, size, scale)
+
+
+def _marked(rgba: NDArray[np.uint8], mask: NDArray[np.bool_], tint: QColor) -> NDArray[np.uint8]:
+    marked = rgba.copy()
+    grey = rgba[..., :3].mean(axis=-1, keepdims=True)
+    marked[..., :3] = np.where(mask[..., None], rgba[..., :3], 160 + 0.25 * grey)
+    marked[..., 3] = np.where(mask, rgba[..., 3], 90)
+    marked[_outline(mask)] = (tint.red(), tint.green(), tint.blue(), 255)
+    return marked
+
+
+def _outline(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    padded = np.pad(mask, 1)
+    inside = padded[:-2, 1:-1] & padded[2:, 1:-1] & padded[1:-1, :-2] & padded[1:-1, 2:]
+    edge: NDArray[np.bool_] = mask & ~inside
+    return edge
+
+
+def _shrink(array: NDArray[np.generic], size: QSize, scale: float) -> NDArray[np.generic]:
+    height, width = array.shape[:2]
+    factor = min(size.width() * scale / width, size.height() * scale / height, 1.0)
+    rows = (np.arange(max(1, int(height * factor))) / factor).astype(int).clip(0, height - 1)
+    columns = (np.arange(max(1, int(width * factor))) / factor).astype(int).clip(0, width - 1)
+    return array[rows[:, None], columns[None, :]]
+
+
+def _project(points: NDArray[np.float32]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    x, y, z = np.asarray(points, dtype=np.float64).T
+    across, away = x * np.cos(_TURN) - z * np.sin(_TURN), x * np.sin(_TURN) + z * np.cos(_TURN)
+    up, depth = y * np.cos(_TILT) - away * np.sin(_TILT), y * np.sin(_TILT) + away * np.cos(_TILT)
+    return depth, np.stack([across, up], axis=1)
+
+
+def _blank(size: QSize, scale: float) -> QPixmap:
+    pixmap = QPixmap(size * scale)
+    pixmap.setDevicePixelRatio(scale)
+    pixmap.fill(Qt.GlobalColor.transparent)
+    return pixmap
+
+
+def _centred(image: QImage, size: QSize, scale: float) -> QPixmap:
+    pixmap = _blank(size, scale)
+    if image.isNull():
+        return pixmap
+    fitted = image.scaled(
+        size * scale, Qt.AspectRatioMode.KeepAspectRatio, Qt.TransformationMode.SmoothTransformation
+    )
+    fitted.setDevicePixelRatio(scale)
+    painter = QPainter(pixmap)
+    shown = fitted.deviceIndependentSize()
+    painter.drawImage(
+        QPointF((size.width() - shown.width()) / 2, (size.height() - shown.height()) / 2), fitted
+    )
+    painter.end()
+    return pixmap

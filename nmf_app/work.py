@@ -1,0 +1,206 @@
+"""What the jobs do. These functions run on the worker thread; torch is imported inside them, not before."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Generator, Iterable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nmf_app.jobs import Progress, Report, Task
+from nmf_app.ports import ExportChoice
+from nmf_app.session import Exported, Loaded, Outcome
+from nmf_model.errors import Cancelled, InputError
+from nmf_model.types import (
+    CancelCheck,
+    FlowFrame,
+    Mesh,
+    Normalization,
+    PointCloud,
+    QualityReport,
+    Reconstruction,
+    ReconstructionRequest,
+    ShapeImage,
+)
+
+PREVIEW_POINTS = 12_000
+FITTING_SHARE = 0.96  # the rest of a reconstruction's bar is the check of its mesh
+
+Stream = Callable[[ReconstructionRequest, CancelCheck], Generator[FlowFrame, None, Reconstruction]]
+
+
+def read(path: Path) -> Task:
+    """Return a task that reads a cloud or picture into a ``Loaded``; a picture's object is found as well."""
+
+    def task(report: Report, cancel: CancelCheck) -> Loaded:
+        from nmf_model.io.source import read_source
+
+        report(Progress("Reading", 0.1))
+        source = read_source(path)
+        if cancel():
+            raise Cancelled("reading was cancelled")
+        if isinstance(source, ShapeImage):
+            return Loaded(_with_mask(source, report), np.empty((0, 3), dtype=np.float32))
+        return Loaded(source, preview_of(source))
+
+    return task
+
+
+def _with_mask(image: ShapeImage, report: Report) -> ShapeImage:
+    from nmf_model.silhouette import find_mask
+
+    report(Progress("Looking for the object", 0.4))
+    return find_mask(image)
+
+
+def preview_of(cloud: PointCloud) -> NDArray[np.float32]:
+    """Thin a cloud for drawing: at most ``PREVIEW_POINTS`` points in unit-sphere units."""
+    points = cloud.points
+    if len(points) > PREVIEW_POINTS:
+        chosen = np.random.default_rng(0).choice(len(points), PREVIEW_POINTS, replace=False)
+        points = points[np.sort(chosen)]
+    return bounding_normalization(cloud.points).to_unit(points)
+
+
+def bounding_normalization(points: NDArray[np.float64]) -> Normalization:
+    """Centre the bounding box and scale to radius 1: close to the network's own frame."""
+    offset = (points.min(axis=0) + points.max(axis=0)) / 2
+    scale = float(np.linalg.norm(points - offset, axis=1).max())
+    return Normalization(offset, scale or 1.0)
+
+
+def reconstruct(request: ReconstructionRequest, stream: Stream | None = None) -> Task:
+    """Return a task that drains ``stream`` (``nmf_model.reconstruct.stream`` if None) into an ``Outcome``."""
+
+    def task(report: Report, cancel: CancelCheck) -> Outcome:
+        report(Progress("Starting the solver", 0.0))
+        frames = (stream or _default_stream())(request, cancel)
+        while True:
+            try:
+                frame = next(frames)
+            except StopIteration as stop:
+                result: Reconstruction = stop.value
+                break
+            report(Progress(frame.stage, FITTING_SHARE * frame.fraction, frame))
+            if cancel():
+                frames.close()
+                raise Cancelled("the reconstruction was cancelled")
+        report(Progress("Checking the mesh", FITTING_SHARE))
+        return Outcome(result, _check(result))
+
+    return task
+
+
+def _default_stream() -> Stream:
+    import torch
+
+    # One core stays free, so that the window draws smoothly while the worker computes.
+    torch.set_num_threads(max(1, (os.cpu_count() or 2) - 1))
+    from nmf_model.reconstruct import stream
+
+    return stream
+
+
+def _check(result: Reconstruction) -> QualityReport:
+    """Inspect the mesh the way an export does: as read back from a written file."""
+    from nmf_model.export import export_reconstruction
+
+    with tempfile.TemporaryDirectory(prefix="nmf-") as folder:
+        return export_reconstruction(result, Path(folder) / "mesh.ply")
+
+
+def export(result: Reconstruction, choice: ExportChoice) -> Task:
+    """Return a task that writes the mesh, reads it back and gives an ``Exported``."""
+
+    def task(report: Report, cancel: CancelCheck) -> Exported:
+        from nmf_model.export import export_reconstruction, write_report
+
+        report(Progress("Writing and reading back", 0.2))
+        quality = export_reconstruction(scaled(result, choice.scale), choice.path)
+        if choice.with_report:
+            write_report(quality, choice.path.with_suffix(".json"))
+        return Exported(choice.path, quality)
+
+    return task
+
+
+def scaled(result: Reconstruction, factor: float) -> Reconstruction:
+    """Multiply every length of a reconstruction by ``factor``."""
+    if factor == 1.0:
+        return result
+    frame = result.normalization
+    return replace(
+        result,
+        mesh=Mesh(result.mesh.vertices * factor, result.mesh.faces, result.mesh.sphere),
+        normalization=Normalization(frame.offset * factor, frame.scale * factor),
+        target=result.target * factor,
+    )
+
+
+def save_animation(result: Reconstruction, path: Path, theme: str) -> Task:
+    """Return a task that records the trajectory as a turning GIF.
+
+    It is drawn by a child process: a second renderer inside this one would hold up the window for
+    hundreds of milliseconds.
+    """
+
+    def task(report: Report, cancel: CancelCheck) -> Path:
+        report(Progress("Preparing the animation", 0.0))
+        with tempfile.TemporaryDirectory(prefix="nmf-") as folder:
+            flow = Path(folder) / "flow.npz"
+            np.savez(flow, vertices=result.trajectory.vertices, faces=result.trajectory.faces)
+            finished = Path(folder) / "flow.gif"
+            command = [sys.executable, "-m", "nmf_app.widgets.animation", str(flow), str(finished), theme]
+            _follow(command, report, cancel)
+            _move_into_place(finished, path)
+        return path
+
+    return task
+
+
+def _follow(command: list[str], report: Report, cancel: CancelCheck) -> None:
+    """Run a child that prints fractions, one a line; raise if it fails or the user cancels."""
+    root = str(Path(__file__).resolve().parent.parent)
+    path = os.pathsep.join(filter(None, [root, os.environ.get("PYTHONPATH")]))
+    with (
+        tempfile.TemporaryFile("w+") as errors,
+        subprocess.Popen(
+            command, stdout=subprocess.PIPE, stderr=errors, text=True, env={**os.environ, "PYTHONPATH": path}
+        ) as child,
+    ):
+        reader = threading.Thread(target=_relay, args=(child.stdout, report), daemon=True)
+        reader.start()
+        while child.poll() is None:
+            if cancel():
+                child.kill()
+                raise Cancelled("the animation was cancelled")
+            time.sleep(0.05)
+        reader.join()
+        if child.returncode:
+            errors.seek(0)
+            raise RuntimeError(errors.read()[-4000:])
+
+
+def _relay(lines: Iterable[str], report: Report) -> None:
+    for line in lines:
+        report(Progress("Drawing the animation", float(line)))
+
+
+def _move_into_place(finished: Path, target: Path) -> None:
+    partial = target.with_name(f".{target.name}.part")
+    try:
+        partial.write_bytes(finished.read_bytes())
+        partial.replace(target)
+    except OSError as error:
+        partial.unlink(missing_ok=True)
+        raise InputError(
+            f"“{target}” could not be written ({error.strerror}): choose another folder."
+        ) from error
