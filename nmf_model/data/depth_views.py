@@ -1,0 +1,139 @@
+"""Orthographic depth pictures of triangles from directions all around, by VTK off screen."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+EXTENT = 1.02
+"""Half the side of a picture: the unit ball and a small margin."""
+_CAMERA_DISTANCE = 2.0
+_NEAR, _FAR = 0.9, 3.1
+
+
+@dataclass(frozen=True)
+class DepthView:
+    """One picture. Depths are signed distances from the origin along ``direction``, the viewer's side positive.
+
+    Attributes:
+        direction: (3,) float64, unit length, from the object to the viewer.
+        right, up: (3,) float64, the picture's axes.
+        front: (R, R) float32, depth of the frontmost surface, row 0 at the bottom; about -1.1 where nothing is.
+    """
+
+    direction: NDArray[np.float64]
+    right: NDArray[np.float64]
+    up: NDArray[np.float64]
+    front: NDArray[np.float32]
+
+    @property
+    def pixel(self) -> float:
+        """Side of a pixel in the units of the object."""
+        return 2 * EXTENT / self.front.shape[0]
+
+    def depth_behind_front(self, points: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return how far (N, 3) points of the unit ball lie behind the frontmost surface at their pixel."""
+        size = self.front.shape[0]
+        column = _pixel_index(points @ self.right, size)
+        row = _pixel_index(points @ self.up, size)
+        behind: NDArray[np.float64] = self.front[row, column] - points @ self.direction
+        return behind
+
+
+def render_depth_views(triangles: NDArray[np.float64], resolution: int) -> list[DepthView]:
+    """Render (F, 3, 3) triangles inside the unit ball from the 42 directions of a level-1 icosphere."""
+    window, camera = _open_window(triangles, resolution)
+    try:
+        return [_render(window, camera, direction, resolution) for direction in view_directions()]
+    finally:
+        window.Finalize()
+
+
+def view_directions() -> NDArray[np.float64]:
+    """Return the 12 corners of an icosahedron and its 30 edge middles as (42, 3) unit vectors."""
+    golden = (1 + 5**0.5) / 2
+    corners = np.array(
+        [
+            np.roll([0.0, sign_one, sign_two * golden], shift)
+            for shift in range(3)
+            for sign_one in (-1, 1)
+            for sign_two in (-1, 1)
+        ]
+    )
+    first, second = np.triu_indices(12, k=1)
+    is_edge = np.isclose(np.linalg.norm(corners[first] - corners[second], axis=1), 2.0)
+    middles = corners[first[is_edge]] + corners[second[is_edge]]
+    directions = np.concatenate([corners, middles])
+    unit: NDArray[np.float64] = directions / np.linalg.norm(directions, axis=1, keepdims=True)
+    return unit
+
+
+def _pixel_index(coordinate: NDArray[np.float64], size: int) -> NDArray[np.int64]:
+    index = np.floor((coordinate + EXTENT) * (size / (2 * EXTENT))).astype(np.int64)
+    return np.clip(index, 0, size - 1)
+
+
+def _open_window(triangles: NDArray[np.float64], resolution: int) -> tuple[Any, Any]:
+    """Make an off-screen window that shows the triangles unlit and single-sampled, for depth alone."""
+    import vtkmodules.vtkRenderingOpenGL2  # noqa: F401  registers the OpenGL back end
+    from vtkmodules.vtkRenderingCore import vtkActor, vtkPolyDataMapper, vtkRenderer, vtkRenderWindow
+
+    mapper = vtkPolyDataMapper()
+    mapper.SetInputData(_polydata(triangles))
+    actor = vtkActor()
+    actor.SetMapper(mapper)
+    actor.GetProperty().LightingOff()
+    renderer = vtkRenderer()
+    renderer.AddActor(actor)
+    camera = renderer.GetActiveCamera()
+    camera.ParallelProjectionOn()
+    camera.SetParallelScale(EXTENT)
+    window = vtkRenderWindow()
+    window.SetOffScreenRendering(1)
+    window.SetMultiSamples(0)
+    window.SetSize(resolution, resolution)
+    window.AddRenderer(renderer)
+    return window, camera
+
+
+def _polydata(triangles: NDArray[np.float64]) -> Any:
+    from vtkmodules.util.numpy_support import numpy_to_vtk, numpy_to_vtkIdTypeArray
+    from vtkmodules.vtkCommonCore import vtkPoints
+    from vtkmodules.vtkCommonDataModel import vtkCellArray, vtkPolyData
+
+    corners = np.ascontiguousarray(triangles.reshape(-1, 3), dtype=np.float32)
+    points = vtkPoints()
+    points.SetData(numpy_to_vtk(corners, deep=True))
+    cells = vtkCellArray()
+    offsets = np.arange(0, len(corners) + 1, 3, dtype=np.int64)
+    connectivity = np.arange(len(corners), dtype=np.int64)
+    cells.SetData(
+        numpy_to_vtkIdTypeArray(offsets, deep=True), numpy_to_vtkIdTypeArray(connectivity, deep=True)
+    )
+    polydata = vtkPolyData()
+    polydata.SetPoints(points)
+    polydata.SetPolys(cells)
+    return polydata
+
+
+def _render(window: Any, camera: Any, direction: NDArray[np.float64], resolution: int) -> DepthView:
+    from vtkmodules.util.numpy_support import vtk_to_numpy
+    from vtkmodules.vtkCommonCore import vtkFloatArray
+
+    helper = np.eye(3)[np.argmin(np.abs(direction))]
+    right = np.cross(helper, direction)
+    right /= np.linalg.norm(right)
+    up = np.cross(direction, right)
+    camera.SetPosition(*(direction * _CAMERA_DISTANCE))
+    camera.SetFocalPoint(0.0, 0.0, 0.0)
+    camera.SetViewUp(*up)
+    camera.SetClippingRange(_NEAR, _FAR)
+    window.Render()
+    buffer = vtkFloatArray()
+    window.GetZbufferData(0, 0, resolution - 1, resolution - 1, buffer)
+    z = vtk_to_numpy(buffer).reshape(resolution, resolution)
+    front = (_CAMERA_DISTANCE - (_NEAR + z * (_FAR - _NEAR))).astype(np.float32)
+    return DepthView(direction, right, up, front)
