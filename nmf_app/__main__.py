@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import NoReturn, get_args
 
 from nmf_app.console import Console
-from nmf_app.exit_codes import BAD_USE, DONE, INTERNAL_FAILURE, INTERRUPTED
+from nmf_app.exit_codes import BAD_USE, INTERNAL_FAILURE, INTERRUPTED
 from nmf_model.types import Device, Method
 
 MAX_LEVEL = 7
@@ -102,8 +102,7 @@ def _open_window(parser: argparse.ArgumentParser, args: argparse.Namespace) -> i
     except ImportError as error:
         Console(quiet=True).error(f"the window cannot open: {error}; README lists what it needs.")
         return INTERNAL_FAILURE
-    code = run_window(args.files, method=args.method, level=args.level, device=args.device, seed=args.seed)
-    return DONE if code is None else code
+    return run_window(args.files, method=args.method, level=args.level, device=args.device, seed=args.seed)
 
 
 def _has_display() -> bool:

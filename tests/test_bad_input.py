@@ -81,35 +81,39 @@ def on_a_plane(points: np.ndarray) -> np.ndarray:
 
 WHITE = np.full((128, 128, 3), 255, dtype=np.uint8)
 
-BAD_FILES: dict[str, tuple[str, Build]] = {
-    "missing": ("gone.xyz", lambda path: None),
-    "a folder": ("folder.ply", lambda path: path.mkdir()),
-    "unknown type": ("thing.docx", text("hello")),
-    "no suffix": ("thing", rows(POINTS)),
-    "empty text": ("empty.xyz", text("")),
-    "empty ply": ("empty.ply", text("")),
-    "empty obj": ("empty.obj", text("")),
-    "empty picture": ("empty.png", text("")),
-    "truncated ply": ("cut.ply", shortened(binary_ply, 0.6)),
-    "truncated npy": ("cut.npy", shortened(lambda path: np.save(path, POINTS), 0.6)),
-    "truncated npz": ("cut.npz", shortened(array(points=POINTS), 0.6)),
-    "truncated picture": ("cut.png", shortened(png, 0.4)),
-    "picture named ply": ("picture.ply", png),
-    "picture named npy": ("picture.npy", png),
-    "cloud named png": ("cloud.png", binary_ply),
-    "cloud named stl": ("cloud.stl", text("not a mesh\n")),
-    "text for numbers": ("words.csv", text("x,y,z\n" + "one,two,three\n" * 100)),
-    "ragged numbers": ("ragged.txt", text("1 2 3\n4 5\n6 7 8\n" * 50)),
-    "two columns": ("flat.xyz", rows(POINTS[:, :2])),
-    "all not a number": ("nan.npy", lambda path: np.save(path, POINTS * np.nan)),
-    "all infinite": ("inf.xyz", text("inf inf inf\n" * 100)),
-    "49 distinct points": ("few.xyz", rows(np.repeat(POINTS[:49], 20, axis=0))),
-    "points on a line": ("line.xyz", rows(along_a_line(POINTS))),
-    "points on a plane": ("plane.npy", lambda path: np.save(path, on_a_plane(POINTS))),
-    "objects in npy": ("objects.npy", lambda path: np.save(path, np.array([{}, []], dtype=object))),
-    "objects in npz": ("objects.npz", array(points=np.array([{}, []], dtype=object))),
-    "picture without an object": ("blank.png", picture(WHITE)),
-    "picture all transparent": ("clear.png", picture(np.zeros((128, 128, 4), dtype=np.uint8))),
+BAD_FILES: dict[str, tuple[str, str, Build]] = {
+    "missing": ("gone.xyz", "does not exist", lambda path: None),
+    "a folder": ("folder.ply", "folder", lambda path: path.mkdir()),
+    "unknown type": ("thing.docx", "docx", text("hello")),
+    "no suffix": ("thing", "no file ending", rows(POINTS)),
+    "empty text": ("empty.xyz", "empty", text("")),
+    "empty ply": ("empty.ply", "empty", text("")),
+    "empty obj": ("empty.obj", "empty", text("")),
+    "empty picture": ("empty.png", "empty", text("")),
+    "truncated ply": ("cut.ply", "truncated", shortened(binary_ply, 0.6)),
+    "truncated npy": ("cut.npy", "truncated", shortened(lambda path: np.save(path, POINTS), 0.6)),
+    "truncated npz": ("cut.npz", "damaged", shortened(array(points=POINTS), 0.6)),
+    "truncated picture": ("cut.png", "cut short", shortened(png, 0.4)),
+    "picture named ply": ("picture.ply", "PNG", png),
+    "picture named npy": ("picture.npy", "PNG", png),
+    "cloud named png": ("cloud.png", "not a PNG", binary_ply),
+    "cloud named stl": ("cloud.stl", "not a .stl", text("not a mesh\n")),
+    "text for numbers": ("words.csv", "line 2", text("x,y,z\n" + "one,two,three\n" * 100)),
+    "ragged numbers": ("ragged.txt", "line 2", text("1 2 3\n4 5\n6 7 8\n" * 50)),
+    "two columns": ("flat.xyz", "2 values", rows(POINTS[:, :2])),
+    "all not a number": ("nan.npy", "NaN", lambda path: np.save(path, POINTS * np.nan)),
+    "all infinite": ("inf.xyz", "infinite", text("inf inf inf\n" * 100)),
+    "49 distinct points": ("few.xyz", "49", rows(np.repeat(POINTS[:49], 20, axis=0))),
+    "points on a line": ("line.xyz", "line", rows(along_a_line(POINTS))),
+    "points on a plane": ("plane.npy", "plane", lambda path: np.save(path, on_a_plane(POINTS))),
+    "objects in npy": (
+        "objects.npy",
+        "objects",
+        lambda path: np.save(path, np.array([{}, []], dtype=object)),
+    ),
+    "objects in npz": ("objects.npz", "objects", array(points=np.array([{}, []], dtype=object))),
+    "picture without an object": ("blank.png", "object", picture(WHITE)),
+    "picture all transparent": ("clear.png", "object", picture(np.zeros((128, 128, 4), dtype=np.uint8))),
 }
 
 
@@ -130,9 +134,11 @@ def assert_refused(folder: Path, name: str, outcome: command_line.Outcome) -> No
 
 @pytest.mark.parametrize("case", BAD_FILES)
 def test_a_bad_file_is_one_sentence_and_nothing_is_written(case, tmp_path):
-    name, build = BAD_FILES[case]
+    name, reason, build = BAD_FILES[case]
     build(tmp_path / name)
-    assert_refused(tmp_path, name, run_on(tmp_path, name))
+    outcome = run_on(tmp_path, name)
+    assert_refused(tmp_path, name, outcome)
+    assert reason in outcome.err.replace(name, "")
 
 
 def test_a_huge_picture_is_refused_in_bounded_memory(tmp_path):

@@ -21,8 +21,9 @@ from nmf_model.types import QualityReport
 from tests.support import command_line
 
 REPORT_KEYS = [
-    "vertices", "faces", "components", "euler_characteristic", "watertight", "winding_consistent", "outward",
-    "nonmanifold_edges", "nonmanifold_vertices", "self_intersecting_faces", "degenerate_faces", "area", "volume",
+    "vertices", "faces", "components", "euler_characteristic",
+    "watertight", "winding_consistent", "outward", "nonmanifold_edges", "nonmanifold_vertices",
+    "self_intersecting_faces", "degenerate_faces", "area", "volume",
     "chamfer_l2", "method", "seconds", "nfe", "seed",
 ]  # fmt: skip
 RADII = np.array([3.0, 2.0, 1.5])
