@@ -25,9 +25,7 @@ class Command:
 COMMANDS = {
     "open": Command("&Open…", "Open point clouds, meshes or pictures", "open", "Ctrl+O"),
     "export": Command("&Export mesh…", "Write the finished mesh to a file and check it", "export", "Ctrl+E"),
-    "animation": Command(
-        "Save &animation…", "Write the flow from sphere to object as a GIF", "film", "Ctrl+G"
-    ),
+    "animation": Command("Save &animation…", "Record the flow as a GIF", "film", "Ctrl+G"),
     "clear": Command("&Close all files", "Back to the empty window", "trash", "Ctrl+W"),
     "quit": Command("&Quit", "Close the window", None, "Ctrl+Q"),
     "smooth": Command("&Smooth", "Smooth shading", "smooth", "1", True),

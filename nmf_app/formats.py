@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 CLOUD_SUFFIXES = (
-    "ply", "obj", "off", "stl", "glb", "gltf", "3mf", "xyz", "pts", "txt", "csv", "npy", "npz", "pcd", "las", "laz",
+    "ply", "obj", "off", "stl", "glb", "gltf", "3mf", "xyz", "pts", "txt", "csv", "npy", "npz", "pcd", "las",
+    "laz",
 )  # fmt: skip
 PICTURE_SUFFIXES = ("png", "jpg", "jpeg", "webp", "avif", "tif", "tiff", "bmp")
 

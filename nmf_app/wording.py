@@ -142,7 +142,7 @@ def gap(report: QualityReport, result: Reconstruction) -> str:
     if report.chamfer_l2 is None:
         return ""
     typical = math.sqrt(report.chamfer_l2 / 2)
-    return f"{100 * typical / (2 * result.normalization.scale):.2f} % of its size"
+    return f"{100 * typical / (2 * result.normalization.scale):.2f} % of size"
 
 
 def loaded_sentence(title: str, loaded: Loaded) -> str:
@@ -153,8 +153,8 @@ def loaded_sentence(title: str, loaded: Loaded) -> str:
 def done_sentence(title: str, outcome: Outcome) -> str:
     """Say that a reconstruction is finished and whether its mesh is sound."""
     failed = [line.text.lower() for line in check_lines(outcome.report) if not line.good]
-    verdict = "every check passed" if not failed else "but " + ", ".join(failed)
-    return f"“{title}” is done in {duration(outcome.reconstruction.seconds)}: {verdict}."
+    verdict = ": every check passed" if not failed else ", but not perfect: " + ", ".join(failed)
+    return f"“{title}” is done in {duration(outcome.reconstruction.seconds)}{verdict}."
 
 
 def export_sentence(exported: Exported) -> str:

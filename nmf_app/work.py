@@ -104,9 +104,9 @@ def _default_stream() -> Stream:
 
     # One core stays free, so that the window draws smoothly while the worker computes.
     torch.set_num_threads(max(1, (os.cpu_count() or 2) - 1))
-    from nmf_model.reconstruct import stream
+    from nmf_model import reconstruct as reconstruction
 
-    return stream
+    return reconstruction.stream
 
 
 def _check(result: Reconstruction) -> QualityReport:

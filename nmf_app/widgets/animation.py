@@ -32,13 +32,16 @@ def images(vertices: NDArray[np.float32], faces: NDArray[np.int64], theme: Theme
     chosen = np.linspace(0, len(vertices) - 1, FLOW_IMAGES).round().astype(int)
     for frame in chosen:
         scene.set_mesh(vertices[frame], faces)
-        plotter.render()
-        yield Image.fromarray(plotter.screenshot(return_img=True))
+        yield _drawn(plotter)
     for _ in range(TURN_IMAGES):
         plotter.camera.Azimuth(360 / TURN_IMAGES)
-        plotter.render()
-        yield Image.fromarray(plotter.screenshot(return_img=True))
+        yield _drawn(plotter)
     plotter.close()
+
+
+def _drawn(plotter: pv.Plotter) -> Image.Image:
+    plotter.render()  # a screenshot alone shows the frame before
+    return Image.fromarray(np.asarray(plotter.screenshot(return_img=True)))
 
 
 def record(flow: Path, target: Path, theme: Theme) -> None:
@@ -49,9 +52,7 @@ def record(flow: Path, target: Path, theme: Theme) -> None:
     for image in images(vertices, faces, theme):
         drawn.append(image.quantize(128, dither=Image.Dither.NONE))
         print(len(drawn) / (FLOW_IMAGES + TURN_IMAGES + 4), flush=True)  # noqa: T201  read by the parent
-    drawn[0].save(
-        target, save_all=True, append_images=drawn[1:], duration=MILLISECONDS, loop=0, optimize=False
-    )
+    drawn[0].save(target, save_all=True, append_images=drawn[1:], duration=MILLISECONDS, loop=0)
 
 
 if __name__ == "__main__":

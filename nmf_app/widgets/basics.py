@@ -10,7 +10,7 @@ GRID = 8
 
 
 def label(text: str = "", role: str = "body", wrap: bool = True) -> QLabel:
-    """Return a label in one of the style sheet's roles: display, section, caption, body-muted …"""
+    """Return a label in one of the style sheet's roles."""
     result = QLabel(text)
     result.setProperty("role", role)
     result.setWordWrap(wrap)

@@ -25,26 +25,41 @@ from nmf_app.widgets.basics import GRID, label
 from nmf_app.widgets.export_dialog import ExportDialog
 
 GUIDE = (
-    ("1 · Drop", "Drop a point cloud, a mesh or a picture anywhere on the window, or several at once: they queue "
-     "up. Bare points are enough; no normals are needed."),
-    ("2 · Watch", "A sphere flows into the shape while it is computed. Cancel with Esc. When it is done, the "
-     "timeline plays the flow, and the mouse turns the view: left button orbits, wheel zooms."),
-    ("3 · Export", "Every check in the panel is made on the mesh as read back from a file. Export writes OBJ, PLY, "
-     "STL, GLB, 3MF or OFF; Save animation records the flow as a GIF."),
-    ("Keys", "Ctrl+O open · Ctrl+R reconstruct · Esc cancel · Ctrl+E export · Space play · Home reset the view · "
-     "1 smooth, 2 flat, 3 wireframe · I input points · D dark theme"),
-)  # fmt: skip
+    (
+        "1 · Drop",
+        "Drop a point cloud, a mesh or a picture anywhere on the window, or several at once: they queue up. "
+        "Bare points are enough; no normals are needed.",
+    ),
+    (
+        "2 · Watch",
+        "A sphere flows into the shape while it is computed. Cancel with Esc. When it is done, the timeline "
+        "plays the flow, and the mouse turns the view: left button orbits, wheel zooms.",
+    ),
+    (
+        "3 · Export",
+        "Every check in the panel is made on the mesh as read back from a file. Export writes OBJ, PLY, STL, "
+        "GLB, 3MF or OFF; Save animation records the flow as a GIF.",
+    ),
+    (
+        "Keys",
+        "Ctrl+O open · Ctrl+R reconstruct · Esc cancel · Ctrl+E export · Space play · Home reset the view · "
+        "1 smooth, 2 flat, 3 wireframe · I input points · D dark theme",
+    ),
+)
 
 LICENCES = (
-    ("Neural Mesh Flow", "MIT. After “Neural Mesh Flow: 3D Manifold Mesh Generation via Diffeomorphic Flows”, "
-     "K. Gupta and M. Chandraker, NeurIPS 2020."),
+    (
+        "Neural Mesh Flow",
+        "MIT. After “Neural Mesh Flow: 3D Manifold Mesh Generation via Diffeomorphic Flows”, K. Gupta and "
+        "M. Chandraker, NeurIPS 2020.",
+    ),
     ("PySide6 / Qt", "LGPL-3.0"),
     ("VTK, PyTorch, NumPy, SciPy", "BSD-3-Clause"),
     ("PyVista, pyvistaqt, torchdiffeq, trimesh, laspy", "MIT and BSD"),
     ("libigl", "MPL-2.0"),
     ("Pillow", "MIT-CMU"),
     ("safetensors", "Apache-2.0"),
-)  # fmt: skip
+)
 
 
 class Dialogs:

@@ -16,7 +16,6 @@ from nmf_app.session import Theme
 from nmf_app.widgets import thumbnails
 from nmf_app.widgets.basics import GRID, action_button, label, set_flag
 
-CARD = QSize(144, 136)
 PICTURE = QSize(128, 88)
 COLUMNS = 6
 
@@ -30,7 +29,6 @@ class ExampleCard(QPushButton):
         super().__init__()
         self.example = example
         self.setObjectName("exampleCard")
-        self.setFixedSize(CARD)
         self.setCursor(Qt.CursorShape.PointingHandCursor)
         self.setToolTip(f"{example.title}\n{example.credit} · {example.license}".strip(" ·\n"))
         self.setAccessibleName(f"Example: {example.title}")
@@ -38,7 +36,7 @@ class ExampleCard(QPushButton):
         self._picture.setFixedSize(PICTURE)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(GRID, GRID, GRID, GRID)
-        layout.setSpacing(0)
+        layout.setSpacing(2)
         layout.addWidget(self._picture, alignment=Qt.AlignmentFlag.AlignCenter)
         layout.addWidget(label(example.title, wrap=False), alignment=Qt.AlignmentFlag.AlignCenter)
         kind = "Picture" if example.kind == "picture" else "Point cloud"

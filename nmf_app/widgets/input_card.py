@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from PySide6.QtCore import QSize, Qt
-from PySide6.QtWidgets import QLabel, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QHBoxLayout, QLabel, QVBoxLayout, QWidget
 
 from nmf_app import resources
 from nmf_app.session import Item, ItemState, Theme
@@ -12,7 +12,7 @@ from nmf_app.widgets.basics import GRID, label
 from nmf_app.wording import describe, extent
 from nmf_model.types import ShapeImage
 
-PICTURE = QSize(256, 136)
+PICTURE = QSize(88, 88)
 
 
 class InputCard(QWidget):
@@ -21,17 +21,26 @@ class InputCard(QWidget):
     def __init__(self) -> None:
         super().__init__()
         self._picture = QLabel()
-        self._picture.setFixedHeight(PICTURE.height())
+        self._picture.setFixedSize(PICTURE)
         self._picture.setAlignment(Qt.AlignmentFlag.AlignCenter)
         self._name = label(role="section")
         self._kind = label(role="body-muted")
         self._extent = label(role="caption")
         self._notes = label(role="caption")
+        words = QVBoxLayout()
+        words.setSpacing(GRID // 2)
+        for widget in (self._name, self._kind, self._extent):
+            words.addWidget(widget)
+        words.addStretch(1)
+        top = QHBoxLayout()
+        top.setSpacing(2 * GRID)
+        top.addWidget(self._picture, alignment=Qt.AlignmentFlag.AlignTop)
+        top.addLayout(words, 1)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
-        layout.setSpacing(GRID // 2)
-        for widget in (self._name, self._kind, self._extent, self._picture, self._notes):
-            layout.addWidget(widget)
+        layout.setSpacing(GRID)
+        layout.addLayout(top)
+        layout.addWidget(self._notes)
 
     def show_item(self, item: Item | None, theme: Theme) -> None:
         """Describe an item; None empties the card."""

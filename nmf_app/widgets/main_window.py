@@ -20,6 +20,7 @@ from nmf_app.actions import Actions
 from nmf_app.controller import Controller
 from nmf_app.session import Session, SessionState, Shading, Theme
 from nmf_app.settings import Settings
+from nmf_app.widgets.basics import GRID
 from nmf_app.widgets.dialogs import Dialogs
 from nmf_app.widgets.drop_zone import DropHint, DropZone
 from nmf_app.widgets.job_bar import JobBar
@@ -125,7 +126,7 @@ class MainWindow(QMainWindow):
     def resizeEvent(self, event: QResizeEvent) -> None:
         """Keep the drop hint over the whole window."""
         super().resizeEvent(event)
-        self._hint.setGeometry(self.centralWidget().geometry().adjusted(16, 16, -16, -16))
+        self._hint.setGeometry(self.rect().adjusted(2 * GRID, 6 * GRID, -2 * GRID, -2 * GRID))
 
     def closeEvent(self, event: QCloseEvent) -> None:
         """Cancel the work, wait for it, close the view, remember the settings; in this order."""

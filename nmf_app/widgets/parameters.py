@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from PySide6.QtCore import Signal
-from PySide6.QtWidgets import QCheckBox, QComboBox, QFormLayout, QSpinBox, QVBoxLayout, QWidget
+from PySide6.QtCore import Qt, Signal
+from PySide6.QtWidgets import QCheckBox, QComboBox, QFormLayout, QSizePolicy, QSpinBox, QVBoxLayout, QWidget
 
 from nmf_app import resources
 from nmf_app.session import Parameters
@@ -82,14 +82,14 @@ class ParametersPanel(QWidget):
         self._extra.setVisible(False)
         self._more.setCheckable(True)
         self._more.toggled.connect(self._show_more)
-        layout = QVBoxLayout(self)
-        layout.setContentsMargins(0, 0, 0, 0)
-        layout.setSpacing(GRID)
-        layout.addWidget(label("Reconstruction", "section"))
-        layout.addLayout(form)
-        layout.addWidget(self._explain)
-        layout.addWidget(self._extra)
-        layout.addWidget(self._more)
+        column = QVBoxLayout(self)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.setSpacing(GRID)
+        column.addWidget(label("Reconstruction", "section"))
+        column.addLayout(form)
+        column.addWidget(self._explain)
+        column.addWidget(self._extra)
+        column.addWidget(self._more, alignment=Qt.AlignmentFlag.AlignLeft)
 
     def _show_more(self, shown: bool) -> None:
         self._extra.setVisible(shown)
@@ -118,6 +118,9 @@ def _choice(tip: str, entries: dict[str, str]) -> QComboBox:
     box = QComboBox()
     box.setToolTip(tip)
     box.setAccessibleName(tip)
+    box.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
+    box.setMinimumContentsLength(12)
+    box.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
     for data, text in entries.items():
         box.addItem(text, data)
     return box

@@ -109,13 +109,13 @@ class _RowPainter(QStyledItemDelegate):
     ) -> None:
         colours = resources.palette(self.theme)
         state: ItemState = index.data(_STATE)
-        area: QRect = option.rect.adjusted(0, 2, 0, -2)  # type: ignore[attr-defined]
+        area: QRect = option.rect.adjusted(0, 2, 0, -2)
         _background(painter, area, option, colours)
         name, role = _ICONS[state]
         icon: QIcon = resources.icon(name, self.theme, role)
         icon.paint(painter, QRect(area.left() + GRID, area.center().y() - 9, 20, 20))
         left, width = area.left() + 5 * GRID - 4, area.width() - 5 * GRID - 4
-        font = option.font  # type: ignore[attr-defined]
+        font = option.font
         painter.setFont(font)
         painter.setPen(QColor(colours["text"]))
         text = QFontMetrics(font).elidedText(str(index.data()), Qt.TextElideMode.ElideMiddle, width)
@@ -132,7 +132,7 @@ class _RowPainter(QStyledItemDelegate):
 def _background(
     painter: QPainter, area: QRect, option: QStyleOptionViewItem, colours: dict[str, str]
 ) -> None:
-    flags: QStyle.StateFlag = option.state  # type: ignore[attr-defined]
+    flags: QStyle.StateFlag = option.state
     painter.setRenderHint(QPainter.RenderHint.Antialiasing)
     painter.setPen(Qt.PenStyle.NoPen)
     if flags & QStyle.StateFlag.State_Selected:

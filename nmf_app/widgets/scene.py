@@ -25,13 +25,14 @@ class Scene:
     def __init__(self, plotter: Any) -> None:
         self._plotter = plotter
         self._faces: NDArray[np.int64] | None = None
-        self._mesh = pv.PolyData()
+        self._mesh: Any = pv.PolyData()
         self._points = pv.PolyData()
         self._mesh_actor: Any = None
         self._points_actor: Any = None
         self._shading = Shading.SMOOTH
         self._colours: dict[str, str] = {"mesh": "#7f9fdd", "edges": "#2a4680", "points": "#d9541e"}
         self._show_points = True
+        self._see_through = False
         self.reset_camera()
 
     def set_colours(self, colours: dict[str, str]) -> None:
@@ -46,16 +47,20 @@ class Scene:
         self._restyle()
         self._refresh_normals()
 
+    def set_see_through(self, see_through: bool) -> None:
+        """Let the points behind the surface shine through, as while it still moves towards them."""
+        if see_through != self._see_through:
+            self._see_through = see_through
+            self._restyle()
+
     def set_mesh(self, vertices: NDArray[np.float32], faces: NDArray[np.int64]) -> None:
         """Show a surface: (V, 3) vertices and (F, 3) faces; the same faces object moves it in place."""
         if faces is self._faces and len(vertices) == self._mesh.n_points:
-            self._mesh.points[:] = vertices
-            self._mesh.GetPoints().Modified()
-            self._mesh.Modified()
+            self._mesh.points = np.asarray(vertices, dtype=np.float32)
         else:
             self._faces = faces
             cells = np.insert(faces, 0, 3, axis=1).ravel()
-            self._mesh = pv.PolyData(np.array(vertices, dtype=np.float32), cells)
+            self._mesh = pv.PolyData(np.asarray(vertices, dtype=np.float32), cells)
             self._show_mesh()
         self._refresh_normals()
         self._mesh_actor.visibility = True
@@ -78,6 +83,7 @@ class Scene:
                 point_size=_point_size(len(points)),
                 style="points",
                 lighting=False,
+                render_points_as_spheres=True,
                 name=POINTS,
                 reset_camera=False,
                 render=False,
@@ -117,7 +123,10 @@ class Scene:
         prop.interpolation = "Flat" if self._shading is Shading.FLAT else "Phong"
         prop.color = self._colours["edges" if wires else "mesh"]
         prop.lighting = not wires
-        prop.ambient, prop.diffuse, prop.specular, prop.specular_power = 0.12, 0.92, 0.18, 24.0
+        prop.ambient, prop.diffuse, prop.specular, prop.specular_power = 0.30, 0.75, 0.15, 24.0
+        # Without its back faces a see-through surface needs no sorting.
+        prop.opacity = 0.6 if self._see_through and not wires else 1.0
+        prop.culling = "back" if self._see_through or wires else "none"
 
     def _refresh_normals(self) -> None:
         if self._shading is Shading.SMOOTH and self._faces is not None:
@@ -138,4 +147,4 @@ def vertex_normals(vertices: NDArray[np.float32], faces: NDArray[np.int64]) -> N
 
 
 def _point_size(count: int) -> float:
-    return 5.0 if count < 4_000 else 3.5 if count < 9_000 else 2.5
+    return 4.0 if count < 4_000 else 3.0 if count < 9_000 else 2.0

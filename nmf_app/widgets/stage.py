@@ -6,17 +6,22 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
-from PySide6.QtCore import QEvent, QObject, Qt
+from PySide6.QtCore import QEvent, QObject, QSize, Qt
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QStackedLayout, QVBoxLayout, QWidget
 
+from nmf_app import resources
 from nmf_app.actions import Actions
 from nmf_app.session import Item, SessionState, ViewOptions
+from nmf_app.widgets import thumbnails
 from nmf_app.widgets.basics import GRID, tool_button
 from nmf_app.widgets.drop_zone import DropZone
+from nmf_app.work import PREVIEW_POINTS
+from nmf_model.types import ShapeImage
 
 if TYPE_CHECKING:
     from nmf_app.widgets.viewport import Viewport
 
+INSET = QSize(192, 144)
 TOOLS = ("smooth", "flat", "wireframe", "input", "reset", "dark")
 
 
@@ -45,12 +50,16 @@ class Stage(QWidget):
         self._layout.addWidget(drop_zone)
         self._layout.setCurrentWidget(drop_zone)
         self._tools = _make_tools(actions, self._scene)
+        self._inset = QLabel(self._scene)
+        self._inset.setObjectName("inset")
+        self._inset.setToolTip("The picture, with the object that was found on it")
+        self._inset.hide()
         self._scene.installEventFilter(self)
 
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:
         """Keep the tools in the view's upper right corner."""
         if event.type() == QEvent.Type.Resize:
-            self._place_tools()
+            self._place_overlays()
         return super().eventFilter(watched, event)
 
     def adopt(self, viewport: Viewport, state: SessionState) -> None:
@@ -61,11 +70,12 @@ class Stage(QWidget):
         viewport.set_theme(state.view.theme)
         self._scene_layout.replaceWidget(self._waiting, viewport)
         self._waiting.deleteLater()
-        self._tools.raise_()
         self._tools.show()
-        self._place_tools()
+        for overlay in (self._tools, self._inset):
+            overlay.raise_()
         self._show_view(state.view)
         self._show_item(state.current_item)
+        self._show_inset(state)
 
     def apply(self, old: SessionState, new: SessionState) -> None:
         """Draw what differs between two snapshots."""
@@ -77,12 +87,15 @@ class Stage(QWidget):
             return
         if old.view != new.view:
             self._show_view(new.view)
+        if old.view != new.view or _loaded(old.current_item) is not _loaded(new.current_item):
+            self._show_inset(new)
         before, after = old.current_item, new.current_item
         if _key(before) != _key(after) or _loaded(before) is not _loaded(after):
             self.viewport.scene.reset_camera()
             self._show_item(after)
         elif _outcome(before) is not _outcome(after):
             self._show_target(after)
+        self.viewport.scene.set_see_through(new.reconstructing_current)
         live = new.live
         if live is not None and live is not old.live and live.item == new.current:
             self.viewport.scene.set_mesh(live.frame.vertices, live.frame.faces)
@@ -115,7 +128,20 @@ class Stage(QWidget):
         self.viewport.set_shading(view.shading)
         self.viewport.set_theme(view.theme)
 
-    def _place_tools(self) -> None:
+    def _show_inset(self, state: SessionState) -> None:
+        """Show a picture with its object in the view's lower left corner."""
+        item = state.current_item
+        source = item.loaded.source if item is not None and item.loaded is not None else None
+        shown = isinstance(source, ShapeImage) and state.view.show_input
+        if isinstance(source, ShapeImage) and shown:
+            tint = resources.palette(state.view.theme)["points"]
+            self._inset.setPixmap(thumbnails.of_picture(source, INSET, tint, self.devicePixelRatioF()))
+        self._inset.setVisible(shown)
+        self._place_overlays()
+
+    def _place_overlays(self) -> None:
+        self._inset.adjustSize()
+        self._inset.move(2 * GRID, self._scene.height() - self._inset.height() - 2 * GRID)
         self._tools.adjustSize()
         self._tools.move(self._scene.width() - self._tools.width() - 2 * GRID, 2 * GRID)
 
@@ -140,14 +166,14 @@ def _starting_sphere() -> tuple[NDArray[np.float32], NDArray[np.int64]]:
 
 
 def _points_of(item: Item | None) -> NDArray[np.float32]:
-    """Return what was fitted, in the network's frame if that is known; at most a drawable number of points."""
+    """Return what was fitted, thinned for drawing, in the network's frame if that is known."""
     empty = np.empty((0, 3), dtype=np.float32)
     if item is None or item.loaded is None:
         return empty
     if item.outcome is None:
         return item.loaded.preview
     result = item.outcome.reconstruction
-    step = max(1, -(-len(result.target) // 12_000))
+    step = max(1, -(-len(result.target) // PREVIEW_POINTS))
     return result.normalization.to_unit(result.target[::step])
 
 

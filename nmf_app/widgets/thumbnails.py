@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,6 +11,8 @@ from PySide6.QtCore import QPointF, QSize, Qt
 from PySide6.QtGui import QColor, QImage, QImageReader, QPainter, QPixmap
 
 from nmf_model.types import ShapeImage
+
+Pixel = TypeVar("Pixel", bound=np.generic)
 
 _TURN, _TILT = 0.52, 0.36  # radians, as the viewport looks at first
 
@@ -71,12 +74,13 @@ def _outline(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
     return edge
 
 
-def _shrink(array: NDArray[np.generic], size: QSize, scale: float) -> NDArray[np.generic]:
+def _shrink(array: NDArray[Pixel], size: QSize, scale: float) -> NDArray[Pixel]:
     height, width = array.shape[:2]
     factor = min(size.width() * scale / width, size.height() * scale / height, 1.0)
     rows = (np.arange(max(1, int(height * factor))) / factor).astype(int).clip(0, height - 1)
     columns = (np.arange(max(1, int(width * factor))) / factor).astype(int).clip(0, width - 1)
-    return array[rows[:, None], columns[None, :]]
+    small: NDArray[Pixel] = array[rows[:, None], columns[None, :]]
+    return small
 
 
 def _project(points: NDArray[np.float32]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

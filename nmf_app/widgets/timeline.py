@@ -157,7 +157,8 @@ def between(trajectory: Trajectory, position: float) -> NDArray[np.float32]:
     first = min(int(position), len(trajectory.vertices) - 1)
     share = np.float32(position - first)
     if share <= 0 or first + 1 >= len(trajectory.vertices):
-        return trajectory.vertices[first]
+        exact: NDArray[np.float32] = trajectory.vertices[first]
+        return exact
     mixed: NDArray[np.float32] = (1 - share) * trajectory.vertices[first] + share * trajectory.vertices[
         first + 1
     ]

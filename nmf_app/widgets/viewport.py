@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
+from typing import Any
 
 os.environ.setdefault("QT_API", "pyside6")
 
-from PySide6.QtCore import Qt, Signal
+from PySide6.QtCore import Qt, QTimer, Signal
 from PySide6.QtGui import QKeyEvent
 from PySide6.QtWidgets import QWidget
 from pyvistaqt import QtInteractor
@@ -16,9 +17,10 @@ from nmf_app.session import Shading, Theme
 from nmf_app.widgets.scene import Scene
 
 SAMPLES_ON_A_GPU = 4
+STILL_AFTER_MS = 180
 
 
-class Viewport(QtInteractor):  # type: ignore[misc]
+class Viewport(QtInteractor):
     """An orbiting view that redraws only when asked.
 
     Args:
@@ -36,6 +38,9 @@ class Viewport(QtInteractor):  # type: ignore[misc]
         self.setAccessibleName("Three-dimensional view")
         self.scene = Scene(self)
         self._sampled = False
+        self._still = QTimer(self, singleShot=True, interval=STILL_AFTER_MS)
+        self._still.timeout.connect(self._refine)
+        self._refining = False
 
     def set_theme(self, theme: Theme) -> None:
         """Recolour the view."""
@@ -53,13 +58,22 @@ class Viewport(QtInteractor):  # type: ignore[misc]
         self.update()
 
     def paintGL(self) -> None:
-        """Draw, and raise the samples once the driver is known to be a real one."""
-        super().paintGL()
+        """Draw: quickly while things move, with smoothed edges once they stand still."""
+        self.renderer.SetUseFXAA(self._refining)
+        if not self._refining:
+            self._still.start()
+        self._refining = False
+        super().paintGL()  # type: ignore[no-untyped-call]
         if not self._sampled:
             self._sampled = True
-            if "llvmpipe" not in self.ren_win.ReportCapabilities():
-                self.ren_win.SetMultiSamples(SAMPLES_ON_A_GPU)
+            window: Any = self.ren_win
+            if "llvmpipe" not in window.ReportCapabilities():
+                window.SetMultiSamples(SAMPLES_ON_A_GPU)
         self.painted.emit()
+
+    def _refine(self) -> None:
+        self._refining = True
+        self.update()
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
         """Leave every key to the window: VTK's own bindings quit, pick and switch to stereo."""
