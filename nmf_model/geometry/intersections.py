@@ -72,7 +72,7 @@ def _neighbours_cross(vertices: Vertices, faces: Faces, pairs: NDArray[np.int64]
     one, other = faces[pairs[:, 0]], faces[pairs[:, 1]]
     matches = one[:, :, None] == other[:, None, :]
     shared = matches.sum(axis=(1, 2))
-    crossing = shared == 3
+    crossing: NDArray[np.bool_] = shared == 3
     at_vertex, at_edge = np.flatnonzero(shared == 1), np.flatnonzero(shared == 2)
     # Turn each face until the shared vertex, or the vertex off the shared edge, comes first.
     one_v = _rolled(one[at_vertex], matches[at_vertex].any(axis=2))
@@ -93,7 +93,7 @@ def _folded(vertices: Vertices, one: Faces, other: Faces) -> NDArray[np.bool_]:
     """Return whether faces sharing the edge of corners 1, 2 overlap: coplanar and on one side of it."""
     tip, start, end = (vertices[one[:, corner]] for corner in range(3))
     other_tip = vertices[other[:, 0]]
-    folded = _orient3d(tip, start, end, other_tip) == 0
+    folded: NDArray[np.bool_] = _orient3d(tip, start, end, other_tip) == 0
     rows = np.flatnonzero(folded)
     axis = _clear_axis(start[rows], end[rows], tip[rows])
     side = _orient2d(start[rows], end[rows], tip[rows], axis)
@@ -158,9 +158,8 @@ def _orient3d(a: Points, b: Points, c: Points, d: Points) -> Signs:
 def _orient2d(a: Points, b: Points, c: Points, dropped: NDArray[np.int64]) -> Signs:
     """Return (K,) exact signs of the turn a, b, c seen along the ``dropped`` axis of each row."""
     kept = np.stack([(dropped + 1) % 3, (dropped + 2) % 3], axis=1)
-    flat = [np.zeros((len(points), 3)) for points in (a, b, c)]
-    for target, points in zip(flat, (a, b, c), strict=True):
-        target[:, :2] = np.take_along_axis(points, kept, axis=1)
-    above = np.zeros((len(a), 3))
-    above[:, 2] = 1.0
-    return _orient3d(*flat, above)
+    seen = np.zeros((4, len(a), 3))
+    for row, points in enumerate((a, b, c)):
+        seen[row, :, :2] = np.take_along_axis(points, kept, axis=1)
+    seen[3, :, 2] = 1.0
+    return _orient3d(seen[0], seen[1], seen[2], seen[3])

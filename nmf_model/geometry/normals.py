@@ -22,4 +22,5 @@ def face_normals(vertices: NDArray[np.float64], faces: NDArray[np.int64]) -> NDA
     """Return (F, 3) unit normals, zero for a face without area."""
     vectors = area_vectors(vertices, faces)
     length = np.linalg.norm(vectors, axis=1, keepdims=True)
-    return np.divide(vectors, length, out=np.zeros_like(vectors), where=length > 0)
+    normals: NDArray[np.float64] = np.divide(vectors, length, out=np.zeros_like(vectors), where=length > 0)
+    return normals

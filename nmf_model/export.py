@@ -1,0 +1,103 @@
+"""Write a finished reconstruction and say what the written file really contains."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nmf_model.geometry.sampling import sample_surface
+from nmf_model.io.atomic import write_atomically
+from nmf_model.io.meshes import read_mesh, write_mesh
+from nmf_model.io.writers import local_origin
+from nmf_model.quality import inspect_mesh
+from nmf_model.types import Mesh, QualityReport, Reconstruction
+
+CHAMFER_SAMPLES = 10_000
+_COARSE_SHARE = 0.01
+
+
+def export_reconstruction(result: Reconstruction, path: Path) -> QualityReport:
+    """Write the mesh whole or not at all, and report on it as re-read from the file.
+
+    Args:
+        result: the finished job.
+        path: its suffix, one of ``EXPORT_SUFFIXES``, decides the format.
+
+    Returns:
+        The report; ``chamfer_l2`` is in squared unit-sphere units, measured against ``result.target``.
+
+    Raises:
+        InputError: the file could not be written; nothing was left behind.
+    """
+    write_mesh(result.mesh, path)
+    mesh = read_mesh(path)
+    return replace(
+        inspect_mesh(mesh),
+        chamfer_l2=_chamfer_to_target(mesh, result),
+        method=result.method,
+        seconds=result.seconds,
+        nfe=result.nfe,
+        seed=result.seed,
+    )
+
+
+def write_report(report: QualityReport, path: Path) -> None:
+    """Write the report as JSON, whole or not at all.
+
+    Raises:
+        InputError: the file could not be written; nothing was left behind.
+    """
+    # JSON has no infinity or NaN; a number that is not finite is written as null.
+    values = {
+        key: None if isinstance(value, float) and not np.isfinite(value) else value
+        for key, value in report.to_dict().items()
+    }
+    text = json.dumps(values, indent=2, allow_nan=False) + "\n"
+    write_atomically(path, lambda stream: stream.write(text.encode()))
+
+
+def precision_warning(mesh: Mesh, path: Path) -> str | None:
+    """Return one sentence if the format of ``path`` is too coarse for this mesh, else None.
+
+    STL and GLB store float32; far from the origin STL rounds by more than the mesh's own detail.
+    """
+    suffix = path.suffix.lower()
+    if suffix not in (".stl", ".glb"):
+        return None
+    origin = local_origin(mesh.vertices) if suffix == ".glb" else np.zeros(3)
+    local = mesh.vertices - origin
+    with np.errstate(over="ignore"):
+        error = float(np.abs(local - local.astype(np.float32)).max())
+    edges = np.linalg.norm(np.diff(mesh.vertices[mesh.faces], axis=1), axis=2)
+    if error <= _COARSE_SHARE * float(np.median(edges)):
+        return None
+    return (
+        f"{path.name} rounds coordinates by up to {error:.2g} units, which harms this mesh's detail; "
+        "export PLY or 3MF instead."
+    )
+
+
+def _chamfer_to_target(mesh: Mesh, result: Reconstruction) -> float | None:
+    """Return the mean squared distance mesh to target plus target to mesh, in unit-sphere units.
+
+    None if the surface has no area to draw samples from.
+    """
+    offset, scale = result.normalization.offset, result.normalization.scale
+    vertices = (mesh.vertices - offset) / scale
+    target = (result.target - offset) / scale
+    try:
+        samples, _ = sample_surface(vertices, mesh.faces, CHAMFER_SAMPLES, np.random.default_rng(result.seed))
+    except ValueError:
+        return None
+    return _mean_squared_distance(samples, target) + _mean_squared_distance(target, samples)
+
+
+def _mean_squared_distance(points: NDArray[np.float64], others: NDArray[np.float64]) -> float:
+    from scipy.spatial import cKDTree
+
+    distances, _ = cKDTree(others).query(points)
+    return float(np.mean(np.square(distances)))

@@ -1,0 +1,167 @@
+"""Collect points from a stream of chunks, keeping a bounded, uniform, reproducible choice of them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nmf_model.errors import InputError
+from nmf_model.types import PointCloud
+
+CHUNK_ROWS = 1 << 18
+"""Rows a reader should hand over at a time."""
+MIN_POINTS = 50
+_MAX_BAD_SHARE = 0.05
+_MAX_COORDINATE = 1e100
+_FLATNESS = 1e-6
+
+
+class Chunk(NamedTuple):
+    """Points as a reader found them: (n, 3) of any real type, and (n, 3) uint8 colours or None."""
+
+    points: NDArray[np.generic]
+    colors: NDArray[np.uint8] | None = None
+
+
+class _Rows(NamedTuple):
+    keys: NDArray[np.uint64]
+    place: NDArray[np.int64]
+    points: NDArray[np.float64]
+    colors: NDArray[np.uint8]
+
+
+class PointCollector:
+    """Keeps at most ``max_points`` distinct points out of any number.
+
+    Every point gets a random key hashed from its coordinates and the seed, and the smallest keys
+    win. So the choice is uniform over distinct points, repeated points weigh nothing, and the result
+    depends on neither the chunk size nor the order of the file. Memory is O(max_points).
+    """
+
+    def __init__(self, max_points: int, seed: int) -> None:
+        self._max_points = max_points
+        self._seed = seed
+        self._limit = np.uint64(np.iinfo(np.uint64).max)
+        self._pending: list[_Rows] = []
+        self._pending_count = 0
+        self._total = 0
+        self._bad = 0
+        self._precision = float(np.finfo(np.float64).eps)
+        self._has_colors = True
+
+    def add(self, chunk: Chunk) -> None:
+        """Take in one chunk; its arrays are not kept."""
+        raw = np.asarray(chunk.points)
+        if raw.dtype.kind == "f":
+            self._precision = max(self._precision, float(np.finfo(raw.dtype).eps))
+        points = raw.astype(np.float64) + 0.0  # turns -0.0 into 0.0, which hashes differently
+        place = self._total + np.arange(len(points))
+        self._total += len(points)
+        finite = np.isfinite(points).all(axis=1)
+        self._bad += int(len(points) - finite.sum())
+        keys = _hashed(points, self._seed)
+        kept = finite & (keys <= self._limit)
+        self._has_colors &= chunk.colors is not None
+        colors = chunk.colors[kept] if chunk.colors is not None else np.zeros((int(kept.sum()), 3), np.uint8)
+        self._pending.append(_Rows(keys[kept], place[kept], points[kept], colors))
+        self._pending_count += int(kept.sum())
+        if self._pending_count > 2 * self._max_points + CHUNK_ROWS:
+            self._compact()
+
+    def finish(self, path: Path, notes: tuple[str, ...] = ()) -> PointCloud:
+        """Return the chosen points in the order of the file.
+
+        Raises:
+            InputError: no points, too many without a finite place, too few distinct ones, or no depth.
+        """
+        if self._total == 0:
+            raise InputError(f"{path.name} contains no points; export it again with its points or faces.")
+        if self._bad >= _MAX_BAD_SHARE * self._total:
+            raise InputError(
+                f"{path.name} has NaN or infinite coordinates in {self._bad:,} of {self._total:,} points; "
+                "remove those and try again."
+            )
+        self._compact()
+        rows = self._pending[0]
+        order = np.argsort(rows.place)
+        points = rows.points[order]
+        _check_shape(points, path, self._precision)
+        colors = rows.colors[order] if self._has_colors else None
+        return PointCloud(points, path.stem, path, colors, notes + self._own_notes(len(points)))
+
+    def _own_notes(self, kept: int) -> tuple[str, ...]:
+        finite = self._total - self._bad
+        notes = []
+        if self._bad:
+            notes.append(f"{_counted(self._bad, 'point')} with NaN or infinite coordinates dropped")
+        if self._limit < np.iinfo(np.uint64).max:
+            notes.append(f"thinned from {finite:,} to {kept:,} points")
+        elif kept < finite:
+            notes.append(f"{_counted(finite - kept, 'repeated point')} removed")
+        return tuple(notes)
+
+    def _compact(self) -> None:
+        columns = [np.concatenate(column) for column in zip(*self._pending, strict=True)]
+        order = np.argsort(columns[0], kind="stable")
+        keys, points = columns[0][order], columns[2][order]
+        repeated = np.zeros(len(keys), dtype=bool)
+        repeated[1:] = (keys[1:] == keys[:-1]) & (points[1:] == points[:-1]).all(axis=1)
+        order = order[~repeated]
+        if len(order) > self._max_points:
+            order = order[: self._max_points]
+            self._limit = columns[0][order[-1]]
+        self._pending = [_Rows(*(column[order] for column in columns))]
+        self._pending_count = len(order)
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def _hashed(points: NDArray[np.float64], seed: int) -> NDArray[np.uint64]:
+    """Hash (n, 3) coordinates to 64 evenly spread bits (the finaliser of splitmix64, once a column)."""
+    start = np.random.SeedSequence(seed).generate_state(1, np.uint64)[0]
+    state = np.full(len(points), start, dtype=np.uint64)
+    for column in np.ascontiguousarray(points.T).view(np.uint64):
+        state ^= column
+        state += np.uint64(0x9E3779B97F4A7C15)
+        state = (state ^ (state >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+        state = (state ^ (state >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+        state ^= state >> np.uint64(31)
+    return state
+
+
+def _check_shape(points: NDArray[np.float64], path: Path, precision: float) -> None:
+    """Refuse clouds that no closed solid can be made from.
+
+    ``precision`` is the relative rounding of the file's own number type: depth below it is noise.
+    """
+    if len(points) < MIN_POINTS:
+        raise InputError(
+            f"{path.name} has only {_counted(len(points), 'distinct point')}; "
+            f"give a denser cloud of at least {MIN_POINTS}."
+        )
+    largest = float(np.abs(points).max())
+    if largest > _MAX_COORDINATE:
+        raise InputError(
+            f"{path.name} has coordinates as large as {largest:.0e}; check that its columns are x, y and z."
+        )
+    centred = points - points.min(axis=0)
+    size = float(centred.max())
+    centred /= size
+    centred -= centred.mean(axis=0)
+    spread = np.sqrt(np.maximum(np.linalg.eigvalsh(centred.T @ centred / len(points)), 0))
+    noise = max(_FLATNESS * spread[2], 0.5 * precision * largest / size)
+    if spread[1] <= noise:
+        raise InputError(
+            f"{path.name} has all its points on a line; a closed solid needs width and depth, "
+            "so scan the object from more sides."
+        )
+    if spread[0] <= noise:
+        raise InputError(
+            f"{path.name} has all its points on a plane; a closed solid needs depth, "
+            "so scan the object from more sides."
+        )

@@ -1,0 +1,39 @@
+"""Read LAS and LAZ, the formats of laser scanners in the air and on the ground."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+from nmf_model.io.collect import CHUNK_ROWS, Chunk
+from nmf_model.io.opening import require_bytes, truncated
+
+_COLORS = ("red", "green", "blue")
+
+
+def read_las(path: Path) -> Iterator[Chunk]:
+    """Yield the scaled coordinates, in float64, with the colours if there are any."""
+    import laspy
+
+    with laspy.open(path) as reader:
+        header, read = reader.header, 0
+        if not header.are_points_compressed:
+            record = header.point_format.size
+            require_bytes(path, header.offset_to_point_data + header.point_count * record)
+        colored = set(_COLORS) <= set(header.point_format.dimension_names)
+        shift = None
+        for rows in reader.chunk_iterator(CHUNK_ROWS):
+            colors = None
+            if colored:
+                raw = np.stack([np.asarray(rows[name]) for name in _COLORS], axis=1)
+                # The standard asks for 16 bits, but many programs store 0..255; the first chunk tells.
+                shift = (8 if raw.max(initial=0) > 255 else 0) if shift is None else shift
+                colors = (raw >> shift).clip(0, 255).astype(np.uint8)
+            read += len(rows)
+            yield Chunk(
+                np.stack([np.asarray(rows.x), np.asarray(rows.y), np.asarray(rows.z)], axis=1), colors
+            )
+    if read < header.point_count:
+        raise truncated(path, f"{read:,} of {header.point_count:,} points")

@@ -1,0 +1,92 @@
+"""Read and write triangle meshes without changing them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+
+from nmf_model.errors import InputError
+from nmf_model.io import writers
+from nmf_model.io.atomic import write_atomically
+from nmf_model.io.obj_off import read_obj, read_off
+from nmf_model.io.opening import check_file, reading
+from nmf_model.io.ply import read_ply
+from nmf_model.io.scenes import read_3mf, read_gltf
+from nmf_model.io.stl import read_stl
+from nmf_model.io.suffixes import EXPORT_SUFFIXES, MESH_SUFFIXES, listed
+from nmf_model.io.surface import Surface
+from nmf_model.types import Mesh
+
+_READERS: dict[str, Callable[[Path], Surface]] = {
+    ".ply": read_ply, ".obj": read_obj, ".off": read_off, ".stl": read_stl,
+    ".glb": read_gltf, ".gltf": read_gltf, ".3mf": read_3mf,
+}  # fmt: skip
+_WRITERS: dict[str, Callable[[Mesh, BinaryIO], None]] = {
+    ".obj": writers.write_obj, ".ply": writers.write_ply, ".stl": writers.write_stl,
+    ".off": writers.write_off, ".glb": writers.write_glb, ".3mf": writers.write_3mf,
+}  # fmt: skip
+
+
+def load_surface(path: Path) -> Surface:
+    """Read vertices and faces of a mesh file; there may be no faces. Errors are those of the parsers."""
+    return _READERS[path.suffix.lower()](path)
+
+
+def read_mesh(path: Path) -> Mesh:
+    """Read a mesh exactly as it is in the file.
+
+    Nothing is merged, except the corners of STL that are at exactly the same position, since that
+    format does not say which belong together. Scenes are flattened with their transforms.
+
+    Raises:
+        InputError: the file cannot be used; one sentence says why and what to do.
+    """
+
+    def read() -> Mesh:
+        check_file(path, MESH_SUFFIXES)
+        surface = load_surface(path)
+        if len(surface.faces) == 0:
+            raise InputError(f"{path.name} has points but no faces; choose a file with a surface.")
+        return Mesh(surface.vertices, surface.faces)
+
+    return reading(path, read)
+
+
+def write_mesh(mesh: Mesh, path: Path) -> None:
+    """Write a mesh in the format of the suffix, whole or not at all.
+
+    OBJ, PLY, OFF and 3MF keep float64 exactly. GLB rounds to float32 relative to the middle of the
+    mesh, STL rounds to float32 relative to the origin. The written file is read back and compared
+    before it takes its name.
+
+    Raises:
+        InputError: the file cannot be written here, or the format cannot hold the mesh.
+    """
+    write = _WRITERS.get(path.suffix.lower())
+    if write is None:
+        raise InputError(f"{path} cannot be written; let the name end in {listed(EXPORT_SUFFIXES)}.")
+    if len(mesh.faces) == 0 or not np.isfinite(mesh.vertices).all():
+        raise InputError(f"{path} was not written because the mesh is empty or has infinite coordinates.")
+    write_atomically(path, lambda stream: write(mesh, stream), lambda written: _verify(mesh, written, path))
+
+
+def _verify(mesh: Mesh, written: Path, target: Path) -> None:
+    """Raise InputError unless the file holds the mesh, up to the rounding of its format."""
+    surface = reading(written, lambda: load_surface(written))
+    suffix = target.suffix.lower()
+    if suffix == ".stl":
+        with np.errstate(over="ignore"):
+            expected = mesh.vertices.astype(np.float32).astype(np.float64)[mesh.faces]
+        same = np.array_equal(surface.vertices[surface.faces], expected)
+    elif suffix == ".glb":
+        tolerance = 1e-6 * float(np.ptp(mesh.vertices, axis=0).max())
+        same = np.array_equal(surface.faces, mesh.faces) and np.allclose(
+            surface.vertices, mesh.vertices, rtol=1e-14, atol=tolerance
+        )
+    else:
+        same = np.array_equal(surface.faces, mesh.faces) and np.array_equal(surface.vertices, mesh.vertices)
+    if not same:
+        raise InputError(f"{target} did not hold the mesh when read back; choose another format or folder.")

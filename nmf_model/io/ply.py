@@ -1,0 +1,286 @@
+"""Read PLY: text and binary, bare points and polygons, with colours."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any, BinaryIO, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nmf_model.io.collect import CHUNK_ROWS, Chunk
+from nmf_model.io.opening import damaged, require_bytes, truncated
+from nmf_model.io.surface import NO_FACES, Surface, checked, fan
+from nmf_model.io.text import LINES_AT_ONCE, parse_rows
+
+_TYPES = {
+    "char": "i1", "uchar": "u1", "short": "i2", "ushort": "u2", "int": "i4", "uint": "u4", "float": "f4",
+    "double": "f8", "int8": "i1", "uint8": "u1", "int16": "i2", "uint16": "u2", "int32": "i4", "uint32": "u4",
+    "float32": "f4", "float64": "f8", "int64": "i8", "uint64": "u8",
+}  # fmt: skip
+_ORDERS = {"ascii": "", "binary_little_endian": "<", "binary_big_endian": ">"}
+_COLOR_NAMES = (("red", "green", "blue"), ("diffuse_red", "diffuse_green", "diffuse_blue"), ("r", "g", "b"))
+_MAX_HEADER_LINES = 2000
+
+
+class _Property(NamedTuple):
+    name: str
+    type: str
+    count_type: str | None
+
+
+class _Element(NamedTuple):
+    name: str
+    size: int
+    properties: list[_Property]
+
+
+@dataclass(frozen=True)
+class Ply:
+    """A parsed header: where the data are and what they mean."""
+
+    path: Path
+    order: str
+    elements: tuple[_Element, ...]
+    start: int
+    header_lines: int
+
+    @property
+    def has_faces(self) -> bool:
+        """Whether the file promises at least one face."""
+        return any(element.name == "face" and element.size > 0 for element in self.elements)
+
+
+def open_ply(path: Path) -> Ply:
+    """Read the header.
+
+    Raises:
+        InputError: it is not a PLY header.
+    """
+    with open(path, "rb") as stream:
+        words, lines = _header_words(path, stream)
+        start = stream.tell()
+    order, elements = "", []
+    for word in words:
+        if word[0] == "format":
+            order = word[1]
+        elif word[0] == "element":
+            elements.append(_Element(word[1], int(word[2]), []))
+        elif word[0] == "property":
+            kind = _TYPES[word[3] if word[1] == "list" else word[1]]
+            elements[-1].properties.append(
+                _Property(word[-1], kind, _TYPES[word[2]] if word[1] == "list" else None)
+            )
+    if order not in _ORDERS or any(element.size < 0 or not element.properties for element in elements):
+        raise damaged(path)
+    return Ply(path, _ORDERS[order], tuple(elements), start, lines)
+
+
+def read_ply_points(ply: Ply) -> Iterator[Chunk]:
+    """Yield the vertices, in pieces of bounded size."""
+    if ply.order:
+        yield from _binary_vertices(ply)
+    else:
+        yield from _text_vertices(ply)
+
+
+def read_ply(path: Path) -> Surface:
+    """Read vertices, colours and faces; polygons become fans of triangles."""
+    ply = open_ply(path)
+    chunks = list(read_ply_points(ply))
+    vertices = np.concatenate(
+        [np.asarray(chunk.points, dtype=np.float64) for chunk in chunks] or [np.zeros((0, 3))]
+    )
+    colors = [chunk.colors for chunk in chunks if chunk.colors is not None]
+    faces = (_binary_faces(ply) if ply.order else _text_faces(ply)) if ply.has_faces else NO_FACES
+    return checked(path, Surface(vertices, faces, np.concatenate(colors) if colors else None))
+
+
+def _header_words(path: Path, stream: BinaryIO) -> tuple[list[list[str]], int]:
+    if stream.readline(16).strip() != b"ply":
+        raise damaged(path)
+    words: list[list[str]] = []
+    for number in range(2, _MAX_HEADER_LINES):
+        line = stream.readline(4096)
+        word = line.decode("latin-1").split()
+        if word == ["end_header"]:
+            return words, number
+        if not line:
+            break
+        if word and word[0] in ("format", "element", "property"):
+            words.append(word)
+    raise truncated(path, "its header does not end")
+
+
+def _element(ply: Ply, name: str) -> _Element:
+    for element in ply.elements:
+        if element.name == name:
+            return element
+    raise damaged(ply.path)
+
+
+def _color_names(element: _Element) -> tuple[str, str, str] | None:
+    names = {p.name for p in element.properties}
+    return next((colors for colors in _COLOR_NAMES if names.issuperset(colors)), None)
+
+
+def _as_bytes(values: NDArray[Any]) -> NDArray[np.uint8]:
+    """Bring (n, 3) colours of any PLY type to 0..255."""
+    if values.dtype.kind == "f":
+        scaled = np.nan_to_num(values.astype(np.float64)).clip(0, 1) * 255
+        return scaled.round().astype(np.uint8)
+    shift = 8 * (values.dtype.itemsize - 1)
+    return np.right_shift(values.astype(np.int64), shift).astype(np.uint8)
+
+
+def _binary_vertices(ply: Ply) -> Iterator[Chunk]:
+    element = _element(ply, "vertex")
+    table = _mapped(ply, element.size, _row_type(ply, element), _binary_offset(ply, element))
+    names = _color_names(element)
+    for first in range(0, len(table), CHUNK_ROWS):
+        rows = table[first : first + CHUNK_ROWS]
+        colors = _as_bytes(np.stack([rows[c] for c in names], axis=1)) if names else None
+        yield Chunk(np.stack([rows[axis] for axis in "xyz"], axis=1), colors)
+
+
+def _row_type(ply: Ply, element: _Element, corners: int = 0) -> np.dtype[np.void]:
+    """Return the type of a row whose lists, if any, all hold ``corners`` values."""
+    fields: list[tuple[str, str] | tuple[str, str, tuple[int]]] = []
+    for prop in element.properties:
+        if prop.count_type is None:
+            fields.append((prop.name, ply.order + prop.type))
+        else:
+            fields.append((prop.name + "#", ply.order + prop.count_type))
+            fields.append((prop.name, ply.order + prop.type, (corners,)))
+    return np.dtype(fields)
+
+
+def _mapped(ply: Ply, size: int, row_type: np.dtype[np.void], offset: int) -> NDArray[np.void]:
+    require_bytes(ply.path, offset + size * row_type.itemsize)
+    if size == 0:
+        return np.zeros(0, row_type)
+    return np.memmap(ply.path, row_type, "r", offset, (size,))
+
+
+def _binary_offset(ply: Ply, wanted: _Element) -> int:
+    """Return where the data of one element start."""
+    offset = ply.start
+    for element in ply.elements:
+        if element is wanted:
+            break
+        if any(prop.count_type for prop in element.properties):
+            offset = _lists(ply, element, offset)[1]
+        else:
+            offset += element.size * _row_type(ply, element).itemsize
+    return offset
+
+
+def _binary_faces(ply: Ply) -> NDArray[np.int64]:
+    element = _element(ply, "face")
+    offset = _binary_offset(ply, element)
+    name = _corner_property(ply, element)
+    triangles = _row_type(ply, element, corners=3)
+    if os.path.getsize(ply.path) >= offset + element.size * triangles.itemsize:
+        table = _mapped(ply, element.size, triangles, offset)
+        counts = [prop.name + "#" for prop in element.properties if prop.count_type]
+        if all((table[count] == 3).all() for count in counts):
+            return table[name].astype(np.int64)
+    polygons, _ = _lists(ply, element, offset)
+    return np.array([v for polygon in polygons for v in fan(polygon)], dtype=np.int64).reshape(-1, 3)
+
+
+def _corner_property(ply: Ply, element: _Element) -> str:
+    for prop in element.properties:
+        if prop.count_type and prop.name in ("vertex_indices", "vertex_index"):
+            return prop.name
+    raise damaged(ply.path)
+
+
+def _lists(ply: Ply, element: _Element, offset: int) -> tuple[list[list[int]], int]:
+    """Walk an element with lists of differing lengths; return its corner lists and where it ends."""
+    with open(ply.path, "rb") as stream:
+        stream.seek(offset)
+        data = stream.read()
+    position, polygons = 0, []
+    for row in range(element.size):
+        for prop in element.properties:
+            count, kind = 1, np.dtype(ply.order + prop.type)
+            if prop.count_type is not None:
+                count_kind = np.dtype(ply.order + prop.count_type)
+                if position + count_kind.itemsize > len(data):
+                    raise truncated(ply.path, f"{row:,} of {element.size:,} faces")
+                count = int(np.frombuffer(data, count_kind, 1, position)[0])
+                position += count_kind.itemsize
+            if count < 0 or position + count * kind.itemsize > len(data):
+                raise truncated(ply.path, f"{row:,} of {element.size:,} faces")
+            if prop.name in ("vertex_indices", "vertex_index"):
+                polygons.append(np.frombuffer(data, kind, count, position).tolist())
+            position += count * kind.itemsize
+    return polygons, offset + position
+
+
+def _text_lines(ply: Ply, wanted: _Element) -> Iterator[tuple[int, list[str]]]:
+    """Yield (number of the first line, lines) of one element, in pieces."""
+    with open(ply.path, encoding="latin-1") as stream:
+        line = ply.header_lines
+        for _ in islice(stream, line):
+            pass
+        for element in ply.elements:
+            left = element.size
+            while left and (lines := list(islice(stream, min(left, LINES_AT_ONCE)))):
+                if element is wanted:
+                    yield line + 1, lines
+                line, left = line + len(lines), left - len(lines)
+            if element is wanted:
+                if left:
+                    raise truncated(ply.path, f"{element.size - left:,} of {element.size:,} lines")
+                return
+
+
+def _text_vertices(ply: Ply) -> Iterator[Chunk]:
+    element = _element(ply, "vertex")
+    names = [prop.name for prop in element.properties]
+    colors = _color_names(element)
+    columns = [names.index(name) for name in ("x", "y", "z", *(colors or ()))]
+    for first_line, lines in _text_lines(ply, element):
+        rows = parse_rows(ply.path, lines, columns, first_line)
+        if len(rows) != len(lines):
+            raise truncated(ply.path, "blank lines among its vertices")
+        if colors is None:
+            yield Chunk(rows)
+        else:
+            kind = element.properties[columns[3]].type
+            yield Chunk(rows[:, :3], _as_bytes(np.nan_to_num(rows[:, 3:]).astype(kind)))
+
+
+def _text_faces(ply: Ply) -> NDArray[np.int64]:
+    element = _element(ply, "face")
+    name = _corner_property(ply, element)
+    corners: list[int] = []
+    for first_line, lines in _text_lines(ply, element):
+        for number, line in enumerate(lines, start=first_line):
+            corners += fan(_text_polygon(ply, element, name, line, number))
+    return np.array(corners, dtype=np.int64).reshape(-1, 3)
+
+
+def _text_polygon(ply: Ply, element: _Element, name: str, line: str, number: int) -> list[int]:
+    words = line.split()
+    position = 0
+    try:
+        for prop in element.properties:
+            count = 1
+            if prop.count_type is not None:
+                count, position = int(words[position]), position + 1
+            if prop.name == name:
+                polygon = [int(word) for word in words[position : position + count]]
+                if len(polygon) == count:
+                    return polygon
+                break
+            position += count
+    except (ValueError, IndexError):
+        pass
+    raise truncated(ply.path, f"line {number} is not a face")

@@ -1,0 +1,24 @@
+"""Which file types are read and written: the one place that lists suffixes (lower case, with dot)."""
+
+from __future__ import annotations
+
+from nmf_model.io.images import IMAGE_SUFFIXES as _IMAGE_SUFFIXES
+
+TEXT_SUFFIXES: frozenset[str] = frozenset({".xyz", ".pts", ".txt", ".csv"})
+ARRAY_SUFFIXES: frozenset[str] = frozenset({".npy", ".npz"})
+SCAN_SUFFIXES: frozenset[str] = frozenset({".pcd", ".las", ".laz"})
+
+MESH_SUFFIXES: frozenset[str] = frozenset({".ply", ".obj", ".off", ".stl", ".glb", ".gltf", ".3mf"})
+"""Types that can hold faces; each of them may also hold bare points."""
+POINT_SUFFIXES: frozenset[str] = TEXT_SUFFIXES | ARRAY_SUFFIXES | SCAN_SUFFIXES | MESH_SUFFIXES
+"""Everything ``read_points`` opens."""
+IMAGE_SUFFIXES: frozenset[str] = frozenset(_IMAGE_SUFFIXES)
+"""Everything ``read_image`` opens."""
+EXPORT_SUFFIXES: tuple[str, ...] = (".obj", ".ply", ".stl", ".off", ".glb", ".3mf")
+"""Everything ``write_mesh`` writes, in the order to offer them."""
+
+
+def listed(suffixes: frozenset[str] | tuple[str, ...]) -> str:
+    """Return the suffixes as a phrase for a sentence: ".a, .b or .c"."""
+    names = list(suffixes) if isinstance(suffixes, tuple) else sorted(suffixes)
+    return " or ".join(filter(None, [", ".join(names[:-1]), names[-1]]))

@@ -1,0 +1,81 @@
+"""Write a mesh to an open file, one function a format; each keeps every digit the format can hold."""
+
+from __future__ import annotations
+
+from typing import Any, BinaryIO
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nmf_model.geometry.normals import face_normals
+from nmf_model.io.stl import HEADER_BYTES, RECORD
+from nmf_model.types import Mesh
+
+_EXACT = "%.17g %.17g %.17g"
+
+
+def write_obj(mesh: Mesh, stream: BinaryIO) -> None:
+    """Write text with 17 significant digits, enough to restore every float64."""
+    np.savetxt(stream, mesh.vertices, fmt=f"v {_EXACT}")
+    np.savetxt(stream, mesh.faces + 1, fmt="f %d %d %d")
+
+
+def write_off(mesh: Mesh, stream: BinaryIO) -> None:
+    """Write text with 17 significant digits, enough to restore every float64."""
+    stream.write(f"OFF\n{len(mesh.vertices)} {len(mesh.faces)} 0\n".encode())
+    np.savetxt(stream, mesh.vertices, fmt=_EXACT)
+    np.savetxt(stream, mesh.faces, fmt="3 %d %d %d")
+
+
+def write_ply(mesh: Mesh, stream: BinaryIO) -> None:
+    """Write binary with float64 coordinates."""
+    stream.write(
+        f"ply\nformat binary_little_endian 1.0\nelement vertex {len(mesh.vertices)}\n"
+        "property double x\nproperty double y\nproperty double z\n"
+        f"element face {len(mesh.faces)}\nproperty list uchar int vertex_indices\nend_header\n".encode()
+    )
+    stream.write(mesh.vertices.astype("<f8").tobytes())
+    faces = np.empty(len(mesh.faces), dtype=[("count", "u1"), ("corners", "<i4", 3)])
+    faces["count"], faces["corners"] = 3, mesh.faces
+    stream.write(faces.tobytes())
+
+
+def write_stl(mesh: Mesh, stream: BinaryIO) -> None:
+    """Write binary, which rounds to float32: the format has nothing finer."""
+    records = np.zeros(len(mesh.faces), dtype=RECORD)
+    records["normal"] = face_normals(mesh.vertices, mesh.faces)
+    records["corners"] = mesh.vertices[mesh.faces]
+    stream.write(b"binary STL".ljust(HEADER_BYTES - 4))
+    stream.write(len(mesh.faces).to_bytes(4, "little"))
+    stream.write(records.tobytes())
+
+
+def local_origin(vertices: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the (3,) point that GLB coordinates are measured from: the middle of the bounding box."""
+    middle: NDArray[np.float64] = (vertices.min(axis=0) + vertices.max(axis=0)) / 2
+    return middle
+
+
+def write_glb(mesh: Mesh, stream: BinaryIO) -> None:
+    """Write float32 coordinates about the middle, which itself is the node's exact translation."""
+    import trimesh
+
+    origin = local_origin(mesh.vertices)
+    matrix = np.eye(4)
+    matrix[:3, 3] = origin
+    scene = trimesh.Scene()
+    scene.add_geometry(trimesh.Trimesh(mesh.vertices - origin, mesh.faces, process=False), transform=matrix)
+    stream.write(_exported(scene, "glb"))
+
+
+def write_3mf(mesh: Mesh, stream: BinaryIO) -> None:
+    """Write zipped text with every digit of the float64 coordinates."""
+    import trimesh
+
+    plain = trimesh.Trimesh(mesh.vertices, mesh.faces, process=False)
+    stream.write(_exported(trimesh.Scene(plain), "3mf"))
+
+
+def _exported(scene: Any, file_type: str) -> bytes:
+    data: bytes = scene.export(file_type=file_type)
+    return data
