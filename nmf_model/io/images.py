@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import struct
 import warnings
-from contextlib import closing
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -49,8 +48,8 @@ _ORIENTATION_TAG = 0x0112
 _USEFUL_TRANSPARENT_SHARE = 0.001
 # What Pillow's decoders raise on damaged files; a random file can reach each of them.
 _DECODE_ERRORS = (
-    OSError, ValueError, SyntaxError, TypeError, KeyError, IndexError, AttributeError, EOFError, OverflowError,
-    ZeroDivisionError, AssertionError, NotImplementedError, RuntimeError, struct.error,
+    OSError, ValueError, SyntaxError, TypeError, KeyError, IndexError, AttributeError, EOFError,
+    OverflowError, ZeroDivisionError, AssertionError, NotImplementedError, RuntimeError, struct.error,
 )  # fmt: skip
 
 
@@ -95,12 +94,12 @@ def _check_suffix(path: Path) -> None:
 
 
 def _read_stream(stream: BinaryIO, path: Path) -> ShapeImage:
-    with closing(_open(stream, path)) as image:
-        original = image.size
-        animated = bool(getattr(image, "is_animated", False)) and image.format != "MPO"
-        _prepare_size(image, path)
-        image.load()
-        upright = _upright(_scaled_down(_to_eight_bits(image)), _orientation(image))
+    image = _open(stream, path)
+    original = image.size
+    animated = bool(getattr(image, "is_animated", False)) and image.format != "MPO"
+    _prepare_size(image, path)
+    image.load()
+    upright = _upright(_scaled_down(_to_eight_bits(image)), _orientation(image))
     rgba = np.array(upright.convert("RGBA"))
     return ShapeImage(
         rgba=rgba,
@@ -145,7 +144,7 @@ def _prepare_size(image: Any, path: Path) -> None:
     width, height = image.size
     if min(width, height) < MIN_SIZE:
         raise InputError(
-            f"{path.name} is only {width} × {height} pixels: use a picture of at least {MIN_SIZE} × {MIN_SIZE}."
+            f"{path.name} is only {width} × {height} pixels: use one of at least {MIN_SIZE} × {MIN_SIZE}."
         )
     # A progressive JPEG keeps all its coefficients in memory, at any decoded size.
     if image.format in ("JPEG", "MPO") and not image.info.get("progressive"):
@@ -157,7 +156,7 @@ def _prepare_size(image: Any, path: Path) -> None:
         )
 
 
-def _to_eight_bits(image: Any) -> Any:
+def _to_eight_bits(image: Image.Image) -> Image.Image:
     """Convert to L, LA, RGB or RGBA, where averaging neighbouring pixels makes sense."""
     if image.mode in ("I", "F") or image.mode.startswith("I;16"):
         return Image.fromarray(_stretched(np.asarray(image)))
@@ -177,26 +176,27 @@ def _stretched(values: NDArray[Any]) -> NDArray[np.uint8]:
     if low >= 0 and high <= 255 and values.dtype.kind == "i":
         return finite.astype(np.uint8)
     finite -= low
-    finite *= 255.0 / max(high - low, np.finfo(np.float32).tiny)
+    finite *= 255.0 / max(high - low, 1e-30)
     return finite.astype(np.uint8)
 
 
-def _scaled_down(image: Any) -> Any:
-    longer = max(image.size)
+def _scaled_down(image: Image.Image) -> Image.Image:
+    width, height = image.size
+    longer = max(width, height)
     if longer <= WORK_SIZE:
         return image
-    size = tuple(max(1, round(side * WORK_SIZE / longer)) for side in image.size)
-    return image.resize(size, Image.Resampling.LANCZOS, reducing_gap=2.0)
+    width, height = (max(1, round(side * WORK_SIZE / longer)) for side in (width, height))
+    return image.resize((width, height), Image.Resampling.LANCZOS, reducing_gap=2.0)
 
 
-def _orientation(image: Any) -> int:
+def _orientation(image: Image.Image) -> int:
     try:
         return int(image.getexif().get(_ORIENTATION_TAG, 1))
     except _DECODE_ERRORS:  # Damaged metadata must not cost the picture.
         return 1
 
 
-def _upright(image: Any, orientation: int) -> Any:
+def _upright(image: Image.Image, orientation: int) -> Image.Image:
     operation = _TO_UPRIGHT.get(orientation)
     return image if operation is None else image.transpose(operation)
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from nmf_model.geometry.normals import face_areas
 from nmf_model.silhouette.height import solve_height
 from nmf_model.silhouette.mask_clean import clean
 from nmf_model.silhouette.outline import MaskFrame
@@ -67,7 +68,7 @@ def _rim_points(
     """Draw points on the outline, spaced as the surface points will be, and leave an even number."""
     start, end = front[sheet.rim_edges[:, 0]], front[sheet.rim_edges[:, 1]]
     lengths = np.linalg.norm(end - start, axis=1)
-    spacing = np.sqrt(2.0 * _areas(front, sheet.faces).sum() / points)
+    spacing = np.sqrt(2.0 * face_areas(front, sheet.faces).sum() / points)
     count = min(round(lengths.sum() / spacing), points // 4)
     count += (points - count) % 2
     chosen, along = _stratified(lengths, count, rng)
@@ -79,7 +80,7 @@ def _surface_points(
     vertices: NDArray[np.float64], faces: NDArray[np.int64], count: int, rng: np.random.Generator
 ) -> NDArray[np.float64]:
     """Draw ``count`` points uniformly by area, stratified over the faces in their order."""
-    chosen, _ = _stratified(_areas(vertices, faces), count, rng)
+    chosen, _ = _stratified(face_areas(vertices, faces), count, rng)
     u, v = rng.random((2, count, 1))
     u = np.sqrt(u)
     a, b, c = (vertices[faces[chosen, k]] for k in range(3))
@@ -100,9 +101,3 @@ def _stratified(
     chosen = np.searchsorted(total, drawn, side="right").clip(max=len(weights) - 1)
     within = 1.0 - (total[chosen] - drawn) / weights[chosen].clip(min=np.finfo(float).tiny)
     return chosen, within.clip(0.0, 1.0)
-
-
-def _areas(vertices: NDArray[np.float64], faces: NDArray[np.int64]) -> NDArray[np.float64]:
-    a, b, c = (vertices[faces[:, k]] for k in range(3))
-    areas: NDArray[np.float64] = np.linalg.norm(np.cross(b - a, c - a), axis=1) / 2
-    return areas

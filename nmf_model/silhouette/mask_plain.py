@@ -12,8 +12,10 @@ _LOOSEST = 26.0
 _PLAIN_SHARE = 0.72
 """Share of the border that must fit the background; the object may touch the rest."""
 _SIDE_SHARE = 0.25
-_MAX_GRADIENT = 110.0
+_MAX_GRADIENT = 150.0
 _ROUNDS = 12
+_HALO = 2
+"""Pixels by which smoothing and compression swell what differs from the background."""
 
 
 def plain_mask(rgb: NDArray[np.uint8]) -> NDArray[np.bool_] | None:
@@ -34,7 +36,8 @@ def plain_mask(rgb: NDArray[np.uint8]) -> NDArray[np.bool_] | None:
     connected = _connected_to(border, away <= tolerance)
     model = _fit(*_thinned(terms[connected], colours[connected]))
     away = np.minimum(away, _distance(colours, terms, model))
-    return _object(away <= tolerance, border)
+    sharp = _distance(rgb.astype(np.float32), terms, model)
+    return _trimmed(_object(away <= tolerance, border), sharp)
 
 
 def _border(shape: tuple[int, ...]) -> NDArray[np.bool_]:
@@ -128,3 +131,11 @@ def _object(close: NDArray[np.bool_], border: NDArray[np.bool_]) -> NDArray[np.b
     areas = np.bincount(labels.ravel())
     large: NDArray[np.bool_] = (areas >= max(12, 1e-4 * close.size))[labels] & thing
     return large
+
+
+def _trimmed(thing: NDArray[np.bool_], away: NDArray[np.float32]) -> NDArray[np.bool_]:
+    """Take the halo off: along the outline, what has less than half the contrast beside it is no object."""
+    rim = thing & ~ndimage.binary_erosion(thing, iterations=_HALO, border_value=1)
+    beside = ndimage.maximum_filter(np.where(thing, away, 0.0), 2 * _HALO + 1)
+    trimmed: NDArray[np.bool_] = thing & ~(rim & (away < 0.5 * beside))
+    return trimmed

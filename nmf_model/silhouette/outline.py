@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -91,7 +92,7 @@ def _chunks(sizes: NDArray[np.int64]) -> Iterator[slice]:
     batch = np.cumsum(sizes) // _CANDIDATES_AT_ONCE
     cuts = np.flatnonzero(np.diff(batch)) + 1
     edges = [0, *cuts.tolist(), len(sizes)]
-    yield from (slice(start, stop) for start, stop in zip(edges[:-1], edges[1:], strict=True))
+    yield from (slice(start, stop) for start, stop in pairwise(edges))
 
 
 def _covered(

@@ -40,7 +40,7 @@ class Sheet:
     @property
     def on_rim(self) -> NDArray[np.bool_]:
         """(V,) bool: vertices on the outline."""
-        return np.arange(len(self.positions)) >= self.inside.sum()
+        return np.arange(len(self.positions)) >= int(self.inside.sum())
 
 
 def sheet_of(mask: NDArray[np.bool_], frame: MaskFrame) -> Sheet:
@@ -59,11 +59,12 @@ def _grid_lines(
     mask: NDArray[np.bool_], frame: MaskFrame, step: float
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Columns and rows of the grid in pixels: centred on the mask's box, a margin around it."""
-    sides = np.array([np.flatnonzero(mask.any(axis)) for axis in (0, 1)], dtype=object)
-    extents = [float(side[-1] - side[0] + 1) for side in sides]
-    counts = [int(np.ceil(extent / step / 2)) + _MARGIN for extent in extents]
-    centres = (frame.column, frame.row)
-    lines = [c + step * np.arange(-n, n + 1) for c, n in zip(centres, counts, strict=True)]
+    lines = []
+    for axis, centre in ((0, frame.column), (1, frame.row)):
+        covered = np.flatnonzero(mask.any(axis))
+        extent = float(covered[-1] - covered[0] + 1)
+        count = int(np.ceil(extent / step / 2)) + _MARGIN
+        lines.append(np.arange(-count, count + 1, dtype=np.float64) * step + centre)
     return lines[0], lines[1]
 
 
@@ -71,7 +72,7 @@ def _sample_level(
     mask: NDArray[np.bool_], rows: NDArray[np.float64], columns: NDArray[np.float64], step: float
 ) -> NDArray[np.float64]:
     """Blur the mask by about half a grid step, never less than hides its pixel steps, and sample it."""
-    softness = max(0.6, 0.5 * step)
+    softness = max(0.8, 0.5 * step)
     pad = int(np.ceil(4 * softness))
     padded = np.pad(mask, pad).astype(np.float64)
     blurred = ndimage.gaussian_filter(padded, softness)
