@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from nmf_model.types import FlowFrame, QualityReport, Reconstruction
+    from nmf_model.types import FlowFrame, QualityReport
 
 
 class OnFrame(Protocol):
@@ -29,15 +29,15 @@ class Console:
         """Print one line, whatever the sentence contains."""
         _print(f"nmf: {_one_line(sentence)}", to_stderr=True)
 
-    def result(self, source: Path, output: Path, result: Reconstruction, report: QualityReport) -> None:
+    def result(self, source: Path, output: Path, report: QualityReport, notes: Sequence[str]) -> None:
         """Print what was written, what is true of it, and what the user should know."""
         if self._quiet:
             return
         _print(
             f"{source.name}: wrote {output} ({report.vertices:,} vertices, {report.faces:,} faces, "
-            f"by {result.method} in {result.seconds:.1f} s): {verdict(report)}."
+            f"by {report.method} in {report.seconds:.1f} s): {verdict(report)}."
         )
-        for note in result.notes:
+        for note in notes:
             _print(f"  note: {_one_line(note)}")
 
     @contextmanager

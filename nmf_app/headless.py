@@ -21,7 +21,7 @@ from nmf_app.exit_codes import BAD_USE, DONE, INTERNAL_FAILURE, INTERRUPTED
 from nmf_app.targets import Target, plan
 from nmf_model.errors import Cancelled, CheckpointError, InputError
 from nmf_model.io.atomic import write_atomically
-from nmf_model.types import CancelCheck, Reconstruction, ReconstructionRequest
+from nmf_model.types import CancelCheck, QualityReport, Reconstruction, ReconstructionRequest
 
 Entry = dict[str, Any]
 """The report of one input as it goes into the file of ``--report``."""
@@ -57,15 +57,14 @@ class _Run:
         self._console = console
         self._cancel = cancel
         self._entries: list[Entry] = []
+        self._reports: list[QualityReport] = []
 
     def all(self, targets: list[Target]) -> int:
         """Work through the inputs, write the report, and return the exit code."""
         codes = set()
         for number, target in enumerate(targets, start=1):
-            title = (
-                target.source.name if len(targets) == 1 else f"[{number}/{len(targets)}] {target.source.name}"
-            )
-            codes.add(self._one(target, title))
+            counter = f"[{number}/{len(targets)}] " if len(targets) > 1 else ""
+            codes.add(self._one(target, counter + target.source.name))
             if INTERRUPTED in codes:
                 return INTERRUPTED
         codes.add(self._write_report())
@@ -104,11 +103,14 @@ class _Run:
 
     def _reconstruct(self, target: Target, title: str) -> None:
         result = self._compute(target, title)
-        from nmf_model.export import export_reconstruction
+        from nmf_model.export import export_reconstruction, precision_warning
 
         target.output.parent.mkdir(exist_ok=True)
         report = export_reconstruction(result, target.output)
-        self._console.result(target.source, target.output, result, report)
+        warning = precision_warning(result.mesh, target.output)
+        notes = (*result.notes, warning) if warning else result.notes
+        self._console.result(target.source, target.output, report, notes)
+        self._reports.append(report)
         self._entries.append({"input": str(target.source), "output": str(target.output), **report.to_dict()})
 
     def _compute(self, target: Target, title: str) -> Reconstruction:
@@ -132,23 +134,23 @@ class _Run:
     def _write_report(self) -> int:
         """Write one report as it is, several as a list; nothing if no mesh was written."""
         path: Path | None = self._args.report
-        if path is None or not any("output" in entry for entry in self._entries):
+        if path is None or not self._reports:
             return DONE
-        several = len(self._args.files) > 1
+        from nmf_model.export import write_report
+
         try:
-            _write_json(self._entries if several else _report_alone(self._entries[0]), path)
+            if len(self._args.files) > 1:
+                _write_list(self._entries, path)
+            else:
+                write_report(self._reports[0], path)
         except InputError as error:
             self._console.error(str(error))
             return BAD_USE
         return DONE
 
 
-def _report_alone(entry: Entry) -> Entry:
-    return {key: value for key, value in entry.items() if key not in ("input", "output")}
-
-
-def _write_json(data: Entry | list[Entry], path: Path) -> None:
-    text = json.dumps(data, indent=2) + "\n"
+def _write_list(entries: list[Entry], path: Path) -> None:
+    text = json.dumps(entries, indent=2) + "\n"
     write_atomically(path, lambda stream: stream.write(text.encode()))
 
 
