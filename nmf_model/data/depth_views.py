@@ -16,12 +16,13 @@ _NEAR, _FAR = 0.9, 3.1
 
 @dataclass(frozen=True)
 class DepthView:
-    """One picture. Depths are signed distances from the origin along ``direction``, the viewer's side positive.
+    """One picture; depths are distances from the origin along ``direction``, positive towards the viewer.
 
     Attributes:
         direction: (3,) float64, unit length, from the object to the viewer.
         right, up: (3,) float64, the picture's axes.
-        front: (R, R) float32, depth of the frontmost surface, row 0 at the bottom; about -1.1 where nothing is.
+        front: (R, R) float32, depth of the frontmost surface, about -1.1 where nothing is; row 0 is the
+            lowest.
     """
 
     direction: NDArray[np.float64]
@@ -32,7 +33,7 @@ class DepthView:
     @property
     def pixel(self) -> float:
         """Side of a pixel in the units of the object."""
-        return 2 * EXTENT / self.front.shape[0]
+        return float(2 * EXTENT / self.front.shape[0])
 
     def depth_behind_front(self, points: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return how far (N, 3) points of the unit ball lie behind the frontmost surface at their pixel."""
@@ -43,9 +44,11 @@ class DepthView:
         return behind
 
 
-def render_depth_views(triangles: NDArray[np.float64], resolution: int) -> list[DepthView]:
-    """Render (F, 3, 3) triangles inside the unit ball from the 42 directions of a level-1 icosphere."""
-    window, camera = _open_window(triangles, resolution)
+def render_depth_views(
+    vertices: NDArray[np.float64], faces: NDArray[np.int64], resolution: int
+) -> list[DepthView]:
+    """Render triangles inside the unit ball from the 42 directions of a level-1 icosphere."""
+    window, camera = _open_window(_polydata(vertices, faces), resolution)
     try:
         return [_render(window, camera, direction, resolution) for direction in view_directions()]
     finally:
@@ -76,13 +79,13 @@ def _pixel_index(coordinate: NDArray[np.float64], size: int) -> NDArray[np.int64
     return np.clip(index, 0, size - 1)
 
 
-def _open_window(triangles: NDArray[np.float64], resolution: int) -> tuple[Any, Any]:
-    """Make an off-screen window that shows the triangles unlit and single-sampled, for depth alone."""
+def _open_window(surface: Any, resolution: int) -> tuple[Any, Any]:
+    """Make an off-screen window that shows a surface unlit and single-sampled, for depth alone."""
     import vtkmodules.vtkRenderingOpenGL2  # noqa: F401  registers the OpenGL back end
     from vtkmodules.vtkRenderingCore import vtkActor, vtkPolyDataMapper, vtkRenderer, vtkRenderWindow
 
     mapper = vtkPolyDataMapper()
-    mapper.SetInputData(_polydata(triangles))
+    mapper.SetInputData(surface)
     actor = vtkActor()
     actor.SetMapper(mapper)
     actor.GetProperty().LightingOff()
@@ -99,20 +102,18 @@ def _open_window(triangles: NDArray[np.float64], resolution: int) -> tuple[Any, 
     return window, camera
 
 
-def _polydata(triangles: NDArray[np.float64]) -> Any:
-    from vtkmodules.util.numpy_support import numpy_to_vtk, numpy_to_vtkIdTypeArray
+def _polydata(vertices: NDArray[np.float64], faces: NDArray[np.int64]) -> Any:
+    import vtkmodules.util.numpy_support as bridge
     from vtkmodules.vtkCommonCore import vtkPoints
     from vtkmodules.vtkCommonDataModel import vtkCellArray, vtkPolyData
 
-    corners = np.ascontiguousarray(triangles.reshape(-1, 3), dtype=np.float32)
+    to_ids: Any = bridge.numpy_to_vtkIdTypeArray
+    to_array: Any = bridge.numpy_to_vtk
     points = vtkPoints()
-    points.SetData(numpy_to_vtk(corners, deep=True))
+    points.SetData(to_array(vertices.astype(np.float32), deep=True))
     cells = vtkCellArray()
-    offsets = np.arange(0, len(corners) + 1, 3, dtype=np.int64)
-    connectivity = np.arange(len(corners), dtype=np.int64)
-    cells.SetData(
-        numpy_to_vtkIdTypeArray(offsets, deep=True), numpy_to_vtkIdTypeArray(connectivity, deep=True)
-    )
+    offsets = np.arange(0, faces.size + 1, 3, dtype=np.int64)
+    cells.SetData(to_ids(offsets, deep=True), to_ids(faces.astype(np.int64).ravel(), deep=True))
     polydata = vtkPolyData()
     polydata.SetPoints(points)
     polydata.SetPolys(cells)
@@ -134,6 +135,6 @@ def _render(window: Any, camera: Any, direction: NDArray[np.float64], resolution
     window.Render()
     buffer = vtkFloatArray()
     window.GetZbufferData(0, 0, resolution - 1, resolution - 1, buffer)
-    z = vtk_to_numpy(buffer).reshape(resolution, resolution)
+    z = vtk_to_numpy(buffer).reshape(resolution, resolution)  # type: ignore[no-untyped-call]
     front = (_CAMERA_DISTANCE - (_NEAR + z * (_FAR - _NEAR))).astype(np.float32)
     return DepthView(direction, right, up, front)

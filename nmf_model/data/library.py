@@ -1,23 +1,25 @@
 """Sweet Home 3D furniture libraries: zip files of OBJ models with a catalogue of their licences.
 
-Format: the ``.sh3f`` archive holds ``PluginFurnitureCatalog.properties`` with lines ``key#N=value`` for model N,
-and a ``LICENSE.TXT`` that covers the whole library.
+Format: the ``.sh3f`` archive holds ``PluginFurnitureCatalog.properties`` with lines ``key#N=value`` for
+model N, and a ``LICENSE.TXT`` that covers the whole library.
 """
 
 from __future__ import annotations
 
 import posixpath
 import re
+import tempfile
 import zipfile
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from nmf_model.data.obj import parse_obj
 from nmf_model.errors import InputError
+from nmf_model.io.meshes import read_mesh
+from nmf_model.types import Mesh
 
 CATALOGUE = "PluginFurnitureCatalog.properties"
 _LINE = re.compile(r"^\s*([A-Za-z]+)#(\d+)\s*[=:]\s*(.*?)\s*$")
@@ -67,19 +69,23 @@ def read_library(path: Path) -> list[LibraryEntry]:
     return [_entry(path, license_name, values) for values in _models(catalogue) if "model" in values]
 
 
-def load_triangles(entry: LibraryEntry) -> NDArray[np.float64]:
-    """Return an entry's triangles, upright with y up, in the model's own units: (F, 3, 3) float64.
+def load_mesh(entry: LibraryEntry) -> Mesh:
+    """Return an entry's mesh, upright with y up, in the model's own units.
 
     Raises:
         InputError: the model is missing from the archive or cannot be read.
     """
-    name = f"{entry.model} in {entry.library.name}"
-    try:
-        with zipfile.ZipFile(entry.library) as archive:
-            text = archive.read(entry.model).decode("latin-1")
-    except (OSError, zipfile.BadZipFile, KeyError) as error:
-        raise InputError(f"{name} is missing or damaged; download the library again.") from error
-    return parse_obj(text, name) @ entry.rotation.T
+    with tempfile.TemporaryDirectory() as folder:
+        extracted = Path(folder) / posixpath.basename(entry.model)
+        try:
+            with zipfile.ZipFile(entry.library) as archive:
+                extracted.write_bytes(archive.read(entry.model))
+        except (OSError, zipfile.BadZipFile, KeyError) as error:
+            raise InputError(
+                f"{entry.model} is missing or damaged in {entry.library}; download the library again."
+            ) from error
+        mesh = read_mesh(extracted)
+    return replace(mesh, vertices=mesh.vertices @ entry.rotation.T)
 
 
 def _models(catalogue: str) -> Iterator[dict[str, str]]:

@@ -14,6 +14,9 @@ from numpy.typing import NDArray
 
 from nmf_model.data.depth_views import DepthView, render_depth_views
 from nmf_model.errors import InputError
+from nmf_model.geometry.normals import face_areas, face_normals
+from nmf_model.geometry.sampling import sample_surface
+from nmf_model.types import Mesh
 
 MIN_FACING = 0.1
 """Least |cosine| between normal and view direction: at more grazing angles one pixel spans too much depth."""
@@ -24,7 +27,7 @@ _MAX_ROUNDS = 40
 
 @dataclass(frozen=True)
 class SurfacePoints:
-    """Points drawn uniformly by area from the outer surface, in the frame of the triangles given.
+    """Points drawn uniformly by area from the outer surface, in the frame of the mesh.
 
     Attributes:
         points: (S, 3) float64.
@@ -36,15 +39,13 @@ class SurfacePoints:
     normals: NDArray[np.float64]
 
 
-def sample_outer_surface(
-    triangles: NDArray[np.float64], count: int, *, seed: int = 0, resolution: int = 512
-) -> SurfacePoints:
+def sample_outer_surface(mesh: Mesh, count: int, *, seed: int = 0, resolution: int = 512) -> SurfacePoints:
     """Draw independent points from what is visible from outside, uniformly by area.
 
     Needs VTK and an off-screen GL context (EGL or X).
 
     Args:
-        triangles: (F, 3, 3), any units; their winding is ignored.
+        mesh: any triangles, in any units; their winding is ignored.
         count: how many points to return.
         seed: makes the draw reproducible.
         resolution: side of the depth pictures, pixels.
@@ -52,35 +53,23 @@ def sample_outer_surface(
     Raises:
         InputError: no triangle has a finite, positive area, or almost nothing is visible.
     """
-    unit, centre, radius = _to_unit_sphere(_usable(triangles))
-    views = render_depth_views(unit, resolution)
+    vertices, faces, centre, radius = _in_unit_ball(mesh)
+    views = render_depth_views(vertices, faces, resolution)
+    normals = face_normals(vertices, faces)
     rng = np.random.default_rng(seed)
     kept: list[SurfacePoints] = []
     missing = count
     for _ in range(_MAX_ROUNDS):
-        found = _visible(*sample_triangles(unit, 4 * count, rng), views)
+        points, chosen = sample_surface(vertices, faces, 4 * count, rng)
+        found = _visible(points, normals[chosen], views)
         kept.append(SurfacePoints(found.points[:missing], found.normals[:missing]))
         missing -= len(kept[-1].points)
         if missing == 0:
             break
     else:
         raise InputError("Almost nothing of the model can be seen from outside; check its faces.")
-    points = np.concatenate([part.points for part in kept])
-    return SurfacePoints(points * radius + centre, np.concatenate([part.normals for part in kept]))
-
-
-def sample_triangles(
-    triangles: NDArray[np.float64], count: int, rng: np.random.Generator
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Draw (count, 3) independent points uniformly by area, and the unit normals of their triangles."""
-    cross = np.cross(triangles[:, 1] - triangles[:, 0], triangles[:, 2] - triangles[:, 0])
-    double_area = np.linalg.norm(cross, axis=1)
-    chosen = rng.choice(len(triangles), size=count, p=double_area / double_area.sum())
-    # The square root makes the density uniform; see Osada et al. 2002, section 4.2.
-    root, along = np.sqrt(rng.random(count)), rng.random(count)
-    weights = np.stack([1 - root, root * (1 - along), root * along], axis=1)
-    points = np.einsum("ni,nij->nj", weights, triangles[chosen])
-    return points, cross[chosen] / double_area[chosen, None]
+    all_points = np.concatenate([part.points for part in kept])
+    return SurfacePoints(all_points * radius + centre, np.concatenate([part.normals for part in kept]))
 
 
 def _visible(
@@ -101,21 +90,15 @@ def _visible(
     return SurfacePoints(points[seen], (normals * sign[:, None])[seen])
 
 
-def _usable(triangles: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Drop triangles that are not finite or have no area."""
-    finite = triangles[np.isfinite(triangles).all(axis=(1, 2))]
-    cross = np.cross(finite[:, 1] - finite[:, 0], finite[:, 2] - finite[:, 0])
-    usable = finite[np.linalg.norm(cross, axis=1) > 0]
-    if not len(usable):
+def _in_unit_ball(
+    mesh: Mesh,
+) -> tuple[NDArray[np.float64], NDArray[np.int64], NDArray[np.float64], float]:
+    """Return the vertices moved into the unit ball, the faces with an area, and the ball's centre and radius."""
+    finite = mesh.faces[np.isfinite(mesh.vertices[mesh.faces]).all(axis=(1, 2))]
+    faces = finite[face_areas(mesh.vertices, finite) > 0]
+    if not len(faces):
         raise InputError("The model has no triangle with an area; export it again.")
-    return usable
-
-
-def _to_unit_sphere(
-    triangles: NDArray[np.float64],
-) -> tuple[NDArray[np.float64], NDArray[np.float64], float]:
-    """Centre on the bounding box and scale every corner into the unit ball."""
-    corners = triangles.reshape(-1, 3)
-    centre = (corners.min(axis=0) + corners.max(axis=0)) / 2
-    radius = float(np.linalg.norm(corners - centre, axis=1).max())
-    return (triangles - centre) / radius, centre, radius
+    used = mesh.vertices[np.unique(faces)]
+    centre = (used.min(axis=0) + used.max(axis=0)) / 2
+    radius = float(np.linalg.norm(used - centre, axis=1).max())
+    return (mesh.vertices - centre) / radius, faces, centre, radius

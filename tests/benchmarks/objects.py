@@ -25,7 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nmf_model.data.credits import write_credits
-from nmf_model.data.library import LibraryEntry, load_triangles, read_library
+from nmf_model.data.library import LibraryEntry, load_mesh, read_library
 from nmf_model.data.outer_surface import sample_outer_surface
 from nmf_model.data.splits import split_of
 
@@ -45,13 +45,14 @@ KINDS = {
     "vessel": "barrel basin bottle bowl creamer cup flacon glass jar kettle mug pan plate pot pottery "
     "teapot vase",
     "appliance": "brewer blender boiler cooker cooktop dryer fan fridge freezer fryer furnace heater laptop "
-    "machine maker microwave mixer oven phone playstation printer radio refrigerator stove tablet toaster tv",
-    "plant": "acacia bamboo bush cactus cypress ficus flowers hedge lily maple orchids palm pine plant poplar "
-    "spathiphyllum tree tulips yucca",
+    "machine maker microwave mixer oven phone playstation printer radio refrigerator stove tablet toaster "
+    "tv",
+    "plant": "acacia bamboo bush cactus cypress ficus flowers hedge lily maple orchids palm pine plant "
+    "poplar spathiphyllum tree tulips yucca",
     "tool": "broom brush comb drill extinguisher fork grinder hammer knife ladder mower pliers saw scissors "
     "screwdriver shovel spoon stapler tool wheelbarrow",
     "toy": "ball basketball bear bike doll game guitar helmet horse joystick piano puzzle racket skateboard "
-    "toy train trampoline treadmill tricycle xylophone",
+    "train trampoline treadmill tricycle xylophone",
     "other": "",
 }
 _KIND_OF_CATEGORY = {"Vehicles": "vehicle", "Characters": "person", "Lights": "lamp"}
@@ -75,7 +76,7 @@ def choose(entries: Iterable[LibraryEntry], count: int) -> list[LibraryEntry]:
 
 def sample(entry: LibraryEntry, seed: int = 0) -> NDArray[np.int16]:
     """Draw the points of one object, given first, then target: (12500, 3), unit-radius frame / 32767."""
-    points = sample_outer_surface(load_triangles(entry), GIVEN + TARGET, seed=seed).points
+    points = sample_outer_surface(load_mesh(entry), GIVEN + TARGET, seed=seed).points
     points = points - points.mean(axis=0)
     points /= np.linalg.norm(points, axis=1).max()
     return np.round(points * 32767).astype(np.int16)
