@@ -44,8 +44,11 @@ def write_atomically(
         InputError: the file cannot be written here; one sentence says why and what to do.
     """
     target = Path(os.path.realpath(path))
-    if target.is_dir():
+    if os.path.isdir(target):
         raise InputError(f"{path} could not be written: {_REMEDIES[errno.EISDIR]}.")
+    if os.path.exists(target) and not os.access(target, os.W_OK):
+        # Renaming over it would succeed, but a write-protected file is meant to stay.
+        raise InputError(f"{path} could not be written: it is write-protected; choose another name.")
     temporary = target.with_name(f".nmf-{secrets.token_hex(6)}{target.suffix}")
     try:
         with open(temporary, "xb") as stream:

@@ -80,8 +80,9 @@ def supported(draw_names=sorted(POINT_SUFFIXES)):  # noqa: B008
     suffix=supported(),
     content=st.binary(max_size=400) | st.text("0123456789.,-e \nxyz#v f", max_size=400).map(str.encode),
     magic=st.sampled_from(
-        [b"", b"ply\nformat ascii 1.0\nelement vertex 9999999999\nproperty float x\n", b"LASF", b"glTF", b"OFF\n",
-         b"\x93NUMPY\x01\x00", b"PK\x03\x04", b"solid a\n", b"VERSION 0.7\nFIELDS x y z\n", b"{", b"v 1 2 3\nf 1 2 3\n"]
+        [b"", b"ply\nformat ascii 1.0\nelement vertex 9999999999\nproperty float x\n", b"LASF", b"glTF",
+         b"\x93NUMPY\x01\x00", b"PK\x03\x04", b"solid a\n", b"VERSION 0.7\nFIELDS x y z\n", b"{", b"OFF\n",
+         b"v 1 2 3\nf 1 2 3\n"]
     ),
 )  # fmt: skip
 @settings(max_examples=400, deadline=None)
@@ -111,10 +112,9 @@ def test_damaged_files_never_crash(name, share, flips):
         path.write_bytes(data[: int((1 - share * share) * len(data))] if not flips else data)
         try:
             cloud = read_points(path)
-        except InputError as error:
-            assert name in str(error)
-        else:
-            assert np.isfinite(cloud.points).all()
+        except InputError:
+            return
+        assert np.isfinite(cloud.points).all()
 
 
 @pytest.mark.parametrize(

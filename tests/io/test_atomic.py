@@ -1,0 +1,167 @@
+from __future__ import annotations
+
+import errno
+import os
+import subprocess
+import sys
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from nmf_model.errors import InputError
+from nmf_model.io.atomic import write_atomically
+from nmf_model.io.meshes import write_mesh
+from nmf_model.io.suffixes import EXPORT_SUFFIXES
+from nmf_model.types import Mesh
+
+ROOT = Path(__file__).parents[2]
+
+
+def big_mesh():
+    rng = np.random.default_rng(0)
+    return Mesh(rng.normal(size=(4000, 3)), rng.integers(0, 4000, (8000, 3)))
+
+
+def put(content):
+    return lambda stream: stream.write(content)
+
+
+def test_writes_and_replaces(tmp_path):
+    path = tmp_path / "a.bin"
+    for content in (b"one", b"another"):
+        write_atomically(path, put(content))
+        assert path.read_bytes() == content
+    assert [entry.name for entry in tmp_path.iterdir()] == ["a.bin"]
+
+
+def test_target_is_untouched_until_verified(tmp_path):
+    path = tmp_path / "a.bin"
+    path.write_bytes(b"old")
+    seen = []
+
+    def verify(written):
+        seen.append((written.read_bytes(), path.read_bytes(), written.suffix, written.parent))
+        raise InputError("a.bin is wrong.")
+
+    with pytest.raises(InputError, match="wrong"):
+        write_atomically(path, put(b"new"), verify)
+    assert seen == [(b"new", b"old", ".bin", tmp_path)]
+    assert path.read_bytes() == b"old"
+    assert len(list(tmp_path.iterdir())) == 1
+
+
+@pytest.mark.parametrize("interruption", [KeyboardInterrupt, MemoryError, ValueError])
+def test_any_interruption_cleans_up(tmp_path, interruption):
+    def write(stream):
+        stream.write(b"half")
+        raise interruption
+
+    with pytest.raises(interruption):
+        write_atomically(tmp_path / "a.bin", write)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("where", "words"),
+    [("file/a.ply", "really a file"), ("missing/a.ply", "does not exist"), ("folder", "is a folder"),
+     ("x" * 300 + ".ply", "too long")],
+)  # fmt: skip
+def test_places_that_cannot_be_written(tmp_path, where, words):
+    (tmp_path / "file").write_bytes(b"old")
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(InputError, match=words) as caught:
+        write_atomically(tmp_path / where, put(b"new"))
+    assert str(tmp_path / where) in str(caught.value)
+    assert sorted(entry.name for entry in tmp_path.rglob("*")) == ["file", "folder"]
+    assert (tmp_path / "file").read_bytes() == b"old"
+
+
+@pytest.mark.parametrize(("code", "words"), [(errno.ENOSPC, "disk is full"), (errno.EIO, "choose another")])
+def test_failure_at_the_last_moment(tmp_path, monkeypatch, code, words):
+    path = tmp_path / "a.ply"
+    path.write_bytes(b"old")
+
+    def fail(handle):
+        raise OSError(code, os.strerror(code))
+
+    monkeypatch.setattr(os, "fsync", fail)
+    with pytest.raises(InputError, match=words):
+        write_mesh(big_mesh(), path)
+    assert path.read_bytes() == b"old"
+    assert len(list(tmp_path.iterdir())) == 1
+
+
+@pytest.mark.parametrize("suffix", [".obj", ".ply"])
+def test_file_size_limit_of_the_account(tmp_path, suffix):
+    """A real failing write, half way through the file."""
+    path = tmp_path / f"a{suffix}"
+    path.write_bytes(b"old")
+    script = f"""
+import pathlib, resource
+import numpy as np
+from nmf_model.errors import InputError
+from nmf_model.io.meshes import write_mesh
+from nmf_model.types import Mesh
+resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))
+try:
+    write_mesh(Mesh(np.ones((4000, 3)), np.ones((8000, 3), dtype=int)), pathlib.Path({str(path)!r}))
+except InputError as error:
+    print(error)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, timeout=60
+    )
+    assert "could not be written: it would be larger" in done.stdout, done.stderr
+    assert path.read_bytes() == b"old"
+    assert len(list(tmp_path.iterdir())) == 1
+
+
+@contextmanager
+def mounted(folder, options):
+    folder.mkdir()
+    done = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", options, "tmpfs", folder], capture_output=True, check=False
+    )
+    if done.returncode:
+        pytest.skip("mounting needs the superuser")
+    try:
+        yield folder
+    finally:
+        subprocess.run(["umount", folder], check=True)
+
+
+@pytest.mark.parametrize("suffix", EXPORT_SUFFIXES)
+def test_full_disk(tmp_path, suffix):
+    with mounted(tmp_path / "disk", "size=64k") as disk:
+        (disk / f"a{suffix}").write_bytes(b"old")
+        with pytest.raises(InputError, match="disk is full"):
+            write_mesh(big_mesh(), disk / f"a{suffix}")
+        assert (disk / f"a{suffix}").read_bytes() == b"old"
+        assert len(list(disk.iterdir())) == 1
+
+
+def test_read_only_disk(tmp_path):
+    with mounted(tmp_path / "disk", "size=64k,ro") as disk, pytest.raises(InputError, match="read-only"):
+        write_mesh(big_mesh(), disk / "a.ply")
+
+
+def test_write_protected_file(tmp_path):
+    path = tmp_path / "a.ply"
+    path.write_bytes(b"old")
+    path.chmod(0o444)
+    if os.access(path, os.W_OK):
+        pytest.skip("the superuser may write everything")
+    with pytest.raises(InputError, match="write-protected"):
+        write_mesh(big_mesh(), path)
+    assert path.read_bytes() == b"old"
+
+
+def test_a_link_keeps_pointing_to_the_file(tmp_path):
+    (tmp_path / "real").mkdir()
+    (tmp_path / "real" / "a.bin").write_bytes(b"old")
+    (tmp_path / "link.bin").symlink_to(tmp_path / "real" / "a.bin")
+    write_atomically(tmp_path / "link.bin", put(b"new"))
+    assert (tmp_path / "link.bin").is_symlink()
+    assert (tmp_path / "real" / "a.bin").read_bytes() == b"new"
