@@ -35,7 +35,7 @@ class Console:
             return
         _print(
             f"{source.name}: wrote {output} ({report.vertices:,} vertices, {report.faces:,} faces, "
-            f"by {report.method} in {report.seconds:.1f} s): {verdict(report)}."
+            f"by {report.method} in {report.seconds or 0.0:.1f} s): {verdict(report)}."
         )
         for note in notes:
             _print(f"  note: {_one_line(note)}")
