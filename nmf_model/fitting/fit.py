@@ -1,0 +1,228 @@
+"""Optimise a fresh flow so that it carries the sphere onto one cloud, coarse to fine, as a stream."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Generator
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from nmf_model.errors import Cancelled, SolverError
+from nmf_model.fitting.loss import misfit
+from nmf_model.fitting.target import FitTarget, build_target
+from nmf_model.flow.grid import GridFlow, flow_midpoint, gradient_energy, lipschitz_excess
+from nmf_model.geometry.surface import draw_samples
+from nmf_model.geometry.template import icosphere
+from nmf_model.types import CancelCheck
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One part of the fit: a template, how many of the grids move, and when it is over.
+
+    Attributes:
+        template_level: icosphere that is flowed.
+        depth: number of grids in use, coarse to fine.
+        max_steps: optimiser steps at most; a stage ends earlier once it has stopped improving.
+        settles: lower the learning rate to nearly nothing over the stage, which then runs to its end.
+    """
+
+    template_level: int
+    depth: int
+    max_steps: int
+    settles: bool = False
+
+
+@dataclass(frozen=True)
+class FitSettings:
+    """What the fit is made of. Users never see these; the defaults were chosen on development shapes.
+
+    Attributes:
+        blocks, resolutions: of the ``GridFlow``.
+        solver_steps: midpoint steps per block while fitting.
+        radius: of the sphere that is flowed, unit-sphere units.
+        samples: S drawn from the surface, and points of the cloud compared, in each step.
+        learning_rate: of the coarsest grid; each finer one has ``rate_decay`` times the one before.
+        area_weight: per unit of surface area: the tension that retracts films and wrinkles.
+        smoothness_weight: of the mean squared gradient of the velocity.
+        lipschitz_weight, lipschitz_bound: of the excess of the velocity's gradient over the bound.
+        stages: in order; the last one settles.
+    """
+
+    blocks: int = 6
+    resolutions: tuple[int, ...] = (5, 9, 17)
+    solver_steps: int = 2
+    radius: float = 0.7
+    samples: int = 2500
+    learning_rate: float = 0.015
+    rate_decay: float = 0.4
+    area_weight: float = 2e-5
+    smoothness_weight: float = 1e-4
+    lipschitz_weight: float = 1e-2
+    lipschitz_bound: float = 1.0
+    stages: tuple[Stage, ...] = (
+        Stage(3, 1, 150),
+        Stage(3, 2, 200),
+        Stage(3, 3, 150),
+        Stage(4, 3, 400, settles=True),
+    )
+
+
+@dataclass(frozen=True)
+class FitProgress:
+    """A glimpse of the fit: vertices (V, 3) float32 in unit-sphere units, faces (F, 3), fraction 0..1."""
+
+    vertices: NDArray[np.float32]
+    faces: NDArray[np.int64]
+    fraction: float
+
+
+@dataclass(frozen=True)
+class FittedFlow:
+    """The outcome: a flow that carries the sphere of ``radius`` onto the cloud.
+
+    Attributes:
+        fields: (K, 3, R, R, R) float32, velocity of each block, detached, on the fit's device.
+        radius: of the sphere it starts from.
+        steps: optimiser steps taken.
+        outliers: points of the input that were left out.
+    """
+
+    fields: Tensor
+    radius: float
+    steps: int
+    outliers: int
+
+
+def fit_flow(
+    points: NDArray[np.float32],
+    *,
+    settings: FitSettings | None = None,
+    device: torch.device | None = None,
+    seed: int = 0,
+    cancel: CancelCheck | None = None,
+) -> Generator[FitProgress, None, FittedFlow]:
+    """Fit a flow to a cloud; yields now and then, returns the flow.
+
+    Deterministic for one seed, device and number of threads.
+
+    Args:
+        points: (N, 3), unit-sphere units, N ≥ 50.
+        settings: None for the defaults.
+        device: None for the CPU.
+        seed: of the random samples.
+        cancel: polled before every optimiser step.
+
+    Raises:
+        Cancelled: if ``cancel`` returned True.
+        SolverError: if the optimisation produced a value that is not finite.
+    """
+    fit = _Fit(points, settings or FitSettings(), device or torch.device("cpu"), seed)
+    total = sum(stage.max_steps for stage in fit.settings.stages)
+    done_before = 0
+    for stage in fit.settings.stages:
+        for step, improves in fit.run(stage, cancel):
+            if step % 5 == 0:
+                yield fit.glimpse((done_before + step) / total)
+            if not improves:
+                break
+        done_before += stage.max_steps
+    return fit.result()
+
+
+class _Fit:
+    """State of one fit: the flow, its optimiser, the random generator and the last surface."""
+
+    def __init__(
+        self, points: NDArray[np.float32], settings: FitSettings, device: torch.device, seed: int
+    ) -> None:
+        self.settings = settings
+        self.device = device
+        self.target: FitTarget = build_target(points, device)
+        self.flow = GridFlow(settings.blocks, settings.resolutions).to(device)
+        self.generator = torch.Generator().manual_seed(seed)
+        self.rates = [settings.learning_rate * settings.rate_decay**k for k in range(len(self.flow.grids))]
+        groups = [{"params": [g], "lr": r} for g, r in zip(self.flow.grids, self.rates, strict=True)]
+        self.optimizer = torch.optim.Adam(groups, betas=(0.9, 0.99))
+        self.steps = 0
+        self.vertices = torch.empty(0, 3)
+        self.faces = np.empty((0, 3), dtype=np.int64)
+
+    def run(self, stage: Stage, cancel: CancelCheck | None) -> Generator[tuple[int, bool], None, None]:
+        """Take optimiser steps; yields the step's number and whether the stage still improves."""
+        template = icosphere(stage.template_level)
+        sphere = torch.tensor(template.vertices, device=self.device) * self.settings.radius
+        faces = torch.tensor(template.faces, device=self.device)
+        self.faces = template.faces
+        plateau = _Plateau()
+        for step in range(stage.max_steps):
+            if cancel is not None and cancel():
+                raise Cancelled("The fit was cancelled.")
+            self._set_rates(step / stage.max_steps if stage.settles else 0.0)
+            loss = self._step(sphere, faces, stage.depth)
+            yield step + 1, stage.settles or plateau.improves(loss)
+
+    def glimpse(self, fraction: float) -> FitProgress:
+        """Return the surface as of the last step."""
+        return FitProgress(self.vertices.detach().cpu().numpy(), self.faces, fraction)
+
+    def result(self) -> FittedFlow:
+        """Return the flow as it is now."""
+        with torch.no_grad():
+            fields = self.flow.fields().clone()
+        return FittedFlow(fields, self.settings.radius, self.steps, self.target.outliers)
+
+    def _set_rates(self, settled: float) -> None:
+        factor = 0.03 + 0.97 * 0.5 * (1 + math.cos(math.pi * settled))
+        for group, rate in zip(self.optimizer.param_groups, self.rates, strict=True):
+            group["lr"] = rate * factor
+
+    def _step(self, sphere: Tensor, faces: Tensor, depth: int) -> float:
+        settings = self.settings
+        fields = self.flow.fields(depth)
+        self.vertices = flow_midpoint(sphere, fields, settings.solver_steps)
+        samples = draw_samples(self.vertices, faces, settings.samples, self.generator)
+        terms = misfit(samples, self.target, self._subset())
+        loss = (
+            terms.accuracy
+            + terms.completeness
+            + settings.area_weight * samples.area
+            + settings.smoothness_weight * gradient_energy(fields)
+            + settings.lipschitz_weight * lipschitz_excess(fields, settings.lipschitz_bound)
+        )
+        value = loss.item()
+        if not math.isfinite(value):
+            raise SolverError("The fit diverged: a coordinate became infinite or undefined.")
+        self.optimizer.zero_grad(set_to_none=True)
+        loss.backward()  # type: ignore[no-untyped-call]
+        self.optimizer.step()
+        self.steps += 1
+        return value
+
+    def _subset(self) -> Tensor | None:
+        """Choose the points compared in this step: all, unless there are many more than samples."""
+        count, wanted = len(self.target.points), self.settings.samples
+        if count <= 2 * wanted:
+            return None
+        return torch.randint(count, (wanted,), generator=self.generator).to(self.device)
+
+
+class _Plateau:
+    """Tells when the mean loss of a window of steps is no longer clearly below the window before."""
+
+    window = 40
+    needed = 0.02
+
+    def __init__(self) -> None:
+        self._losses: list[float] = []
+
+    def improves(self, loss: float) -> bool:
+        self._losses.append(loss)
+        if len(self._losses) % self.window or len(self._losses) < 2 * self.window:
+            return True
+        before = sum(self._losses[-2 * self.window : -self.window])
+        return sum(self._losses[-self.window :]) < (1 - self.needed) * before

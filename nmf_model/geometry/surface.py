@@ -1,0 +1,50 @@
+"""Points drawn from a triangle surface so that gradients reach its vertices."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+
+class SurfaceSamples(NamedTuple):
+    """S samples of a surface.
+
+    Attributes:
+        points: (S, 3), differentiable with respect to the vertices.
+        faces: (S,) int64, the face each lies on.
+        normals: (F, 3), unit normals of all faces, detached (zero for a degenerate face).
+        area: of the whole surface, differentiable, scalar.
+    """
+
+    points: Float[Tensor, "S 3"]
+    faces: Int[Tensor, " S"]
+    normals: Float[Tensor, "F 3"]
+    area: Float[Tensor, ""]
+
+
+def draw_samples(
+    vertices: Float[Tensor, "V 3"],
+    faces: Int[Tensor, "F 3"],
+    count: int,
+    generator: torch.Generator,
+) -> SurfaceSamples:
+    """Draw ``count`` samples uniformly by area, stratified over the faces in their order.
+
+    The random numbers are drawn on the CPU, so one seed gives one sequence on every device.
+    """
+    a, b, c = vertices[faces].unbind(dim=1)
+    cross = torch.linalg.cross(b - a, c - a)
+    double_areas = cross.norm(dim=1)
+    random = torch.rand(3, count, generator=generator).to(vertices.device)
+    with torch.no_grad():
+        cumulative = torch.cumsum(double_areas, dim=0)
+        strata = torch.arange(count, device=vertices.device)
+        position = (strata + random[0]) / count * cumulative[-1]
+        chosen = torch.searchsorted(cumulative, position).clamp_(max=len(faces) - 1)
+    root, other = random[1].sqrt()[:, None], random[2][:, None]
+    points = (1 - root) * a[chosen] + root * (1 - other) * b[chosen] + root * other * c[chosen]
+    normals = (cross / double_areas.clamp_min(1e-20)[:, None]).detach()
+    return SurfaceSamples(points, chosen, normals, double_areas.sum() / 2)

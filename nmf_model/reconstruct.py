@@ -1,0 +1,218 @@
+"""From a request to a mesh, as a stream of frames that a window or a progress bar can follow."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Generator
+from dataclasses import replace
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from nmf_model.config import SolverConfig
+from nmf_model.errors import Cancelled, InputError
+from nmf_model.fitting.fit import FitSettings, FittedFlow, fit_flow
+from nmf_model.flow.grid import velocity
+from nmf_model.flow.solver import integrate
+from nmf_model.geometry.template import Template, icosphere
+from nmf_model.types import (
+    CancelCheck,
+    Device,
+    FlowFrame,
+    Mesh,
+    Normalization,
+    PointCloud,
+    Reconstruction,
+    ReconstructionRequest,
+    ShapeImage,
+    Trajectory,
+)
+
+DEFAULT_LEVEL = 4
+MAX_FIT_POINTS = 20_000
+"""More points than this do not make the fit better, only slower; a random part of them is fitted."""
+
+FINAL_SOLVER = SolverConfig(method="rk4", steps=8)
+"""Per block of the final flow; the fit bounds the velocity's gradient so that this is exact to about 1e-4."""
+
+_FIT_SHARE = 0.94
+"""Share of the progress bar that belongs to the fit; the rest is the final flow."""
+
+FrameHandler = Callable[[FlowFrame], None]
+
+
+def never() -> bool:
+    """Return False: the cancel check of a caller that does not cancel."""
+    return False
+
+
+def run(
+    request: ReconstructionRequest, cancel: CancelCheck = never, on_frame: FrameHandler | None = None
+) -> Reconstruction:
+    """Drain ``stream``, handing each frame to ``on_frame``, and return the result."""
+    frames = stream(request, cancel)
+    while True:
+        try:
+            frame = next(frames)
+        except StopIteration as end:
+            result: Reconstruction = end.value
+            return result
+        if on_frame is not None:
+            on_frame(frame)
+
+
+def stream(
+    request: ReconstructionRequest, cancel: CancelCheck = never
+) -> Generator[FlowFrame, None, Reconstruction]:
+    """Reconstruct one input; yields frames in order, returns the finished ``Reconstruction``.
+
+    Runs entirely in the calling thread. Frames of the fit come first, then those of the final flow
+    (``is_trajectory``), from the sphere to the object.
+
+    Raises:
+        InputError: if the source and the method do not go together, or the picture shows no object.
+        Cancelled: soon after ``cancel`` returned True.
+        SolverError: if the flow cannot be integrated.
+    """
+    started = time.perf_counter()
+    device = choose_device(request.device)
+    if device.type == "cpu":
+        # Thousands of tiny operations: a second thread gains little on an idle machine, and on a busy one
+        # its barriers cost minutes. It also leaves a core to the window.
+        torch.set_num_threads(1)
+    cloud, method, notes = _cloud_of(request)
+    normalization = normalize(cloud.points)
+    chosen = _thin(normalization.to_unit(cloud.points), request.seed)
+    fitted = yield from _fit_frames(chosen, request, device, cancel)
+    template = icosphere(DEFAULT_LEVEL if request.level is None else request.level)
+    trajectory, nfe = yield from _flow_frames(fitted, template, request.frames, cancel)
+    if fitted.outliers:
+        notes = (*notes, f"{fitted.outliers} stray points far from the surface were left out of the fit.")
+    mesh = Mesh(normalization.to_file(trajectory.vertices[-1]), template.faces, template.vertices)
+    return Reconstruction(
+        mesh=mesh,
+        trajectory=trajectory,
+        normalization=normalization,
+        target=cloud.points,
+        method=method,
+        seconds=time.perf_counter() - started,
+        nfe=nfe,
+        seed=request.seed,
+        notes=notes,
+    )
+
+
+def choose_device(device: Device) -> torch.device:
+    """Return the torch device for a request.
+
+    Raises:
+        InputError: if "cuda" is asked for and there is none.
+    """
+    if device == "cuda" and not torch.cuda.is_available():
+        raise InputError("No CUDA GPU was found; use --device cpu, or auto.")
+    if device == "auto":
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+    return torch.device(device)
+
+
+def normalize(points: NDArray[np.float64]) -> Normalization:
+    """Return the similarity that brings a cloud to the unit sphere.
+
+    The centre is that of the bounding box, the radius the largest distance from it of all but the
+    farthest few points (a thousandth), so that one stray point cannot shrink the object.
+    """
+    low, high = np.quantile(points, [0.0005, 0.9995], axis=0)
+    centre = (low + high) / 2
+    radius = float(np.quantile(np.linalg.norm(points - centre, axis=1), 0.999))
+    return Normalization(offset=centre, scale=radius)
+
+
+def _cloud_of(request: ReconstructionRequest) -> tuple[PointCloud, str, tuple[str, ...]]:
+    """Return the cloud to fit, the method really used and the notes so far."""
+    if request.method == "network":
+        raise InputError(
+            "The method 'network' needs trained weights and none are installed; use auto or fit."
+        )
+    if isinstance(request.source, PointCloud):
+        if request.method == "silhouette":
+            raise InputError(
+                f"{request.source.name} is a point cloud; the method 'silhouette' needs a picture."
+            )
+        return request.source, "fit", request.source.notes
+    cloud = _inflate(request.source, request.seed)
+    return cloud, "silhouette", cloud.notes
+
+
+def _inflate(image: ShapeImage, seed: int) -> PointCloud:
+    from nmf_model.silhouette import find_mask, inflate
+
+    found = image if image.mask is not None else find_mask(image)
+    if found.mask is None:
+        raise InputError(f"No object was found on {image.name}.")
+    cloud = inflate(found.mask, seed=seed)
+    return replace(cloud, name=image.name, path=image.path, notes=(*found.notes, *cloud.notes))
+
+
+def _thin(points: NDArray[np.float32], seed: int) -> NDArray[np.float32]:
+    if len(points) <= MAX_FIT_POINTS:
+        return points
+    chosen = np.random.default_rng(seed).choice(len(points), MAX_FIT_POINTS, replace=False)
+    return points[np.sort(chosen)]
+
+
+def _fit_frames(
+    points: NDArray[np.float32], request: ReconstructionRequest, device: torch.device, cancel: CancelCheck
+) -> Generator[FlowFrame, None, FittedFlow]:
+    sphere = icosphere(2)
+    start = sphere.vertices * np.float32(FitSettings().radius)
+    yield FlowFrame(start, sphere.faces, "Fitting", 0.0)
+    progress = fit_flow(points, device=device, seed=request.seed, cancel=cancel)
+    while True:
+        try:
+            glimpse = next(progress)
+        except StopIteration as end:
+            fitted: FittedFlow = end.value
+            return fitted
+        yield FlowFrame(glimpse.vertices, glimpse.faces, "Fitting", _FIT_SHARE * glimpse.fraction)
+
+
+def _flow_frames(
+    fitted: FittedFlow, template: Template, frames: int, cancel: CancelCheck
+) -> Generator[FlowFrame, None, tuple[Trajectory, int]]:
+    """Integrate the fitted flow once, keeping ``frames`` states from the sphere to the object."""
+    device = fitted.fields.device
+    x = torch.tensor(template.vertices, device=device)[None] * fitted.radius
+    blocks = len(fitted.fields)
+    per_block = _frames_per_block(frames, blocks)
+    states, times, indices = [x[0].cpu().numpy()], [0.0], [0]
+    yield FlowFrame(states[0], template.faces, "Flowing", _FIT_SHARE, is_trajectory=True)
+    nfe = 0
+    for block, (field, count) in enumerate(zip(fitted.fields, per_block, strict=True)):
+        moments = np.linspace(0.0, 1.0, count + 1)
+        with torch.no_grad():
+            solution = integrate(
+                lambda _t, y, field=field: velocity(field, y),
+                x,
+                moments.tolist(),
+                FINAL_SOLVER,
+                cancel=cancel,
+            )
+        nfe += solution.nfe
+        x = solution.states[-1]
+        for moment, state in zip(moments[1:], solution.states[1:], strict=True):
+            if cancel():
+                raise Cancelled("The flow was cancelled.")
+            states.append(state[0].cpu().numpy())
+            times.append(block + float(moment))
+            indices.append(block)
+            fraction = _FIT_SHARE + (1 - _FIT_SHARE) * times[-1] / blocks
+            yield FlowFrame(states[-1], template.faces, "Flowing", fraction, block, times[-1], nfe, True)
+    trajectory = Trajectory(np.stack(states), template.faces, np.array(times), np.array(indices))
+    return trajectory, nfe
+
+
+def _frames_per_block(frames: int, blocks: int) -> list[int]:
+    """Share ``frames`` − 1 steps out over the blocks, at least one each."""
+    edges = np.linspace(0, max(frames - 1, blocks), blocks + 1).round().astype(int)
+    return np.diff(edges).tolist()
