@@ -15,6 +15,9 @@ GRID = 256
 """Grid steps along the longer side of the mask's box."""
 _MARGIN = 2
 _LEVEL = 0.5
+_KEPT_SHARE = 0.93
+_LEAST_BLUR = 0.35
+"""Pixels; a single pixel survives this."""
 
 
 @dataclass(frozen=True)
@@ -71,14 +74,17 @@ def _grid_lines(
 def _sample_level(
     mask: NDArray[np.bool_], rows: NDArray[np.float64], columns: NDArray[np.float64], step: float
 ) -> NDArray[np.float64]:
-    """Blur the mask by about half a grid step, never less than hides its pixel steps, and sample it."""
-    softness = max(0.8, 0.5 * step)
-    pad = int(np.ceil(4 * softness))
-    padded = np.pad(mask, pad).astype(np.float64)
-    blurred = ndimage.gaussian_filter(padded, softness)
-    places = np.meshgrid(rows - 0.5 + pad, columns - 0.5 + pad, indexing="ij")
-    sampled: NDArray[np.float64] = ndimage.map_coordinates(blurred, places, order=1, mode="constant")
-    return sampled
+    """Blur the mask enough to hide its pixel steps, or less where that would lose thin parts; sample it."""
+    places = np.meshgrid(rows - 0.5, columns - 0.5, indexing="ij")
+    for softness in (max(0.8, 0.5 * step), _LEAST_BLUR):
+        pad = int(np.ceil(4 * softness))
+        blurred = ndimage.gaussian_filter(np.pad(mask, pad).astype(np.float64), softness)
+        level: NDArray[np.float64] = ndimage.map_coordinates(
+            blurred, [place + pad for place in places], order=1, mode="constant"
+        )
+        if np.count_nonzero(level > _LEVEL) * step**2 >= _KEPT_SHARE * mask.sum():
+            break
+    return level
 
 
 def _grid_triangles(shape: tuple[int, ...]) -> NDArray[np.int64]:

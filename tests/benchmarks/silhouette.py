@@ -62,7 +62,7 @@ def main() -> None:
     )
     passed = sum(iou >= REQUIRED_IOU for iou in ious)
     print(
-        f"\n{passed} of {len(rows)} pictures reach an outline IoU of {REQUIRED_IOU}; the least is {min(ious):.3f}."
+        f"\n{passed} of {len(rows)} pictures reach an outline IoU of {REQUIRED_IOU}, the least {min(ious):.3f}."
     )
 
 

@@ -9,6 +9,8 @@ from __future__ import annotations
 import io
 import math
 import sys
+from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -30,15 +32,15 @@ FINE = 2
 
 def main() -> None:
     PICTURES.mkdir(exist_ok=True)
-    drawn("hand", hand, "#f2efe9", "#c98d6b").save(PICTURES / "hand.jpg", quality=85)
-    drawn("star", star, "#20304a", "#f4c542").save(PICTURES / "star.png")
-    shaded(drawn("bottle", bottle, "#d8dde2", "#2e6b4f")).save(PICTURES / "bottle.jpg", quality=80)
-    drawn("snake", snake, "#ffffff", "#7a4fa3").save(PICTURES / "snake.webp", quality=80)
+    drawn(hand, "#f2efe9", "#c98d6b").save(PICTURES / "hand.jpg", quality=85)
+    drawn(star, "#20304a", "#f4c542").save(PICTURES / "star.png")
+    shaded(drawn(bottle, "#d8dde2", "#2e6b4f")).save(PICTURES / "bottle.jpg", quality=80)
+    drawn(snake, "#ffffff", "#7a4fa3").save(PICTURES / "snake.webp", quality=80)
     if len(sys.argv) == 3:
         copy_views(Path(sys.argv[1]), Path(sys.argv[2]))
 
 
-def drawn(name: str, draw: object, background: str, colour: str) -> Image.Image:
+def drawn(draw: Callable[..., None], background: str, colour: str) -> Image.Image:
     """Draw one outline at twice the size and scale it down, so that its edge is smooth."""
     large = Image.new("RGB", (SIDE * FINE, SIDE * FINE), background)
     draw(ImageDraw.Draw(large), SIDE * FINE, colour)
@@ -74,7 +76,7 @@ def snake(pen: ImageDraw.ImageDraw, n: int, colour: str) -> None:
 
 def limb(pen: ImageDraw.ImageDraw, places: list, width: float, n: int, colour: str) -> None:
     """A thick line with round ends and joints; places and width as shares of the picture."""
-    for start, end in zip(places[:-1], places[1:], strict=True):
+    for start, end in pairwise(places):
         steps = max(2, int(math.dist(start, end) / width * 12))
         for t in np.linspace(0, 1, steps):
             x, y = ((1 - t) * a + t * b for a, b in zip(start, end, strict=True))

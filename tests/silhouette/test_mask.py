@@ -1,0 +1,189 @@
+"""Masks: each source finds the object, says what it did, and refuses in one sentence."""
+
+from __future__ import annotations
+
+import io
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from nmf_model.errors import InputError
+from nmf_model.io.images import read_image
+from nmf_model.silhouette import find_mask, mask_photo
+from nmf_model.silhouette.mask_plain import plain_mask
+from nmf_model.types import ShapeImage
+
+EXAMPLES = Path(__file__).parents[2] / "resources" / "examples"
+Coverage = Callable[..., np.ndarray]
+
+
+def iou(one: np.ndarray, other: np.ndarray) -> float:
+    return float((one & other).sum() / (one | other).sum())
+
+
+def composed(coverage: np.ndarray, background: np.ndarray, colour: tuple[int, int, int]) -> np.ndarray:
+    share = coverage[..., None]
+    return (background * (1 - share) + np.array(colour) * share).clip(0, 255).astype(np.uint8)
+
+
+def opaque(rgb: np.ndarray) -> ShapeImage:
+    return ShapeImage(np.dstack([rgb, np.full(rgb.shape[:2], 255, dtype=np.uint8)]))
+
+
+def jpeg(rgb: np.ndarray, quality: int) -> np.ndarray:
+    packed = io.BytesIO()
+    Image.fromarray(rgb).save(packed, "JPEG", quality=quality)
+    return np.asarray(Image.open(packed).convert("RGB"))
+
+
+def backdrop(kind: str, side: int = 400) -> np.ndarray:
+    y, x = np.mgrid[-1 : 1 : side * 1j, -1 : 1 : side * 1j]
+    plain = np.full((side, side, 3), (225.0, 222.0, 215.0))
+    extra = {
+        "flat": np.zeros_like(x),
+        "gradient": 30 * x - 15 * y,
+        "vignette": -25 * (x**2 + y**2),
+        "noise": np.random.default_rng(0).normal(0, 6, x.shape),
+    }
+    return plain + extra[kind][..., None]
+
+
+def clutter(side: int = 400) -> np.ndarray:
+    """A background of many colours, smooth enough to look like a blurred room."""
+    cells = np.random.default_rng(4).integers(0, 255, (7, 7, 3), dtype=np.uint8)
+    return np.asarray(Image.fromarray(cells).resize((side, side), Image.Resampling.BICUBIC), dtype=float)
+
+
+@pytest.mark.parametrize("name", ["disc", "star", "limb", "hand"])
+def test_transparency_is_taken_as_it_is(coverage: Coverage, name: str) -> None:
+    alpha = (coverage(name) * 255).astype(np.uint8)
+    image = ShapeImage(np.dstack([np.zeros((*alpha.shape, 3), np.uint8), alpha]), has_alpha=True)
+    found = find_mask(image)
+    assert found.mask_source == "transparency"
+    assert found.mask is not None
+    assert found.mask.dtype == np.bool_
+    assert iou(found.mask, coverage(name) >= 0.5) > 0.99
+    assert image.mask is None
+
+
+@pytest.mark.parametrize("kind", ["flat", "gradient", "vignette", "noise"])
+@pytest.mark.parametrize("name", ["star", "hand"])
+@pytest.mark.parametrize("colour", [(60, 90, 40), (150, 190, 250)])
+def test_plain_backgrounds(coverage: Coverage, kind: str, name: str, colour: tuple[int, int, int]) -> None:
+    rgb = jpeg(composed(coverage(name), backdrop(kind), colour), 75)
+    found = find_mask(opaque(rgb))
+    assert found.mask_source == "plain background"
+    assert found.mask is not None
+    assert iou(found.mask, coverage(name) >= 0.5) > 0.975
+    assert found.notes == ()
+
+
+def test_an_object_may_touch_the_border(coverage: Coverage) -> None:
+    cut = np.roll(coverage("disc"), 110, axis=0)
+    cut[:100] = 0
+    found = find_mask(opaque(jpeg(composed(cut, backdrop("gradient"), (90, 40, 30)), 80)))
+    assert found.mask_source == "plain background"
+    assert found.mask is not None
+    assert iou(found.mask, cut >= 0.5) > 0.97
+
+
+def test_a_varied_background_is_not_plain() -> None:
+    assert plain_mask(clutter().astype(np.uint8)) is None
+    halves = np.zeros((200, 200, 3), dtype=np.uint8)
+    halves[:100] = (120, 170, 240)
+    halves[100:] = (60, 120, 40)
+    assert plain_mask(halves) is None
+
+
+@pytest.mark.parametrize("has_alpha", [True, False])
+def test_holes_are_filled_and_told(coverage: Coverage, has_alpha: bool) -> None:
+    ring = coverage("ring")
+    rgba = np.dstack([composed(ring, backdrop("flat"), (20, 60, 90)), (ring * 255).astype(np.uint8)])
+    found = find_mask(ShapeImage(rgba, has_alpha=True) if has_alpha else opaque(rgba[..., :3]))
+    assert found.notes == ("1 hole in the outline was filled: a sphere has none.",)
+    assert found.mask is not None
+    assert iou(found.mask, coverage("disc") >= 0.5) > 0.98
+
+
+def test_two_holes_and_a_second_part(coverage: Coverage) -> None:
+    alpha = coverage("disc") >= 0.5
+    alpha[150:180, 120:150] = alpha[150:180, 250:280] = False
+    alpha[5:30, 5:30] = True
+    rgba = np.dstack([np.zeros((*alpha.shape, 3), np.uint8), alpha.astype(np.uint8) * 255])
+    found = find_mask(ShapeImage(rgba, has_alpha=True, notes=("Scaled.",)))
+    assert found.notes == (
+        "Scaled.",
+        "2 holes in the outline were filled: a sphere has none.",
+        "1 smaller separate part of the picture was left out.",
+    )
+    assert found.mask is not None
+    assert not found.mask[:30, :30].any()
+
+
+@pytest.mark.parametrize("colour", [0, 128, 255])
+def test_no_object_is_one_sentence(colour: int) -> None:
+    rgb = np.full((200, 300, 3), colour, dtype=np.uint8)
+    with pytest.raises(InputError, match=r"^picture shows no object: use a picture .*\.$"):
+        find_mask(opaque(rgb))
+
+
+def test_fully_transparent_and_filled_pictures() -> None:
+    rgba = np.zeros((100, 100, 4), dtype=np.uint8)
+    with pytest.raises(InputError, match="shows no object"):
+        find_mask(ShapeImage(rgba, has_alpha=True))
+    rgba[..., 3] = 255
+    rgba[0, :60, 3] = 0
+    with pytest.raises(InputError, match="filled by the object"):
+        find_mask(ShapeImage(rgba, has_alpha=True))
+
+
+def test_photo_without_the_extra_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(mask_photo, "_find_model", lambda: None)
+    monkeypatch.setattr(mask_photo.importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(InputError, match=r"neural-mesh-flow\[photo\]"):
+        find_mask(opaque(clutter().astype(np.uint8)))
+
+
+def test_photo_by_the_network() -> None:
+    pytest.importorskip("onnxruntime")
+    if mask_photo._find_model() is None:
+        pytest.skip("the photo extra is not installed")
+    found = find_mask(read_image(EXAMPLES / "hen_on_meadow.jpg"))
+    assert "u2netp" in found.mask_source
+    assert found.mask is not None
+    assert 0.17 < found.mask.mean() < 0.21
+    _, columns = np.nonzero(found.mask)
+    assert abs(columns.mean() / found.mask.shape[1] - 0.5) < 0.05
+    assert "rembg" not in sys.modules
+
+
+def test_photo_by_grabcut(coverage: Coverage, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("cv2")
+    monkeypatch.setattr(mask_photo, "_find_model", lambda: None)
+    rgb = composed(coverage("hand"), np.tile(clutter(100), (4, 4, 1)) * 0.5, (250, 190, 150))
+    found = find_mask(opaque(rgb))
+    assert "GrabCut" in found.mask_source
+    assert found.mask is not None
+    assert iou(found.mask, coverage("hand") >= 0.5) > 0.9
+
+
+def test_examples_take_the_path_they_show() -> None:
+    assert find_mask(read_image(EXAMPLES / "wood_toy.png")).mask_source == "transparency"
+    assert find_mask(read_image(EXAMPLES / "cactus.jpg")).mask_source == "plain background"
+
+
+def test_plain_pictures_need_neither_torch_nor_the_extra() -> None:
+    code = (
+        "import sys, nmf_model.io.images, nmf_model.silhouette as s;"
+        f"s.find_mask(nmf_model.io.images.read_image({str(EXAMPLES / 'cactus.jpg')!r}));"
+        "print({'torch', 'cv2', 'onnxruntime', 'rembg', 'trimesh'} & set(sys.modules))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60
+    )
+    assert done.stdout.strip() == "set()"
