@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import os
+import struct
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 
 from nmf_model.io.collect import CHUNK_ROWS, Chunk
-from nmf_model.io.opening import require_bytes, truncated
+from nmf_model.io.opening import damaged, require_bytes, truncated
 
 _COLORS = ("red", "green", "blue")
 
@@ -17,7 +19,9 @@ def read_las(path: Path) -> Iterator[Chunk]:
     """Yield the scaled coordinates, in float64, with the colours if there are any."""
     import laspy
 
-    with laspy.open(path) as reader:
+    _check_header(path)
+    # The parallel decompressor allocates whatever chunk size the file claims; this one streams.
+    with laspy.open(path, laz_backend=laspy.LazBackend.Lazrs) as reader:
         header, read = reader.header, 0
         if not header.are_points_compressed:
             record = header.point_format.size
@@ -37,3 +41,22 @@ def read_las(path: Path) -> Iterator[Chunk]:
             )
     if read < header.point_count:
         raise truncated(path, f"{read:,} of {header.point_count:,} points")
+
+
+def _check_header(path: Path) -> None:
+    """Refuse counts of extra records that cannot fit: laspy would walk through all of them, for minutes.
+
+    Offsets are those of the public header block of the LAS 1.4 specification.
+    """
+    with open(path, "rb") as stream:
+        head = stream.read(375)
+    if len(head) < 227 or not head.startswith(b"LASF"):
+        raise damaged(path)
+    header_size, points_start, records = struct.unpack_from("<HII", head, 94)
+    fits = header_size + 54 * records <= points_start
+    if head[25] >= 4 and len(head) >= 247:
+        extra_start, extra_records = struct.unpack_from("<QI", head, 235)
+        fits &= extra_records == 0 or extra_start + 60 * extra_records <= os.path.getsize(path)
+    require_bytes(path, points_start)
+    if not fits:
+        raise damaged(path)

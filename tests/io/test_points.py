@@ -3,6 +3,7 @@ from __future__ import annotations
 import os
 import struct
 import tempfile
+import time
 from pathlib import Path
 
 import numpy as np
@@ -392,3 +393,19 @@ def test_big_coordinates_that_no_unit_explains(tmp_path):
 def test_header_that_promises_too_much(tmp_path):
     head = struct.pack("<80xI", 2**32 - 1)
     fails(written(tmp_path, "a.stl", head + bytes(500)), "truncated")
+
+
+@pytest.mark.parametrize(("suffix", "place"), [(".las", 100), (".laz", 100), (".laz", 227 + 54 + 12)])
+def test_las_counts_that_do_not_fit_take_no_time(tmp_path, suffix, place):
+    """The number of records, and the size of a compressed block, once cost minutes and gigabytes."""
+    path = tmp_path / f"cloud{suffix}"
+    WRITERS[path.name][0](path, ball())
+    data = bytearray(path.read_bytes())
+    data[place + 3] = 0x19
+    path.write_bytes(data)
+    start = time.process_time()
+    if place == 100:
+        fails(path, "damaged")
+    else:
+        assert len(read_points(path).points) == 200
+    assert time.process_time() - start < 3
