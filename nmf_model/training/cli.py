@@ -1,0 +1,56 @@
+"""The training side's command line: ``training_cli.py`` and ``nmf-train``."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from nmf_model.errors import InputError, NmfError
+
+EXIT_BAD_INPUT = 2
+
+app = typer.Typer(
+    help="Prepare, train and evaluate the models of Neural Mesh Flow.",
+    add_completion=False,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+)
+
+
+@app.callback()
+def _root() -> None:
+    """Keep the name of the subcommand mandatory while there is only one."""
+
+
+@app.command("import-published")
+def import_published(
+    ae: Annotated[Path, typer.Option(help="The authors' auto-encoder weights (epoch_149).")],
+    out: Annotated[Path, typer.Option(help="The file to write, ending in .safetensors.")],
+    svr: Annotated[Path | None, typer.Option(help="The authors' image branch (epoch_370).")] = None,
+    half: Annotated[bool, typer.Option(help="Store half precision: half the size.")] = False,
+) -> None:
+    """Convert the checkpoints published by the paper's authors."""
+    if out.suffix != ".safetensors":
+        raise InputError(f"The file to write must end in .safetensors, but {out} does not.")
+    from nmf_model import checkpoint, checkpoint_legacy
+
+    model = checkpoint_legacy.load_published(ae, svr)
+    provenance = {"source": "published checkpoints of the paper's authors", "autoencoder": ae.name}
+    if svr is not None:
+        provenance |= {"image_branch": svr.name, "image_preprocessing": checkpoint_legacy.PREPROCESSING}
+    checkpoint.save(out, model, provenance=provenance, storage="float16" if half else "float32")
+    size = sum(parameter.numel() for parameter in model.parameters())
+    Console(highlight=False, soft_wrap=True).print(f"Wrote {out}: {size:,} parameters.", markup=False)
+
+
+def main() -> None:
+    """Run the command line; a deliberate error becomes one sentence and exit code 2."""
+    try:
+        app()
+    except NmfError as error:
+        sys.stderr.write(f"Error: {error}\n")
+        sys.exit(EXIT_BAD_INPUT)
