@@ -33,7 +33,7 @@ FONTS = [
     "Ubuntu",
     "DejaVu Sans",
 ]
-SWITCH_INTERVAL_S = 0.002  # how long the worker may keep the interpreter from the window
+SWITCH_INTERVAL_S = 0.0005  # how long the worker may keep the interpreter from the window
 
 
 @dataclass(frozen=True)

@@ -89,7 +89,7 @@ class Controller(QObject):
         items = [Item(next(self._ids), path, ItemState.READING) for path in paths]
         state = self._session.state
         busy = state.active is not None
-        self._follow_running = True
+        self._follow_running = self._follow_running or not busy
         self._session.update(
             items=state.items + tuple(items),
             current=state.current if busy and state.current is not None else items[0].key,

@@ -4,12 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-CLOUD_SUFFIXES = (
-    "ply", "obj", "off", "stl", "glb", "gltf", "3mf", "xyz", "pts", "txt", "csv", "npy", "npz", "pcd", "las",
-    "laz",
-)  # fmt: skip
-PICTURE_SUFFIXES = ("png", "jpg", "jpeg", "webp", "avif", "tif", "tiff", "bmp")
-
 
 @dataclass(frozen=True)
 class ExportFormat:
@@ -54,8 +48,10 @@ def conversion(given: Unit, wanted: Unit) -> float:
 
 def open_filter() -> str:
     """Return the filter line of a file dialog."""
-    clouds = " ".join(f"*.{suffix}" for suffix in CLOUD_SUFFIXES)
-    pictures = " ".join(f"*.{suffix}" for suffix in PICTURE_SUFFIXES)
+    from nmf_model.io.suffixes import IMAGE_SUFFIXES, POINT_SUFFIXES
+
+    clouds = " ".join(f"*{suffix}" for suffix in sorted(POINT_SUFFIXES))
+    pictures = " ".join(f"*{suffix}" for suffix in sorted(IMAGE_SUFFIXES))
     return (
         f"Clouds, meshes and pictures ({clouds} {pictures});;Point clouds and meshes ({clouds});;"
         f"Pictures ({pictures});;All files (*)"

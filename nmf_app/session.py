@@ -52,10 +52,11 @@ class Outcome:
 
 @dataclass(frozen=True, eq=False)
 class Exported:
-    """A written file and what was found on reading it back."""
+    """A written file, what was found on reading it back, and what to be wary of in its format."""
 
     path: Path
     report: QualityReport
+    warning: str = ""
 
 
 @dataclass(frozen=True, eq=False)

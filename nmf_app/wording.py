@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from nmf_app.session import Exported, ItemState, Loaded, Outcome
-from nmf_model.types import PointCloud, QualityReport, Reconstruction, Source
+from nmf_app.session import Exported, Item, ItemState, Loaded, Outcome
+from nmf_model.types import PointCloud, QualityReport, Source
 
 METHODS = {
     "auto": ("Automatic", "Chooses by the kind of file and what is installed."),
@@ -127,7 +127,7 @@ def facts(outcome: Outcome) -> tuple[tuple[str, str], ...]:
     rows = [
         ("Vertices", f"{report.vertices:,}"),
         ("Faces", f"{report.faces:,}"),
-        ("Gap to the input", gap(report, result)),
+        ("Gap to the input", gap(report)),
         ("Area", number(report.area)),
         ("Volume", number(report.volume)),
         ("Method", METHODS.get(result.method, (result.method, ""))[0]),
@@ -137,12 +137,20 @@ def facts(outcome: Outcome) -> tuple[tuple[str, str], ...]:
     return tuple((name, value) for name, value in rows if value)
 
 
-def gap(report: QualityReport, result: Reconstruction) -> str:
-    """Turn chamfer_l2 into the typical distance between mesh and input, as a share of the size."""
+def gap(report: QualityReport) -> str:
+    """Turn chamfer_l2 into the typical distance between mesh and input, as a share of the diameter."""
     if report.chamfer_l2 is None:
         return ""
-    typical = math.sqrt(report.chamfer_l2 / 2)
-    return f"{100 * typical / (2 * result.normalization.scale):.2f} % of size"
+    typical = math.sqrt(report.chamfer_l2 / 2)  # of a unit radius
+    return f"{100 * typical / 2:.2f} % of size"
+
+
+def result_notes(item: Item) -> tuple[str, ...]:
+    """Return the notes of a result that were not already there when its file was read."""
+    if item.outcome is None:
+        return ()
+    known = item.loaded.source.notes if item.loaded is not None else ()
+    return tuple(note for note in item.outcome.reconstruction.notes if note not in known)
 
 
 def loaded_sentence(title: str, loaded: Loaded) -> str:
@@ -165,5 +173,5 @@ def export_sentence(exported: Exported) -> str:
     faults = f", {crossing:,} faces cross others" if crossing else ""
     return (
         f"Written and read back: {exported.path} · {report.vertices:,} vertices, "
-        f"{report.faces:,} faces · {verdict}{faults}."
+        f"{report.faces:,} faces · {verdict}{faults}. {exported.warning}".strip()
     )

@@ -67,13 +67,14 @@ def preview_of(cloud: PointCloud) -> NDArray[np.float32]:
     if len(points) > PREVIEW_POINTS:
         chosen = np.random.default_rng(0).choice(len(points), PREVIEW_POINTS, replace=False)
         points = points[np.sort(chosen)]
-    return bounding_normalization(cloud.points).to_unit(points)
+    return robust_normalization(cloud.points).to_unit(points)
 
 
-def bounding_normalization(points: NDArray[np.float64]) -> Normalization:
-    """Centre the bounding box and scale to radius 1: close to the network's own frame."""
-    offset = (points.min(axis=0) + points.max(axis=0)) / 2
-    scale = float(np.linalg.norm(points - offset, axis=1).max())
+def robust_normalization(points: NDArray[np.float64]) -> Normalization:
+    """Return the frame ``nmf_model.reconstruct.normalize`` will choose, without waiting for torch."""
+    low, high = np.quantile(points, [0.0005, 0.9995], axis=0)
+    offset = (low + high) / 2
+    scale = float(np.quantile(np.linalg.norm(points - offset, axis=1), 0.999))
     return Normalization(offset, scale or 1.0)
 
 
@@ -121,13 +122,14 @@ def export(result: Reconstruction, choice: ExportChoice) -> Task:
     """Return a task that writes the mesh, reads it back and gives an ``Exported``."""
 
     def task(report: Report, cancel: CancelCheck) -> Exported:
-        from nmf_model.export import export_reconstruction, write_report
+        from nmf_model.export import export_reconstruction, precision_warning, write_report
 
         report(Progress("Writing and reading back", 0.2))
-        quality = export_reconstruction(scaled(result, choice.scale), choice.path)
+        wanted = scaled(result, choice.scale)
+        quality = export_reconstruction(wanted, choice.path)
         if choice.with_report:
             write_report(quality, choice.path.with_suffix(".json"))
-        return Exported(choice.path, quality)
+        return Exported(choice.path, quality, precision_warning(wanted.mesh, choice.path) or "")
 
     return task
 

@@ -29,14 +29,19 @@ def images(vertices: NDArray[np.float32], faces: NDArray[np.int64], theme: Theme
     plotter = pv.Plotter(off_screen=True, window_size=list(SIZE))
     scene = Scene(plotter)
     scene.set_colours(resources.palette(theme))
-    chosen = np.linspace(0, len(vertices) - 1, FLOW_IMAGES).round().astype(int)
-    for frame in chosen:
+    for frame in _chosen(vertices):
         scene.set_mesh(vertices[frame], faces)
         yield _drawn(plotter)
     for _ in range(TURN_IMAGES):
         plotter.camera.Azimuth(360 / TURN_IMAGES)
         yield _drawn(plotter)
     plotter.close()
+
+
+def _chosen(vertices: NDArray[np.float32]) -> NDArray[np.int64]:
+    """Spread the images over the frames; few frames are not worth many images."""
+    count = min(FLOW_IMAGES, 4 * len(vertices))
+    return np.linspace(0, len(vertices) - 1, count).round().astype(np.int64)
 
 
 def _drawn(plotter: pv.Plotter) -> Image.Image:
@@ -48,10 +53,11 @@ def record(flow: Path, target: Path, theme: Theme) -> None:
     """Write the GIF, printing the share of the images drawn."""
     with np.load(flow, allow_pickle=False) as data:
         vertices, faces = data["vertices"], data["faces"]
+    total = len(_chosen(vertices)) + TURN_IMAGES
     drawn: list[Image.Image] = []
     for image in images(vertices, faces, theme):
         drawn.append(image.quantize(128, dither=Image.Dither.NONE))
-        print(len(drawn) / (FLOW_IMAGES + TURN_IMAGES + 4), flush=True)  # noqa: T201  read by the parent
+        print(len(drawn) / (total + 4), flush=True)  # noqa: T201  read by the parent
     drawn[0].save(target, save_all=True, append_images=drawn[1:], duration=MILLISECONDS, loop=0)
 
 

@@ -41,6 +41,7 @@ class JobBar(QFrame):
         self.setObjectName("jobBar")
         self.setFixedHeight(48)
         self._active: ActiveJob | None = None
+        self._texts: tuple[str, str, str] | None = None
         self._clock = QTimer(self, interval=500)
         self._clock.timeout.connect(self._show_times)
         self.details = link_button("Details…")
@@ -63,10 +64,16 @@ class JobBar(QFrame):
         job = state.active
         self._pages.setCurrentIndex(1)
         stage = f" · {job.stage}" if job.stage else ""
-        self._stage.setText(f"{_VERBS[job.kind]} “{job.title}”{stage}")
         self._bar.setValue(round(job.fraction * STEPS))
-        self._percent.setText(f"{int(100 * job.fraction)} %")
-        self._queue.setText(f"{state.waiting} waiting" if state.waiting else "")
+        texts = (
+            f"{_VERBS[job.kind]} “{job.title}”{stage}",
+            f"{int(100 * job.fraction)} %",
+            f"{state.waiting} waiting" if state.waiting else "",
+        )
+        if texts != self._texts:
+            self._texts = texts
+            for widget, text in zip((self._stage, self._percent, self._queue), texts, strict=True):
+                widget.setText(text)
         if not self._clock.isActive():
             self._clock.start()
             self._show_times()

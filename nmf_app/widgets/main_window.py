@@ -96,12 +96,19 @@ class MainWindow(QMainWindow):
             self._retheme(new.view.theme)
         self.stage.apply(old, new)
         self.side_panel.apply(old, new)
-        self.job_bar.show_state(new)
+        if (
+            old.active is not new.active
+            or old.notice is not new.notice
+            or old.waiting != new.waiting
+            or old.view.theme is not new.view.theme
+        ):
+            self.job_bar.show_state(new)
         if old.items is not new.items or old.current != new.current or old.view.theme is not new.view.theme:
             self.queue.show_state(new)
             self._show_flow(old, new)
             self._show_layout(new)
-        self._show_commands(new)
+        if _commands_differ(old, new):
+            self._show_commands(new)
 
     # Qt events.
 
@@ -320,3 +327,15 @@ class MainWindow(QMainWindow):
     @Slot()
     def _show_about(self) -> None:
         self.dialogs.show_about(self._version)
+
+
+def _commands_differ(old: SessionState, new: SessionState) -> bool:
+    """Tell whether more than the progress of a job changed; progress comes thirty times a second."""
+    return (
+        old.items is not new.items
+        or old.current != new.current
+        or (old.active is None) != (new.active is None)
+        or old.view != new.view
+        or old.parameters != new.parameters
+        or old.recent != new.recent
+    )

@@ -8,7 +8,7 @@ from PySide6.QtWidgets import QGridLayout, QHBoxLayout, QLabel, QVBoxLayout, QWi
 from nmf_app import resources
 from nmf_app.session import Item, Theme
 from nmf_app.widgets.basics import GRID, clear, label, rule
-from nmf_app.wording import CheckLine, check_lines, facts
+from nmf_app.wording import CheckLine, check_lines, facts, result_notes
 
 ICON = QSize(16, 16)
 
@@ -37,7 +37,7 @@ class ReportPanel(QWidget):
             self._layout.addWidget(_line(line, theme))
         self._layout.addWidget(rule())
         self._layout.addWidget(_table(facts(outcome)))
-        notes = outcome.reconstruction.notes
+        notes = result_notes(item)
         if notes:
             self._layout.addWidget(rule())
             self._layout.addWidget(label("Notes", "section"))

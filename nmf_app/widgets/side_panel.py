@@ -37,14 +37,10 @@ class SidePanel(QFrame):
         """Show what differs between two snapshots."""
         if old.parameters != new.parameters:
             self.parameters.show_parameters(new.parameters)
-        if (
-            old.current_item is not new.current_item
-            or old.view.theme is not new.view.theme
-            or old.live is not new.live
-        ):
-            self._show(new, old)
+        if old.current_item is not new.current_item or old.view.theme is not new.view.theme:
+            self._show(new)
 
-    def _show(self, state: SessionState, old: SessionState | None = None) -> None:
+    def _show(self, state: SessionState) -> None:
         item, theme = state.current_item, state.view.theme
         working = state.reconstructing_current
         done = item is not None and item.state is ItemState.DONE
@@ -53,9 +49,6 @@ class SidePanel(QFrame):
         self._cancel.setVisible(working)
         self._export.setVisible(done)
         _set_primary(self._reconstruct, not done)
-        same = old is not None and old.current_item is item and old.view.theme is theme
-        if same:
-            return
         self.input.show_item(item, theme)
         self.report.show_item(item if not working else None, theme)
         loaded = item.loaded if item is not None else None

@@ -21,6 +21,7 @@ from nmf_model.types import ShapeImage
 if TYPE_CHECKING:
     from nmf_app.widgets.viewport import Viewport
 
+STARTING_RADIUS = 0.7  # of the sphere shown before there is anything else, unit-sphere units
 INSET = QSize(192, 144)
 TOOLS = ("smooth", "flat", "wireframe", "input", "reset", "dark")
 
@@ -159,10 +160,10 @@ def _make_tools(actions: Actions, parent: QWidget) -> QFrame:
 
 
 def _starting_sphere() -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-    import pyvista as pv
+    from nmf_model.geometry.template import icosphere
 
-    sphere = pv.Icosphere(radius=0.6, nsub=4)
-    return np.asarray(sphere.points, dtype=np.float32), sphere.regular_faces.astype(np.int64)
+    sphere = icosphere(4)
+    return sphere.vertices * np.float32(STARTING_RADIUS), sphere.faces
 
 
 def _points_of(item: Item | None) -> NDArray[np.float32]:

@@ -1,0 +1,233 @@
+from __future__ import annotations
+
+from pathlib import Path
+from unittest.mock import MagicMock
+
+import numpy as np
+import pytest
+
+from nmf_app.controller import Controller
+from nmf_app.jobs import JobEvent, JobKind, JobState, Progress
+from nmf_app.ports import DialogsPort, ExportChoice, RunnerPort, SettingsPort
+from nmf_app.session import Exported, ItemState, Loaded, NoticeKind, Outcome, Parameters, Session
+from nmf_model.quality import inspect_mesh
+from nmf_model.types import FlowFrame, Mesh, Normalization, PointCloud, Reconstruction
+
+from .conftest import ellipsoid_flow
+
+
+class Bench:
+    """A controller between stand-ins; ``tell`` plays the runner's part."""
+
+    def __init__(self):
+        self.session = Session()
+        self.runner = MagicMock(spec=RunnerPort)
+        self.runner.waiting.return_value = 0
+        self.dialogs = MagicMock(spec=DialogsPort)
+        self.settings = MagicMock(spec=SettingsPort)
+        self.settings.folder.return_value = None
+        self.controller = Controller(self.session, self.runner, self.dialogs, self.settings)
+
+    @property
+    def state(self):
+        return self.session.state
+
+    def jobs(self):
+        return [call.args[0] for call in self.runner.submit.call_args_list]
+
+    def tell(self, job, state=JobState.RUNNING, **fields):
+        self.controller.on_job_event(JobEvent(job.id, job.kind, state, **fields))
+
+    def finish(self, job, result):
+        self.tell(job)
+        self.tell(job, JobState.DONE, result=result)
+
+
+@pytest.fixture
+def bench(qapp):
+    return Bench()
+
+
+def loaded(path="egg.xyz"):
+    points = np.random.default_rng(0).normal(size=(100, 3))
+    return Loaded(PointCloud(points, Path(path).stem, Path(path)), points.astype(np.float32))
+
+
+def outcome():
+    flow = ellipsoid_flow(2)
+    mesh = Mesh(flow.vertices[-1].astype(float), flow.faces)
+    result = Reconstruction(mesh, flow, Normalization(np.zeros(3), 1.0), mesh.vertices, "fit", 1.0, 8, 0)
+    return Outcome(result, inspect_mesh(mesh))
+
+
+def open_one(bench, path="egg.xyz"):
+    bench.controller.open_files([Path(path)])
+    reading = bench.jobs()[-1]
+    bench.finish(reading, loaded(path))
+    return bench.jobs()[-1]
+
+
+def finish_one(bench, path="egg.xyz"):
+    bench.finish(open_one(bench, path), outcome())
+
+
+def test_a_dropped_file_is_read_and_then_reconstructed_at_once(bench):
+    job = open_one(bench)
+    assert [job.kind for job in bench.jobs()] == [JobKind.READ, JobKind.RECONSTRUCT]
+    assert bench.state.current_item.state is ItemState.WAITING
+    bench.tell(job)
+    assert bench.state.current_item.state is ItemState.RUNNING
+    bench.tell(job, JobState.DONE, result=outcome())
+    assert bench.state.current_item.state is ItemState.DONE
+    assert bench.state.active is None
+    assert bench.state.notice.kind is NoticeKind.SUCCESS
+
+
+def test_nothing_starts_by_itself_if_the_user_does_not_want_it(bench):
+    bench.controller.set_parameters(Parameters(start_at_once=False))
+    job = open_one(bench)
+    assert job.kind is JobKind.READ
+    assert bench.state.current_item.state is ItemState.READY
+    bench.controller.reconstruct()
+    assert bench.jobs()[-1].kind is JobKind.RECONSTRUCT
+
+
+def test_reconstruct_twice_is_one_job(bench):
+    open_one(bench)
+    bench.controller.reconstruct()
+    bench.controller.reconstruct()
+    assert len(bench.jobs()) == 2
+
+
+def test_progress_reaches_the_state_and_never_falls(bench):
+    job = open_one(bench)
+    bench.tell(job)
+    flow = ellipsoid_flow(1)
+    frame = FlowFrame(flow.vertices[0], flow.faces, "Fitting", 0.5)
+    bench.tell(job, progress=Progress("Fitting", 0.5, frame))
+    bench.tell(job, progress=Progress("Checking", 0.4))
+    assert bench.state.active.stage == "Checking"
+    assert bench.state.active.fraction == 0.5
+    assert bench.state.live.frame is frame
+
+
+def test_events_of_unknown_and_finished_jobs_are_ignored(bench):
+    job = open_one(bench)
+    bench.finish(job, outcome())
+    before = bench.state
+    bench.tell(job, JobState.FAILED, sentence="late")
+    bench.tell(job, progress=Progress("late", 0.9))
+    bench.controller.on_job_event(JobEvent(10_000, JobKind.RECONSTRUCT, JobState.DONE, result=outcome()))
+    assert bench.state is before
+
+
+def test_late_events_of_a_removed_item_are_ignored(bench):
+    job = open_one(bench)
+    bench.tell(job)
+    bench.controller.remove(bench.state.current)
+    bench.runner.cancel.assert_called_with(job.id)
+    assert bench.state.items == ()
+    assert bench.state.active is None
+    before = bench.state
+    bench.tell(job, JobState.DONE, result=outcome())
+    assert bench.state is before
+
+
+def test_a_failed_job_gives_its_sentence_and_keeps_its_details(bench):
+    job = open_one(bench)
+    bench.tell(job)
+    bench.tell(job, JobState.FAILED, sentence="It broke.", details="Traceback …")
+    assert bench.state.current_item.state is ItemState.FAILED
+    assert bench.state.notice.sentence == "It broke."
+    bench.controller.show_details()
+    bench.dialogs.show_details.assert_called_once_with("It broke.", "Traceback …")
+    bench.controller.reconstruct()
+    assert bench.jobs()[-1].id != job.id
+
+
+def test_cancel_asks_the_runner_and_the_item_says_so(bench):
+    job = open_one(bench)
+    bench.tell(job)
+    bench.controller.cancel()
+    bench.runner.cancel.assert_called_once_with(job.id)
+    bench.tell(job, JobState.CANCELLED)
+    assert bench.state.current_item.state is ItemState.CANCELLED
+    assert bench.state.active is None
+
+
+def test_cancelling_a_second_attempt_keeps_the_first_result(bench):
+    finish_one(bench)
+    bench.controller.reconstruct()
+    again = bench.jobs()[-1]
+    bench.tell(again)
+    bench.tell(again, JobState.CANCELLED)
+    assert bench.state.current_item.state is ItemState.DONE
+    assert bench.state.current_item.outcome is not None
+
+
+def test_several_files_queue_and_a_bad_one_does_not_stop_the_rest(bench):
+    bench.controller.open_files([Path("a.ply"), Path("b.ply"), Path("c.ply"), Path("a.ply")])
+    readings = bench.jobs()
+    assert len(readings) == 3
+    bench.finish(readings[0], loaded("a.ply"))
+    bench.tell(readings[1])
+    bench.tell(readings[1], JobState.FAILED, sentence="b.ply is empty.")
+    bench.finish(readings[2], loaded("c.ply"))
+    states = [item.state for item in bench.state.items]
+    assert states == [ItemState.WAITING, ItemState.FAILED, ItemState.WAITING]
+
+
+def test_the_view_follows_the_queue_until_the_user_selects_something(bench):
+    finish_one(bench, "a.ply")
+    first = bench.state.current
+    second = open_one(bench, "b.ply")
+    bench.tell(second)
+    assert bench.state.current_item.title == "b.ply"
+    bench.controller.select(first)
+    third = open_one(bench, "c.ply")
+    bench.tell(second, JobState.DONE, result=outcome())
+    bench.tell(third)
+    assert bench.state.current == first
+
+
+def test_export_uses_the_chosen_name_and_reports_what_was_read_back(bench):
+    finish_one(bench)
+    result = bench.state.current_item.outcome
+    bench.dialogs.choose_export.return_value = ExportChoice(Path("/tmp/egg.obj"))
+    bench.controller.export()
+    job = bench.jobs()[-1]
+    assert job.kind is JobKind.EXPORT
+    bench.finish(job, Exported(Path("/tmp/egg.obj"), result.report))
+    assert bench.state.current_item.exported.path == Path("/tmp/egg.obj")
+    assert "/tmp/egg.obj" in bench.state.notice.sentence
+
+
+def test_a_dismissed_dialog_does_nothing(bench):
+    finish_one(bench)
+    count = len(bench.jobs())
+    bench.dialogs.choose_export.return_value = None
+    bench.dialogs.choose_animation.return_value = None
+    bench.dialogs.choose_sources.return_value = []
+    bench.controller.export()
+    bench.controller.save_animation()
+    bench.controller.choose_files()
+    assert len(bench.jobs()) == count
+
+
+def test_a_failed_export_leaves_the_result_alone(bench):
+    finish_one(bench)
+    bench.dialogs.choose_export.return_value = ExportChoice(Path("/nowhere/egg.obj"))
+    bench.controller.export()
+    job = bench.jobs()[-1]
+    bench.tell(job)
+    bench.tell(job, JobState.FAILED, sentence="No permission.")
+    assert bench.state.current_item.state is ItemState.DONE
+    assert bench.state.notice.kind is NoticeKind.ERROR
+
+
+def test_opened_files_become_recent_newest_first(bench):
+    open_one(bench, "a.ply")
+    open_one(bench, "b.ply")
+    open_one(bench, "a.ply")
+    assert [path.name for path in bench.state.recent] == ["a.ply", "b.ply"]
+    assert bench.settings.save_recent.call_args.args[0] == bench.state.recent

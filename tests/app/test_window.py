@@ -1,0 +1,296 @@
+"""The real window, driven under a (virtual) display."""
+
+from __future__ import annotations
+
+import functools
+import time
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from PIL import Image
+from PySide6.QtCore import QMimeData, QPointF, Qt, QUrl
+from PySide6.QtGui import QDragEnterEvent, QDropEvent
+from PySide6.QtWidgets import QApplication, QDialog, QLabel
+
+from nmf_app.ports import ExportChoice
+from nmf_app.session import ItemState, NoticeKind, Shading, Theme
+from nmf_app.widgets.export_dialog import CONVERT, ExportDialog
+from nmf_model.quality import inspect_mesh
+
+from .conftest import endless_stream, short_stream
+
+
+def drop(widget, paths):
+    """Drag files onto a widget and let them go, the way Qt delivers it."""
+    data = QMimeData()
+    data.setUrls([QUrl.fromLocalFile(str(path)) for path in paths])
+    spot, buttons, keys = widget.rect().center(), Qt.MouseButton.LeftButton, Qt.KeyboardModifier.NoModifier
+    enter = QDragEnterEvent(spot, Qt.DropAction.CopyAction, data, buttons, keys)
+    QApplication.sendEvent(widget, enter)
+    assert enter.isAccepted()
+    QApplication.sendEvent(widget, QDropEvent(QPointF(spot), Qt.DropAction.CopyAction, data, buttons, keys))
+
+
+def item_state(app):
+    item = app.session.state.current_item
+    return None if item is None else item.state
+
+
+def wait_for(qtbot, app, state, timeout=20_000):
+    qtbot.waitUntil(lambda: item_state(app) is state, timeout=timeout)
+
+
+def picture(app):
+    """The viewport's pixels."""
+    viewport = app.window.stage.viewport
+    viewport.repaint()
+    image = viewport.grabFramebuffer().convertToFormat(viewport.grabFramebuffer().format())
+    data = np.frombuffer(image.constBits(), np.uint8)
+    return data.reshape(image.height(), image.bytesPerLine())[:, : 4 * image.width()].copy()
+
+
+def texts(widget):
+    return " | ".join(found.text() for found in widget.findChildren(QLabel) if found.isVisible())
+
+
+@pytest.mark.timeout(180)
+def test_from_a_drop_on_the_view_to_a_verified_file(open_window, qtbot, cloud_file, tmp_path, monkeypatch):
+    """The whole way, with the real reader, the real fit (fewer steps) and the real writer."""
+    import nmf_model.reconstruct as reconstruction
+    from nmf_model.fitting.fit import FitSettings, Stage
+    from nmf_model.io.meshes import read_mesh
+
+    quick = FitSettings(stages=(Stage(2, 1, 30), Stage(2, 2, 30, settles=True)))
+    monkeypatch.setattr(
+        reconstruction, "fit_flow", functools.partial(reconstruction.fit_flow, settings=quick)
+    )
+    app = open_window(stream=None)
+    parameters = replace(app.session.state.parameters, level=2)
+    app.controller.set_parameters(parameters)
+    before = picture(app)
+    drop(app.window.stage.viewport, [cloud_file])
+    wait_for(qtbot, app, ItemState.DONE, timeout=120_000)
+    assert (picture(app) != before).any()
+    assert "Closed, no holes" in texts(app.window.side_panel)
+
+    target = tmp_path / "egg.ply"
+    monkeypatch.setattr(
+        app.window.dialogs, "choose_export", lambda *_: ExportChoice(target, scale=10.0, with_report=True)
+    )
+    app.window.actions_by_name["export"].trigger()
+    qtbot.waitUntil(lambda: app.session.state.current_item.exported is not None, timeout=20_000)
+    mesh = read_mesh(target)
+    report = inspect_mesh(mesh)
+    assert report.is_closed_sphere
+    assert report.vertices == 162
+    assert target.with_suffix(".json").is_file()
+    # The egg: centre (10, 20, 30), half axes (3, 2, 1.5), written ten times as large.
+    np.testing.assert_allclose(mesh.vertices.mean(axis=0), (100, 200, 300), atol=3)
+    np.testing.assert_allclose(np.ptp(mesh.vertices, axis=0), (60, 40, 30), rtol=0.15)
+    assert str(target) in texts(app.window.job_bar)
+
+
+def test_the_empty_window_explains_itself(open_window):
+    app = open_window()
+    assert "Drop a scan or a picture here" in texts(app.window)
+    assert app.window.drop_zone.isVisible()
+    assert not app.window.side_panel.isVisible()
+    assert app.window.actions_by_name["open"].isEnabled()
+    assert not app.window.actions_by_name["export"].isEnabled()
+
+
+def test_the_frame_moves_the_picture_and_the_finished_flow_plays_once(open_window, qtbot, cloud_file):
+    app = open_window()
+    drop(app.window.drop_zone, [cloud_file])
+    wait_for(qtbot, app, ItemState.DONE)
+    assert app.window.timeline.playing
+    sphere = picture(app)
+    qtbot.waitUntil(lambda: not app.window.timeline.playing, timeout=8000)
+    assert (picture(app) != sphere).any()
+
+
+def test_shading_points_and_theme_change_the_picture_and_are_remembered(open_window, qtbot, cloud_file):
+    app = open_window()
+    app.controller.open_files([cloud_file])
+    wait_for(qtbot, app, ItemState.DONE)
+    app.window.timeline.pause()
+    seen = [picture(app)]
+    for name in ("flat", "wireframe", "input", "dark"):
+        app.window.actions_by_name[name].trigger()
+        seen.append(picture(app))
+    assert all((one != other).any() for one, other in zip(seen, seen[1:], strict=False))
+    remembered = app.settings.view()
+    assert (remembered.theme, remembered.shading, remembered.show_input) == (
+        Theme.DARK,
+        Shading.WIREFRAME,
+        False,
+    )
+
+
+def test_a_mouse_drag_orbits_and_home_brings_the_view_back(open_window, qtbot, cloud_file):
+    app = open_window()
+    app.controller.open_files([cloud_file])
+    wait_for(qtbot, app, ItemState.DONE)
+    viewport = app.window.stage.viewport
+    start = np.array(viewport.camera.position)
+    qtbot.mousePress(viewport, Qt.MouseButton.LeftButton, pos=viewport.rect().center())
+    qtbot.mouseMove(viewport, viewport.rect().center() / 2)
+    qtbot.mouseRelease(viewport, Qt.MouseButton.LeftButton, pos=viewport.rect().center() / 2)
+    assert np.linalg.norm(viewport.camera.position - start) > 0.1
+    viewport.setFocus()
+    app.window.actions_by_name["reset"].trigger()
+    np.testing.assert_allclose(viewport.camera.position, start, atol=1e-6)
+
+
+def test_vtk_keys_do_nothing_in_the_view(open_window, qtbot):
+    app = open_window()
+    before = picture(app)
+    for key in "qewsp3r":
+        qtbot.keyClick(app.window.stage.viewport, key)
+    app.controller.set_view(replace(app.session.state.view, shading=Shading.SMOOTH))
+    np.testing.assert_array_equal(picture(app), before)
+    assert app.window.isVisible()
+
+
+def test_cancel_answers_within_a_second(open_window, qtbot, cloud_file):
+    app = open_window(endless_stream)
+    app.controller.open_files([cloud_file])
+    wait_for(qtbot, app, ItemState.RUNNING)
+    qtbot.waitUntil(lambda: app.session.state.live is not None)
+    started = time.monotonic()
+    app.window.actions_by_name["cancel"].trigger()
+    wait_for(qtbot, app, ItemState.CANCELLED, timeout=1000)
+    assert time.monotonic() - started < 1.0
+    assert app.window.actions_by_name["reconstruct"].isEnabled()
+
+
+def test_closing_during_a_job_ends_it_and_saves_the_settings(open_window, qtbot, cloud_file, settings_file):
+    app = open_window(endless_stream)
+    app.controller.open_files([cloud_file])
+    wait_for(qtbot, app, ItemState.RUNNING)
+    started = time.monotonic()
+    app.window.close()
+    assert time.monotonic() - started < 3.0
+    assert not app.window.isVisible()
+    assert "geometry" in settings_file.read_text()
+
+
+@pytest.mark.parametrize("error", [RuntimeError("boom"), MemoryError()])
+def test_a_crash_is_one_sentence_with_details_and_the_next_job_runs(open_window, qtbot, cloud_file, error):
+    calls = []
+
+    def stream(request, cancel):
+        calls.append(request)
+        if len(calls) == 1:
+            raise error
+        return (yield from short_stream(request, cancel))
+
+    app = open_window(stream)
+    app.controller.open_files([cloud_file])
+    wait_for(qtbot, app, ItemState.FAILED)
+    assert app.session.state.notice.kind is NoticeKind.ERROR
+    assert app.window.job_bar.details.isVisible()
+    assert "Traceback" in app.session.state.notice.details
+    app.window.actions_by_name["reconstruct"].trigger()
+    wait_for(qtbot, app, ItemState.DONE)
+
+
+def test_bad_files_say_why_and_good_ones_go_on(open_window, qtbot, cloud_file, tmp_path):
+    empty = tmp_path / "empty.ply"
+    empty.touch()
+    app = open_window()
+    drop(app.window, [empty, tmp_path / "missing.xyz", cloud_file])
+    qtbot.waitUntil(
+        lambda: (
+            [item.state for item in app.session.state.items]
+            == [ItemState.FAILED, ItemState.FAILED, ItemState.DONE]
+        ),
+        timeout=20_000,
+    )
+    assert app.window.queue.isVisible()
+    assert "empty.ply" in app.session.state.items[0].sentence
+    app.window.queue.selected.emit(app.session.state.items[0].key)
+    assert "empty.ply" in texts(app.window.side_panel)
+
+
+def test_a_picture_shows_its_object(open_window, qtbot, tmp_path):
+    rgba = np.zeros((200, 300, 4), np.uint8)
+    rgba[60:140, 90:210] = (200, 80, 40, 255)
+    path = tmp_path / "brick.png"
+    Image.fromarray(rgba).save(path)
+    app = open_window()
+    app.controller.open_files([path])
+    wait_for(qtbot, app, ItemState.DONE)
+    assert app.session.state.current_item.loaded.source.mask[100, 150]
+    assert "300 × 200 picture" in texts(app.window.side_panel)
+    assert app.window.stage._inset.isVisible()
+    app.window.actions_by_name["input"].trigger()
+    assert not app.window.stage._inset.isVisible()
+
+
+def test_damaged_settings_still_open_the_window(open_window, settings_file):
+    settings_file.write_bytes(
+        b"[window]\ngeometry=@ByteArray(\\x1\\x2garbage)\nstate=@Rect(1)\n\xff\xfe[files\n"
+    )
+    app = open_window()
+    assert app.window.isVisible()
+    assert app.window.width() >= 960
+
+
+def test_it_is_usable_before_the_view_is_built(open_window, qtbot, cloud_file):
+    app = open_window(viewport=False)
+    drop(app.window, [cloud_file])
+    wait_for(qtbot, app, ItemState.DONE)
+    app.window.start()
+    qtbot.waitSignal(app.window.ready, timeout=20_000).wait()
+    assert app.window.stage.viewport is not None
+
+
+def test_closing_before_the_view_is_built_is_clean(open_window):
+    app = open_window(viewport=False)
+    app.window.start()
+    app.window.close()
+    assert app.window.stage.viewport is None
+
+
+def test_everything_has_words_for_keyboard_and_screen_reader(open_window, qtbot, cloud_file):
+    app = open_window()
+    app.controller.open_files([cloud_file])
+    wait_for(qtbot, app, ItemState.DONE)
+    for action in app.window.actions_by_name.all():
+        assert action.text()
+        assert action.toolTip()
+    shortcuts = [action.shortcut().toString() for action in app.window.actions_by_name.all()]
+    used = [shortcut for shortcut in shortcuts if shortcut]
+    assert len(used) == len(set(used))
+    visited, widget = set(), app.window.focusWidget() or app.window
+    for _ in range(60):
+        widget = widget.nextInFocusChain()
+        if widget.isVisible() and widget.focusPolicy() & Qt.FocusPolicy.TabFocus:
+            visited.add(type(widget).__name__)
+    assert {"Viewport", "QSlider", "QPushButton", "QComboBox"} <= visited
+
+
+def test_the_export_dialog_converts_units_and_follows_the_suffix(open_window, qtbot, cloud_file, tmp_path):
+    app = open_window(viewport=False)
+    app.controller.open_files([cloud_file])
+    wait_for(qtbot, app, ItemState.DONE)
+    dialog = ExportDialog(app.session.state.current_item.outcome, "egg", tmp_path, app.window)
+    dialog._format.setCurrentIndex(dialog._format.findData("stl"))
+    assert dialog.choice.path == tmp_path / "egg.stl"
+    dialog._path.setText(str(tmp_path / "egg.glb"))
+    assert dialog._format.currentData() == "glb"
+    dialog._path.setText(str(tmp_path / "nowhere" / "egg.glb"))
+    assert not dialog._save.isEnabled()
+    dialog._path.setText(str(tmp_path / "egg.glb"))
+    assert dialog._save.isEnabled()
+    assert dialog.scale == 1.0
+    dialog._units.setCurrentIndex(CONVERT)
+    dialog._given.setCurrentIndex(2)
+    dialog._wanted.setCurrentIndex(0)
+    assert dialog.scale == pytest.approx(1000)
+    assert dialog._result.text() == "4,000 × 2,400 × 1,600 mm"
+    dialog.accept()
+    assert dialog.result() == QDialog.DialogCode.Accepted
+    dialog.deleteLater()

@@ -1,0 +1,178 @@
+"""What is drawn, checked in pixels of an off-screen plotter."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import pyvista as pv
+from PIL import Image
+
+from nmf_app import resources
+from nmf_app.session import Shading, Theme
+from nmf_app.widgets.scene import Scene, vertex_normals
+from nmf_model.geometry.template import icosphere
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture
+def plotter():
+    plotter = pv.Plotter(off_screen=True, window_size=[200, 200])
+    yield plotter
+    plotter.close()
+
+
+@pytest.fixture
+def scene(plotter):
+    scene = Scene(plotter)
+    scene.set_colours(resources.palette(Theme.LIGHT))
+    return scene
+
+
+def pixels(plotter):
+    plotter.render()
+    return np.asarray(plotter.screenshot(return_img=True)).astype(int)
+
+
+def covered(plotter, scene):
+    """How many pixels the surface covers."""
+    shown = pixels(plotter)
+    scene.hide_mesh()
+    return int((np.abs(shown - pixels(plotter)).sum(axis=-1) > 12).sum())
+
+
+def test_a_frame_changes_the_picture_and_moves_the_same_mesh(plotter, scene):
+    sphere = icosphere(3)
+    scene.set_mesh(sphere.vertices, sphere.faces)
+    before, mesh = pixels(plotter), scene._mesh
+    scene.set_mesh(sphere.vertices * np.float32(0.5), sphere.faces)
+    assert scene._mesh is mesh
+    assert (pixels(plotter) != before).any()
+
+
+def test_half_the_radius_covers_a_quarter_of_the_pixels(plotter, scene):
+    sphere = icosphere(4)
+    scene.set_mesh(sphere.vertices * np.float32(0.8), sphere.faces)
+    large = covered(plotter, scene)
+    scene.set_mesh(sphere.vertices * np.float32(0.4), sphere.faces)
+    assert 0.2 < covered(plotter, scene) / large < 0.3
+
+
+def test_new_faces_swap_the_mesh(plotter, scene):
+    coarse, fine = icosphere(1), icosphere(3)
+    scene.set_mesh(coarse.vertices, coarse.faces)
+    scene.set_mesh(fine.vertices, fine.faces)
+    assert scene._mesh.n_points == len(fine.vertices)
+    assert scene._mesh.n_cells == len(fine.faces)
+
+
+def test_the_scene_keeps_no_hold_of_a_frame(scene):
+    """A frame's array belongs to the trajectory: drawing must never write into it."""
+    sphere = icosphere(2)
+    first, second = sphere.vertices.copy(), sphere.vertices * np.float32(0.5)
+    scene.set_mesh(first, sphere.faces)
+    scene.set_mesh(second, sphere.faces)
+    np.testing.assert_array_equal(first, sphere.vertices)
+
+
+def test_each_shading_looks_different(plotter, scene):
+    sphere = icosphere(2)
+    scene.set_mesh(sphere.vertices, sphere.faces)
+    seen = []
+    for shading in Shading:
+        scene.set_shading(shading)
+        seen.append(pixels(plotter).tobytes())
+    assert len(set(seen)) == len(Shading)
+
+
+def test_points_can_be_hidden_shown_and_replaced(plotter, scene):
+    empty = pixels(plotter)
+    scene.set_points(icosphere(2).vertices)
+    with_points = pixels(plotter)
+    assert (with_points != empty).any()
+    scene.show_points(False)
+    np.testing.assert_array_equal(pixels(plotter), empty)
+    scene.set_points(icosphere(1).vertices)
+    np.testing.assert_array_equal(pixels(plotter), empty)
+    scene.show_points(True)
+    assert (pixels(plotter) != empty).any()
+    scene.set_points(np.empty((0, 3), dtype=np.float32))
+    np.testing.assert_array_equal(pixels(plotter), empty)
+
+
+def test_themes_colour_the_background(plotter, scene):
+    light = pixels(plotter).mean()
+    scene.set_colours(resources.palette(Theme.DARK))
+    assert pixels(plotter).mean() < light - 80
+
+
+def test_reset_brings_the_camera_back(plotter, scene):
+    sphere = icosphere(2)
+    scene.set_mesh(sphere.vertices * np.float32([1, 0.5, 0.7]), sphere.faces)
+    before = pixels(plotter)
+    plotter.camera.Azimuth(70)
+    plotter.camera.Zoom(0.5)
+    assert (pixels(plotter) != before).any()
+    scene.reset_camera()
+    np.testing.assert_array_equal(pixels(plotter), before)
+
+
+def test_normals_of_a_sphere_point_along_its_radius():
+    sphere = icosphere(4)
+    cosines = (vertex_normals(sphere.vertices, sphere.faces) * sphere.vertices).sum(axis=1)
+    assert cosines.min() > 0.999
+
+
+def test_both_themes_name_the_same_colours():
+    colours = json.loads((resources.root() / "style" / "palette.json").read_text())
+    assert colours["light"].keys() == colours["dark"].keys()
+
+
+@pytest.mark.parametrize("theme", list(Theme))
+def test_text_is_readable_on_its_ground(theme):
+    colours = resources.palette(theme)
+    for ink, ground in [
+        ("text", "window"), ("text", "surface"), ("muted", "surface"), ("muted", "window"), ("good", "surface"),
+        ("bad", "surface"), ("accent_text", "accent"), ("accent", "surface"),
+    ]:  # fmt: skip
+        assert contrast(colours[ink], colours[ground]) >= 4.5, (ink, ground)
+
+
+def contrast(one, other):
+    """WCAG contrast ratio of two #rrggbb colours."""
+    light, dark = sorted((luminance(one), luminance(other)), reverse=True)
+    return (light + 0.05) / (dark + 0.05)
+
+
+def luminance(colour):
+    channels = np.array([int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)])
+    linear = np.where(channels <= 0.04045, channels / 12.92, ((channels + 0.055) / 1.055) ** 2.4)
+    return float(linear @ [0.2126, 0.7152, 0.0722])
+
+
+def test_the_animation_process_writes_a_gif_that_moves(tmp_path):
+    sphere = icosphere(2)
+    flow = np.stack([sphere.vertices * np.float32([1, 1 - share, 1]) for share in (0, 0.3, 0.6)])
+    np.savez(tmp_path / "flow.npz", vertices=flow, faces=sphere.faces)
+    command = [
+        sys.executable,
+        "-m",
+        "nmf_app.widgets.animation",
+        tmp_path / "flow.npz",
+        tmp_path / "a.gif",
+        "dark",
+    ]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120, check=True)
+    fractions = [float(line) for line in done.stdout.split()]
+    assert fractions == sorted(fractions)
+    assert 0 < fractions[0] < fractions[-1] <= 1
+    with Image.open(tmp_path / "a.gif") as gif:
+        assert gif.n_frames > 20
+        first = np.asarray(gif.convert("L"))
+        gif.seek(gif.n_frames // 2)
+        assert (np.asarray(gif.convert("L")) != first).any()
