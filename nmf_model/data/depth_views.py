@@ -35,13 +35,26 @@ class DepthView:
         """Side of a pixel in the units of the object."""
         return float(2 * EXTENT / self.front.shape[0])
 
-    def depth_behind_front(self, points: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Return how far (N, 3) points of the unit ball lie behind the frontmost surface at their pixel."""
-        size = self.front.shape[0]
-        column = _pixel_index(points @ self.right, size)
-        row = _pixel_index(points @ self.up, size)
-        behind: NDArray[np.float64] = self.front[row, column] - points @ self.direction
+    def depth_behind_front(
+        self, points: NDArray[np.float64], normals: NDArray[np.float64]
+    ) -> NDArray[np.float64]:
+        """Return how far (N, 3) points of the unit ball lie behind the frontmost surface, seen from here.
+
+        The picture knows depths at pixel centres only, so each point is first moved along its own
+        tangent plane to the centre of its pixel; ``normals`` (N, 3) must not be square to the direction.
+        """
+        across, upwards = points @ self.right, points @ self.up
+        column, row = self._index(across), self._index(upwards)
+        step_across = (column + 0.5) * self.pixel - EXTENT - across
+        step_up = (row + 0.5) * self.pixel - EXTENT - upwards
+        tilt = (normals @ self.right) * step_across + (normals @ self.up) * step_up
+        depth = points @ self.direction - tilt / (normals @ self.direction)
+        behind: NDArray[np.float64] = self.front[row, column] - depth
         return behind
+
+    def _index(self, coordinate: NDArray[np.float64]) -> NDArray[np.int64]:
+        index = np.floor((coordinate + EXTENT) / self.pixel).astype(np.int64)
+        return np.clip(index, 0, self.front.shape[0] - 1)
 
 
 def render_depth_views(
@@ -72,11 +85,6 @@ def view_directions() -> NDArray[np.float64]:
     directions = np.concatenate([corners, middles])
     unit: NDArray[np.float64] = directions / np.linalg.norm(directions, axis=1, keepdims=True)
     return unit
-
-
-def _pixel_index(coordinate: NDArray[np.float64], size: int) -> NDArray[np.int64]:
-    index = np.floor((coordinate + EXTENT) * (size / (2 * EXTENT))).astype(np.int64)
-    return np.clip(index, 0, size - 1)
 
 
 def _open_window(surface: Any, resolution: int) -> tuple[Any, Any]:

@@ -19,7 +19,7 @@ from nmf_model.geometry.sampling import sample_surface
 from nmf_model.types import Mesh
 
 MIN_FACING = 0.1
-"""Least |cosine| between normal and view direction: at more grazing angles one pixel spans too much depth."""
+"""Least |cosine| between normal and view direction: at more grazing angles a pixel spans too much depth."""
 TOLERANCE = 0.004
 """Depth by which a point may lie behind the front and still count as seen (bounding radius 1)."""
 _MAX_ROUNDS = 40
@@ -80,12 +80,10 @@ def _visible(
     towards_viewers = np.zeros(len(points))
     for view in views:
         facing = normals @ view.direction
-        cosine = np.maximum(np.abs(facing), MIN_FACING)
-        slope = np.sqrt(1 - np.minimum(cosine, 1.0) ** 2) / cosine
-        behind = view.depth_behind_front(points)
-        in_front = (behind <= TOLERANCE + view.pixel * slope) & (np.abs(facing) >= MIN_FACING)
-        seen |= in_front
-        towards_viewers += np.where(in_front, facing, 0.0)
+        usable = np.flatnonzero(np.abs(facing) >= MIN_FACING)
+        in_front = usable[view.depth_behind_front(points[usable], normals[usable]) <= TOLERANCE]
+        seen[in_front] = True
+        towards_viewers[in_front] += facing[in_front]
     sign = np.where(towards_viewers < 0, -1.0, 1.0)
     return SurfacePoints(points[seen], (normals * sign[:, None])[seen])
 
@@ -93,7 +91,7 @@ def _visible(
 def _in_unit_ball(
     mesh: Mesh,
 ) -> tuple[NDArray[np.float64], NDArray[np.int64], NDArray[np.float64], float]:
-    """Return the vertices moved into the unit ball, the faces with an area, and the ball's centre and radius."""
+    """Return vertices moved into the unit ball, the faces with an area, and the ball's centre and radius."""
     finite = mesh.faces[np.isfinite(mesh.vertices[mesh.faces]).all(axis=(1, 2))]
     faces = finite[face_areas(mesh.vertices, finite) > 0]
     if not len(faces):
