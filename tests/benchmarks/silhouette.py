@@ -61,9 +61,7 @@ def main() -> None:
         f" | {np.mean([row.chamfer_l2 for row in rows]):.2e} | |"
     )
     passed = sum(iou >= REQUIRED_IOU for iou in ious)
-    print(
-        f"\n{passed} of {len(rows)} pictures reach an outline IoU of {REQUIRED_IOU}, the least {min(ious):.3f}."
-    )
+    print(f"\n{passed} of {len(rows)} pictures reach outline IoU {REQUIRED_IOU}, the least {min(ious):.3f}.")
 
 
 def measure(path: Path, inflation_only: bool) -> Row:

@@ -317,8 +317,8 @@ def test_large_jpeg_is_decoded_at_a_fraction(tmp_path: Path) -> None:
 
 
 SIGNATURES = (
-    b"", b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff\xe0", b"GIF89a", b"BM", b"II*\0", b"MM\0*", b"RIFF\x20\0\0\0WEBPVP8 ",
-    b"\0\0\0\x1cftypavif",
+    b"", b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff\xe0", b"GIF89a", b"BM", b"II*\0", b"MM\0*",
+    b"RIFF\x20\0\0\0WEBPVP8 ", b"\0\0\0\x1cftypavif",
 )  # fmt: skip
 
 
@@ -343,8 +343,7 @@ def test_flipped_bytes_never_crash(
     path.write_bytes(bytes(content))
     try:
         image = read_image(path)
-    except InputError as error:
-        assert path.name in str(error)
-    else:
-        assert image.rgba.ndim == 3
-        assert max(image.rgba.shape[:2]) <= WORK_SIZE
+    except InputError:  # Any other exception fails the test.
+        return
+    assert image.rgba.shape[2:] == (4,)
+    assert max(image.rgba.shape) <= WORK_SIZE

@@ -172,4 +172,4 @@ def test_iou_of_known_squares() -> None:
     assert outline_iou(square, mask) == 1.0
     assert outline_iou(Mesh(corners * (0.5, 1, 1), square.faces), mask) == pytest.approx(0.5)
     assert outline_iou(Mesh(corners * (1.25, 1, 1), square.faces), mask) == pytest.approx(0.8)
-    assert outline_iou(Mesh(corners + (1, 0, 0), square.faces), mask) == pytest.approx(1 / 3)
+    assert outline_iou(Mesh(corners + np.array([1, 0, 0]), square.faces), mask) == pytest.approx(1 / 3)
