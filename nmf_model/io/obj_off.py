@@ -13,7 +13,7 @@ import numpy as np
 
 from nmf_model.errors import InputError
 from nmf_model.io.opening import damaged, truncated
-from nmf_model.io.surface import Surface, checked, fan
+from nmf_model.io.surface import Surface, checked, coordinates, fan
 
 
 def read_obj(path: Path) -> Surface:
@@ -21,7 +21,7 @@ def read_obj(path: Path) -> Surface:
     vertices, corners = array("d"), array("q")
     for number, words in _numbered_words(path):
         if words[0] == "v":
-            vertices.extend(_coordinates(path, words[1:4], number))
+            vertices.extend(coordinates(path, words[1:4], number))
         elif words[0] == "f":
             corners.extend(fan(_obj_polygon(path, words[1:], number, len(vertices) // 3)))
     return checked(path, _surface(vertices, corners))
@@ -63,7 +63,7 @@ def _off_body(
         number, words = next(lines, (0, []))
         if not words:
             raise truncated(path, f"{done:,} of {vertex_count:,} vertices")
-        vertices.extend(_coordinates(path, words[:3], number))
+        vertices.extend(coordinates(path, words[:3], number))
     for done in range(face_count):
         number, words = next(lines, (0, []))
         if not words:
@@ -94,16 +94,6 @@ def _numbered_words(path: Path) -> Iterator[tuple[int, list[str]]]:
             pending = ""
             if words:
                 yield number, words
-
-
-def _coordinates(path: Path, words: list[str], line: int) -> tuple[float, float, float]:
-    try:
-        x, y, z = map(float, words)
-    except ValueError:
-        raise InputError(
-            f"{path.name} has no three numbers in line {line} where a vertex belongs; correct that line."
-        ) from None
-    return x, y, z
 
 
 def _not_a_face(path: Path, line: int) -> InputError:

@@ -9,9 +9,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from nmf_model.errors import InputError
 from nmf_model.io.opening import damaged, require_bytes, truncated
-from nmf_model.io.surface import Surface
+from nmf_model.io.surface import Surface, coordinates
 
 RECORD = np.dtype([("normal", "<f4", 3), ("corners", "<f4", (3, 3)), ("attribute", "<u2")])
 HEADER_BYTES = 84
@@ -69,17 +68,7 @@ def _read_text(path: Path) -> NDArray[np.float64]:
                 continue
             last = words[0].lower()
             if last == "vertex":
-                numbers.extend(_coordinates(path, words[1:], number))
+                numbers.extend(coordinates(path, words[1:4], number))
     if last != "endsolid" or len(numbers) % 9:
         raise truncated(path, f"{len(numbers) // 9:,} whole faces and no end")
     return np.array(numbers, dtype=np.float64).reshape(-1, 3)
-
-
-def _coordinates(path: Path, words: list[str], line: int) -> tuple[float, float, float]:
-    try:
-        x, y, z = map(float, words)
-    except ValueError:
-        raise InputError(
-            f"{path.name} has no three numbers in line {line} where a vertex belongs; correct that line."
-        ) from None
-    return x, y, z

@@ -39,3 +39,14 @@ def checked(path: Path, surface: Surface) -> Surface:
 def fan(polygon: list[int]) -> list[int]:
     """Return the corners, flat, of the triangles that fan out from a polygon's first corner."""
     return [corner for k in range(1, len(polygon) - 1) for corner in (polygon[0], polygon[k], polygon[k + 1])]
+
+
+def coordinates(path: Path, words: list[str], line: int) -> tuple[float, float, float]:
+    """Parse the three numbers of a vertex; the error gives their line."""
+    try:
+        x, y, z = map(float, words)
+    except ValueError:
+        raise InputError(
+            f"{path.name} has no three numbers in line {line} where a vertex belongs; correct that line."
+        ) from None
+    return x, y, z
