@@ -16,7 +16,15 @@ from nmf_model.data.library import LibraryEntry, load_mesh, read_library
 from nmf_model.data.outer_surface import sample_outer_surface
 
 FOLDER = Path(__file__).parents[2] / "resources" / "examples"
-_FLOATS = "property float x\nproperty float y\nproperty float z\n"
+_PLY_HEAD = b"""ply
+format binary_little_endian 1.0
+comment millimetres
+element vertex 5000
+property float x
+property float y
+property float z
+end_header
+"""
 
 
 def sample(entry: LibraryEntry, count: int, height: float) -> NDArray[np.float64]:
@@ -34,9 +42,8 @@ def main() -> None:
     parser.add_argument("library", type=Path, help="BlendSwap-CC-0.sh3f")
     entries = {entry.id.partition("#")[2]: entry for entry in read_library(parser.parse_args().library)}
 
-    chair = sample(entries["chair"], 5000, 880.0) + [125_000.0, 0.0, 48_000.0]
-    head = f"ply\nformat binary_little_endian 1.0\ncomment millimetres\nelement vertex 5000\n{_FLOATS}end_header\n"
-    (FOLDER / "chair.ply").write_bytes(head.encode() + chair.astype("<f4").tobytes())
+    chair = sample(entries["chair"], 5000, 880.0) + np.array([125_000.0, 0.0, 48_000.0])
+    (FOLDER / "chair.ply").write_bytes(_PLY_HEAD + chair.astype("<f4").tobytes())
     np.savetxt(FOLDER / "horse.xyz", sample(entries["horse2"], 6000, 1.7), fmt="%.4f")
     np.save(FOLDER / "teddy_bear.npy", sample(entries["teddyBear"], 4000, 32.0).astype(np.float32))
 

@@ -13,6 +13,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -71,7 +72,7 @@ def compare(mesh: Mesh, target: NDArray[np.float64], seed: int = 0) -> tuple[flo
     return chamfer_l2(samples, target), f1_score(samples, target, THRESHOLD)
 
 
-def measure(index: int, objects: dict[str, NDArray], arguments: argparse.Namespace) -> Row:
+def measure(index: int, objects: dict[str, NDArray[Any]], arguments: argparse.Namespace) -> Row:
     """Reconstruct one object and measure the result."""
     rng = np.random.default_rng(index)
     given = disturb(objects["given"][index] / _INT16, arguments.noise, arguments.outliers, rng)
