@@ -1,4 +1,4 @@
-"""The stored benchmark objects: nothing of the test part among those that may be tuned on, and sane points."""
+"""The stored benchmark objects: none of the test part among those that may be tuned on, and sane points."""
 
 from __future__ import annotations
 
