@@ -2,7 +2,7 @@
 PY := .venv/bin/python
 EXAMPLES := $(wildcard resources/examples/*chair*.ply) $(wildcard resources/examples/*.ply resources/examples/*.xyz)
 EXAMPLE ?= $(firstword $(EXAMPLES))
-BENCHMARKS := $(patsubst tests/benchmarks/%.py,%,$(filter-out %/__init__.py,$(wildcard tests/benchmarks/*.py)))
+BENCHMARKS := fit silhouette viewport
 
 .PHONY: run test check bench format setup clean
 

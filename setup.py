@@ -11,5 +11,5 @@ setup(
     packages=[*find_packages(include=["nmf_app*", "nmf_model*"]), RESOURCES],
     package_dir={RESOURCES: "resources"},
     package_data={RESOURCES: ["**/*"]},
-    exclude_package_data={RESOURCES: ["setup/*", "docs/*"]},
+    exclude_package_data={RESOURCES: ["setup/*", "docs/*", "benchmark/*"]},
 )
