@@ -85,7 +85,8 @@ def load(path: Path | str, device: torch.device | str = "cpu") -> NeuralMeshFlow
         model = NeuralMeshFlow(header.config)
     expected = model.state_dict()
     check_layout(path, {name: tuple(t.shape) for name, t in expected.items()}, tensors)
-    converted = {name: tensor.to(device, expected[name].dtype) for name, tensor in tensors.items()}
+    # Copied, because the tensors are windows into the file: unaligned, and lost if it is replaced.
+    converted = {name: tensor.to(device, expected[name].dtype, copy=True) for name, tensor in tensors.items()}
     model.load_state_dict(converted, assign=True)
     return model.eval()
 

@@ -122,5 +122,6 @@ class FlowBlock(nn.Module):
             return cast(Tensor, dynamics(state, conditioning))
 
         # The closure hides the conditioning from the adjoint: without naming it the code gets no gradient.
+        # No weight may act both through it and in the velocity: the adjoint would count it twice.
         params = (*dynamics.velocity_parameters(), *conditioning.tensors())
         return integrate(velocity, x, times, solver, params=params, cancel=cancel)

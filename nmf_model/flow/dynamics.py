@@ -28,7 +28,7 @@ class Conditioning(NamedTuple):
 
     Attributes:
         gain: (B, 1, H) factors in (-1, 1) on the first layer's output, or None without a code.
-        bias: (B, 1, H) the first layer's bias, or None where it does not depend on the code.
+        bias: (B, 1, H) added to the first layer's own bias, or None where the code adds none.
     """
 
     gain: Float[Tensor, "B 1 H"] | None
@@ -62,16 +62,14 @@ class Dynamics(nn.Module):
     def condition(self, code: Float[Tensor, "B Z"]) -> Conditioning:
         """Reduce a code to what the velocity needs of it."""
         gain = None if self.gain is None else torch.tanh(self.gain(code)).unsqueeze(1)
-        bias = None if self.bias is None else (self.first.bias + self.bias(code)).unsqueeze(1)
+        bias = None if self.bias is None else self.bias(code).unsqueeze(1)
         return Conditioning(gain, bias)
 
     def forward(self, x: Float[Tensor, "B V 3"], conditioning: Conditioning) -> Float[Tensor, "B V 3"]:
         """Return each vertex's velocity, in unit-sphere units per unit of time and the dtype of ``x``."""
         gain, bias = conditioning
-        if bias is None:
-            h = self._activation(self.first(x))
-        else:
-            h = self._activation(functional.linear(x, self.first.weight) + bias)
+        h = self.first(x)
+        h = self._activation(h if bias is None else h + bias)
         if gain is not None:
             h = h * gain
         for layer in self.hidden:
