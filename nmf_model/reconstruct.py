@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from nmf_model.config import SolverConfig
 from nmf_model.errors import Cancelled, InputError
-from nmf_model.fitting.fit import FitSettings, FittedFlow, fit_flow
+from nmf_model.fitting.fit import FittedFlow, fit_flow
 from nmf_model.flow.grid import velocity
 from nmf_model.flow.solver import integrate
 from nmf_model.geometry.template import Template, icosphere
@@ -164,9 +164,6 @@ def _thin(points: NDArray[np.float32], seed: int) -> NDArray[np.float32]:
 def _fit_frames(
     points: NDArray[np.float32], request: ReconstructionRequest, device: torch.device, cancel: CancelCheck
 ) -> Generator[FlowFrame, None, FittedFlow]:
-    sphere = icosphere(2)
-    start = sphere.vertices * np.float32(FitSettings().radius)
-    yield FlowFrame(start, sphere.faces, "Fitting", 0.0)
     progress = fit_flow(points, device=device, seed=request.seed, cancel=cancel)
     while True:
         try:
@@ -182,7 +179,8 @@ def _flow_frames(
 ) -> Generator[FlowFrame, None, tuple[Trajectory, int]]:
     """Integrate the fitted flow once, keeping ``frames`` states from the sphere to the object."""
     device = fitted.fields.device
-    x = torch.tensor(template.vertices, device=device)[None] * fitted.radius
+    sphere = template.vertices * np.float32(fitted.radius) + fitted.centre
+    x = torch.tensor(sphere, device=device)[None]
     blocks = len(fitted.fields)
     per_block = _frames_per_block(frames, blocks)
     states, times, indices = [x[0].cpu().numpy()], [0.0], [0]

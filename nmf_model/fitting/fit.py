@@ -27,13 +27,18 @@ class Stage:
     Attributes:
         template_level: icosphere that is flowed.
         depth: number of grids in use, coarse to fine.
+        solver_steps: midpoint steps per block.
         max_steps: optimiser steps at most; a stage ends earlier once it has stopped improving.
+        grows: show the cloud little by little, in the order in which a growing body reaches it; the
+            stage then runs to its end.
         settles: lower the learning rate to nearly nothing over the stage, which then runs to its end.
     """
 
     template_level: int
     depth: int
     max_steps: int
+    solver_steps: int = 2
+    grows: bool = False
     settles: bool = False
 
 
@@ -43,8 +48,6 @@ class FitSettings:
 
     Attributes:
         blocks, resolutions: of the ``GridFlow``.
-        solver_steps: midpoint steps per block while fitting.
-        radius: of the sphere that is flowed, unit-sphere units.
         samples: S drawn from the surface, and points of the cloud compared, in each step.
         learning_rate: of the coarsest grid; each finer one has ``rate_decay`` times the one before.
         area_weight: per unit of surface area: the tension that retracts films and wrinkles.
@@ -55,8 +58,6 @@ class FitSettings:
 
     blocks: int = 6
     resolutions: tuple[int, ...] = (5, 9, 17)
-    solver_steps: int = 2
-    radius: float = 0.7
     samples: int = 2500
     learning_rate: float = 0.015
     rate_decay: float = 0.4
@@ -65,10 +66,9 @@ class FitSettings:
     lipschitz_weight: float = 1e-2
     lipschitz_bound: float = 1.0
     stages: tuple[Stage, ...] = (
-        Stage(3, 1, 150),
-        Stage(3, 2, 200),
-        Stage(3, 3, 150),
-        Stage(4, 3, 400, settles=True),
+        Stage(3, 3, 450, 2, grows=True),
+        Stage(3, 3, 200, 3),
+        Stage(4, 3, 400, 4, settles=True),
     )
 
 
@@ -83,16 +83,18 @@ class FitProgress:
 
 @dataclass(frozen=True)
 class FittedFlow:
-    """The outcome: a flow that carries the sphere of ``radius`` onto the cloud.
+    """The outcome: a flow that carries a sphere onto the cloud.
 
     Attributes:
         fields: (K, 3, R, R, R) float32, velocity of each block, detached, on the fit's device.
-        radius: of the sphere it starts from.
+        centre: (3,) float32 and
+        radius: of the sphere it starts from, unit-sphere units.
         steps: optimiser steps taken.
         outliers: points of the input that were left out.
     """
 
     fields: Tensor
+    centre: NDArray[np.float32]
     radius: float
     steps: int
     outliers: int
@@ -155,7 +157,8 @@ class _Fit:
     def run(self, stage: Stage, cancel: CancelCheck | None) -> Generator[tuple[int, bool], None, None]:
         """Take optimiser steps; yields the step's number and whether the stage still improves."""
         template = icosphere(stage.template_level)
-        sphere = torch.tensor(template.vertices, device=self.device) * self.settings.radius
+        sphere = torch.tensor(template.vertices, device=self.device) * self.target.growth.radius
+        centre = torch.tensor(self.target.growth.centre, device=self.device)
         faces = torch.tensor(template.faces, device=self.device)
         self.faces = template.faces
         plateau = _Plateau()
@@ -163,8 +166,9 @@ class _Fit:
             if cancel is not None and cancel():
                 raise Cancelled("The fit was cancelled.")
             self._set_rates(step / stage.max_steps if stage.settles else 0.0)
-            loss = self._step(sphere, faces, stage.depth)
-            yield step + 1, stage.settles or plateau.improves(loss)
+            shown = 0.1 + 0.9 * (step + 1) / stage.max_steps if stage.grows else 1.0
+            loss = self._step(sphere @ self._random_rotation() + centre, faces, stage, shown)
+            yield step + 1, stage.grows or stage.settles or plateau.improves(loss)
 
     def glimpse(self, fraction: float) -> FitProgress:
         """Return the surface as of the last step."""
@@ -174,19 +178,20 @@ class _Fit:
         """Return the flow as it is now."""
         with torch.no_grad():
             fields = self.flow.fields().clone()
-        return FittedFlow(fields, self.settings.radius, self.steps, self.target.outliers)
+        growth = self.target.growth
+        return FittedFlow(fields, growth.centre, growth.radius, self.steps, self.target.outliers)
 
     def _set_rates(self, settled: float) -> None:
         factor = 0.03 + 0.97 * 0.5 * (1 + math.cos(math.pi * settled))
         for group, rate in zip(self.optimizer.param_groups, self.rates, strict=True):
             group["lr"] = rate * factor
 
-    def _step(self, sphere: Tensor, faces: Tensor, depth: int) -> float:
+    def _step(self, sphere: Tensor, faces: Tensor, stage: Stage, shown: float) -> float:
         settings = self.settings
-        fields = self.flow.fields(depth)
-        self.vertices = flow_midpoint(sphere, fields, settings.solver_steps)
+        fields = self.flow.fields(stage.depth)
+        self.vertices = flow_midpoint(sphere, fields, stage.solver_steps)
         samples = draw_samples(self.vertices, faces, settings.samples, self.generator)
-        terms = misfit(samples, self.target, self._subset())
+        terms = misfit(samples, self.target, self._subset(shown))
         loss = (
             terms.accuracy
             + terms.completeness
@@ -203,12 +208,29 @@ class _Fit:
         self.steps += 1
         return value
 
-    def _subset(self) -> Tensor | None:
-        """Choose the points compared in this step: all, unless there are many more than samples."""
+    def _random_rotation(self) -> Tensor:
+        """Return a rotation (3, 3), uniform over all.
+
+        Turning the template at every step fits the flow of the whole sphere rather than of some fixed
+        vertices, between which a surface could do as it likes.
+        """
+        q, r = torch.linalg.qr(torch.randn(3, 3, generator=self.generator))
+        rotation: Tensor = q * torch.sign(torch.diagonal(r))
+        return (rotation * torch.det(rotation)).to(self.device)
+
+    def _subset(self, shown: float) -> Tensor | None:
+        """Choose the points compared in this step: those within reach, and not many more than samples."""
         count, wanted = len(self.target.points), self.settings.samples
-        if count <= 2 * wanted:
+        if shown < 1:
+            reached = torch.nonzero(self.target.order <= shown)[:, 0]
+        elif count <= 2 * wanted:
             return None
-        return torch.randint(count, (wanted,), generator=self.generator).to(self.device)
+        else:
+            reached = torch.arange(count, device=self.device)
+        if len(reached) <= 2 * wanted:
+            return reached
+        chosen = torch.randint(len(reached), (wanted,), generator=self.generator)
+        return reached[chosen.to(self.device)]
 
 
 class _Plateau:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 from torch import Tensor
 
+from nmf_model.fitting.growth import Growth, plan_growth
 from nmf_model.geometry.nearest import NearestPoints
 
 _NEIGHBOURS = 10
@@ -27,6 +28,8 @@ class FitTarget:
         planarity: (N,) float32 in 0..1: 1 where the neighbours lie in a plane, 0 where they fill space.
         spacing: (N,) float32, mean distance to the nearest neighbours, unit-sphere units.
         nearest: finds the nearest of the points.
+        growth: where a body that grows into the points starts.
+        order: (N,) float32 in 0..1, when it reaches each of them.
         outliers: how many points of the input were left out.
     """
 
@@ -35,6 +38,8 @@ class FitTarget:
     planarity: Tensor
     spacing: Tensor
     nearest: NearestPoints
+    growth: Growth
+    order: Tensor
     outliers: int
 
 
@@ -48,6 +53,7 @@ def build_target(points: NDArray[np.float32], device: torch.device) -> FitTarget
     is_inlier = ~find_outliers(points)
     kept = np.ascontiguousarray(points[is_inlier])
     normals, planarity, spacing = local_frames(kept)
+    growth = plan_growth(kept, spacing)
     on_device = torch.from_numpy(kept).to(device)
     return FitTarget(
         points=on_device,
@@ -55,6 +61,8 @@ def build_target(points: NDArray[np.float32], device: torch.device) -> FitTarget
         planarity=torch.from_numpy(planarity).to(device),
         spacing=torch.from_numpy(spacing).to(device),
         nearest=NearestPoints(on_device),
+        growth=growth,
+        order=torch.from_numpy(growth.order).to(device),
         outliers=int(np.count_nonzero(~is_inlier)),
     )
 

@@ -9,6 +9,7 @@ follow the true flow, and the flow stays injective.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 
 import torch
@@ -34,7 +35,7 @@ class GridFlow(nn.Module):
 
     def __init__(self, blocks: int, resolutions: Sequence[int]) -> None:
         super().__init__()
-        for coarse, fine in zip(resolutions, resolutions[1:], strict=False):
+        for coarse, fine in itertools.pairwise(resolutions):
             if fine != 2 * coarse - 1:
                 raise ValueError(f"resolution {fine} does not refine {coarse}: it must be {2 * coarse - 1}")
         self.blocks = blocks
