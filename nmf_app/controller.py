@@ -214,6 +214,12 @@ class Controller(QObject):
         self._settings.save_recent(())
         self._session.update(recent=())
 
+    @Slot()
+    def warm_up(self) -> None:
+        """Load what a reconstruction needs while nothing else is to do; the user is not told."""
+        if self._stream is None:
+            self._runner.submit(Job(next(self._ids), JobKind.WARM_UP, "warm up", work.warm_up()))
+
     def shutdown(self) -> bool:
         """Cancel everything and wait for the worker; True if it ended."""
         self._known.clear()

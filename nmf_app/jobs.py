@@ -5,11 +5,8 @@ A job ends in exactly one of DONE, FAILED or CANCELLED, whatever its function do
 
 from __future__ import annotations
 
-import contextlib
 import heapq
 import itertools
-import os
-import sys
 import threading
 import time
 import traceback
@@ -23,7 +20,6 @@ from nmf_model.errors import Cancelled, NmfError
 from nmf_model.types import CancelCheck, FlowFrame
 
 DRAW_INTERVAL_S = 1 / 30
-WORKER_NICENESS = 5
 
 
 class JobKind(Enum):
@@ -33,6 +29,7 @@ class JobKind(Enum):
     RECONSTRUCT = "reconstruct"
     EXPORT = "export"
     ANIMATION = "animation"
+    WARM_UP = "warm up"
 
 
 class Priority(IntEnum):
@@ -200,7 +197,6 @@ class JobRunner(QObject):
     # Worker thread from here to the next rule.
 
     def _work(self) -> None:
-        _give_way()
         while (entry := self._next()) is not None:
             job = entry.job
             self._post(JobEvent(job.id, job.kind, JobState.RUNNING))
@@ -250,13 +246,6 @@ class JobRunner(QObject):
             self._awake = False
         for event in events:
             self.job_event.emit(event)
-
-
-def _give_way() -> None:
-    """Let the window's thread run before this one where the system can tell threads apart (Linux)."""
-    if sys.platform == "linux":
-        with contextlib.suppress(OSError):
-            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), WORKER_NICENESS)
 
 
 def _supersedes(new: JobEvent, old: JobEvent) -> bool:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ctypes
+import importlib.util
 import os
 import subprocess
 import sys
@@ -100,7 +102,17 @@ def reconstruct(request: ReconstructionRequest, stream: Stream | None = None) ->
     return task
 
 
+def warm_up() -> Task:
+    """Return a task that does the slow imports of a reconstruction before the first one needs them."""
+
+    def task(report: Report, cancel: CancelCheck) -> None:
+        _default_stream()
+
+    return task
+
+
 def _default_stream() -> Stream:
+    _load_torch_library()
     import torch
 
     # One core stays free, so that the window draws smoothly while the worker computes.
@@ -108,6 +120,21 @@ def _default_stream() -> Stream:
     from nmf_model import reconstruct as reconstruction
 
     return reconstruction.stream
+
+
+def _load_torch_library() -> None:
+    """Load torch's largest library without holding the interpreter, as ``import torch`` would for a second.
+
+    The window would stand still meanwhile. Only a head start: where it fails, the import does it all.
+    """
+    found = importlib.util.find_spec("torch")
+    if sys.platform != "linux" or "torch" in sys.modules or found is None or found.origin is None:
+        return
+    system = ctypes.CDLL(None)
+    for name in ("libc10.so", "libgomp.so.1", "libtorch_cpu.so"):
+        library = Path(found.origin).parent / "lib" / name
+        if library.is_file():
+            system.dlopen(str(library).encode(), os.RTLD_NOW)
 
 
 def _check(result: Reconstruction) -> QualityReport:

@@ -26,6 +26,7 @@ _VERBS = {
     JobKind.RECONSTRUCT: "Reconstructing",
     JobKind.EXPORT: "Exporting",
     JobKind.ANIMATION: "Recording",
+    JobKind.WARM_UP: "Preparing",
 }
 
 

@@ -82,6 +82,7 @@ class MainWindow(QMainWindow):
         self.drop_zone.example_chosen.connect(self._open_one)
         for name in ("smooth", "flat", "wireframe", "input", "dark"):
             self.actions_by_name[name].triggered.connect(self._send_view)
+        self.ready.connect(controller.warm_up)
         self.actions_by_name["at_once"].triggered.connect(self._send_at_once)
 
     def start(self) -> None:

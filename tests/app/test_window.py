@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import time
 from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -61,18 +62,19 @@ def test_from_a_drop_on_the_view_to_a_verified_file(open_window, qtbot, cloud_fi
     from nmf_model.fitting.fit import FitSettings, Stage
     from nmf_model.io.meshes import read_mesh
 
-    quick = FitSettings(stages=(Stage(2, 1, 30), Stage(2, 2, 30, settles=True)))
+    quick = FitSettings(stages=(Stage(2, 1, 20), Stage(2, 2, 25, settles=True)))
     monkeypatch.setattr(
         reconstruction, "fit_flow", functools.partial(reconstruction.fit_flow, settings=quick)
     )
     app = open_window(stream=None)
     parameters = replace(app.session.state.parameters, level=2)
     app.controller.set_parameters(parameters)
-    before = picture(app)
     drop(app.window.stage.viewport, [cloud_file])
+    qtbot.waitUntil(app.window.side_panel.isVisible)
+    before = picture(app)
     wait_for(qtbot, app, ItemState.DONE, timeout=120_000)
     assert (picture(app) != before).any()
-    assert "Closed, no holes" in texts(app.window.side_panel)
+    qtbot.waitUntil(lambda: "Closed, no holes" in texts(app.window.side_panel))
 
     target = tmp_path / "egg.ply"
     monkeypatch.setattr(
@@ -119,7 +121,7 @@ def test_shading_points_and_theme_change_the_picture_and_are_remembered(open_win
     for name in ("flat", "wireframe", "input", "dark"):
         app.window.actions_by_name[name].trigger()
         seen.append(picture(app))
-    assert all((one != other).any() for one, other in zip(seen, seen[1:], strict=False))
+    assert all((one != other).any() for one, other in pairwise(seen))
     remembered = app.settings.view()
     assert (remembered.theme, remembered.shading, remembered.show_input) == (
         Theme.DARK,
@@ -264,9 +266,8 @@ def test_everything_has_words_for_keyboard_and_screen_reader(open_window, qtbot,
     shortcuts = [action.shortcut().toString() for action in app.window.actions_by_name.all()]
     used = [shortcut for shortcut in shortcuts if shortcut]
     assert len(used) == len(set(used))
-    visited, widget = set(), app.window.focusWidget() or app.window
-    for _ in range(60):
-        widget = widget.nextInFocusChain()
+    visited, widget = set(), app.window
+    while (widget := widget.nextInFocusChain()) is not app.window:
         if widget.isVisible() and widget.focusPolicy() & Qt.FocusPolicy.TabFocus:
             visited.add(type(widget).__name__)
     assert {"Viewport", "QSlider", "QPushButton", "QComboBox"} <= visited
