@@ -246,6 +246,9 @@ def _convert(hint: Any, value: Any, where: str) -> Any:
             raise InputError(f"The setting '{where}' must be a list, not {value!r}.")
         return tuple(_convert(get_args(hint)[0], item, where) for item in value)
     if get_origin(hint) is Literal:
+        if value not in get_args(hint):
+            allowed = ", ".join(get_args(hint))
+            raise InputError(f"The setting '{where}' must be one of {allowed}, not {value!r}.")
         return value
     if hint is float and isinstance(value, int) and not isinstance(value, bool):
         return float(value)
