@@ -63,7 +63,7 @@ class FitSettings:
     rate_decay: float = 0.4
     area_weight: float = 2e-5
     smoothness_weight: float = 1e-4
-    lipschitz_weight: float = 1e-2
+    lipschitz_weight: float = 1e-1
     lipschitz_bound: float = 1.0
     stages: tuple[Stage, ...] = (
         Stage(3, 3, 450, 2, grows=True),

@@ -24,6 +24,8 @@ from scipy.spatial import cKDTree
 _CELLS = 32
 _HALF_SIDE = 1.15
 _CELL = 2 * _HALF_SIDE / _CELLS
+_VOID_RATIO = 2.2
+"""Radius of the largest void between some thousand random points of a surface, in units of their spacing."""
 _MIN_RADIUS, _MAX_RADIUS = 0.12, 0.6
 
 
@@ -68,12 +70,19 @@ def plan_growth(points: NDArray[np.float32], spacing: NDArray[np.float32]) -> Gr
 
 
 def solid_cells(points: NDArray[np.float32], spacing: NDArray[np.float32]) -> NDArray[np.bool_]:
-    """Return (R, R, R) True for cells near the points or closed off by such cells."""
+    """Return (R, R, R) True for cells near the points or closed off by them.
+
+    A morphological closing: the outside is what a ball too big for the largest void between random points
+    of this density can reach from the border, so that a surface does not leak; gaps narrower than the ball
+    fill up, which costs the growth a detour and the fit nothing.
+    """
+    typical = float(np.median(spacing))
+    near, ball = max(0.87 * _CELL, 0.9 * typical), max(0.87 * _CELL, _VOID_RATIO * typical)
     distance = cKDTree(points).query(_cell_centres().reshape(-1, 3))[0].reshape((_CELLS,) * 3)
-    # Half a cell's diagonal leaves no gap in a surface of dense points, the spacing none in sparse ones.
-    free = distance >= max(0.87 * _CELL, 0.9 * float(np.median(spacing)))
-    regions, _ = ndimage.label(free)
-    solid: NDArray[np.bool_] = regions != regions[0, 0, 0]
+    regions, _ = ndimage.label(distance >= ball)
+    outside = regions == regions[0, 0, 0]
+    away = ndimage.distance_transform_edt(~outside) * _CELL
+    solid: NDArray[np.bool_] = (away > ball - near + 0.5 * _CELL) | (distance < near)
     return solid
 
 

@@ -16,6 +16,8 @@ from nmf_model.geometry.nearest import NearestPoints
 _NEIGHBOURS = 10
 _OUTLIER_RATIO = 2.5
 """A point whose neighbours are this many times farther away than *their* neighbours belongs to no surface."""
+_STRAY_RATIO = 3.0
+"""The same against the distances in the sparsest fifth of the cloud."""
 
 
 @dataclass(frozen=True)
@@ -68,15 +70,17 @@ def build_target(points: NDArray[np.float32], device: torch.device) -> FitTarget
 
 
 def find_outliers(points: NDArray[np.floating], neighbours: int = 8) -> NDArray[np.bool_]:
-    """Return (N,) True for points far from everything, judged against their own neighbourhood.
+    """Return (N,) True for points far from everything.
 
-    Relative to the neighbours' spacing, not to the cloud's mean, so that a sparsely scanned side is kept.
-    At most a fifth of the points is ever called outliers; beyond that the cloud is taken as it is.
+    A point is judged against its own neighbourhood, so that a sparsely scanned side is kept, and against
+    the sparsest fifth of the cloud, so that strays do not excuse each other. At most a fifth of the points
+    is ever called outliers; beyond that the cloud is taken as it is.
     """
     distances, indices = cKDTree(points).query(points, k=neighbours + 1)
     reach = distances[:, 1:].mean(axis=1)
     around = np.median(reach[indices[:, 1:]], axis=1)
     is_outlier = reach > _OUTLIER_RATIO * np.maximum(around, np.median(reach) * 0.5)
+    is_outlier |= reach > _STRAY_RATIO * np.quantile(reach, 0.8)
     return is_outlier if is_outlier.mean() <= 0.2 else np.zeros(len(points), dtype=bool)
 
 
