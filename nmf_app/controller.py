@@ -276,7 +276,8 @@ class Controller(QObject):
             self._session.update_item(
                 known.item, state=ItemState.DONE, outcome=result, exported=None, sentence="", details=""
             )
-            self._notify(NoticeKind.SUCCESS, done_sentence(known.title, result))
+            kind = NoticeKind.SUCCESS if result.report.is_sound else NoticeKind.INFO
+            self._notify(kind, done_sentence(known.title, result))
         elif isinstance(result, Exported):
             self._session.update_item(known.item, exported=result)
             kind = NoticeKind.SUCCESS if result.report.is_closed_sphere else NoticeKind.ERROR

@@ -67,7 +67,7 @@ def number(value: float) -> str:
     """Write a measurement with four significant digits and no needless exponent."""
     if value == 0 or not math.isfinite(value):
         return f"{value:g}"
-    if 1e-3 <= abs(value) < 1e6:
+    if 1e-3 <= abs(value) < 1e9:
         digits = max(0, 3 - math.floor(math.log10(abs(value))))
         return f"{value:,.{digits}f}"
     return f"{value:.3e}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import importlib.util
+import itertools
 import os
 import subprocess
 import sys
@@ -34,6 +35,7 @@ from nmf_model.types import (
 )
 
 PREVIEW_POINTS = 12_000
+WARM_UP_FRAMES = 3  # the second comes after the first step of the optimiser
 FITTING_SHARE = 0.96  # the rest of a reconstruction's bar is the check of its mesh
 
 Stream = Callable[[ReconstructionRequest, CancelCheck], Generator[FlowFrame, None, Reconstruction]]
@@ -103,10 +105,17 @@ def reconstruct(request: ReconstructionRequest, stream: Stream | None = None) ->
 
 
 def warm_up() -> Task:
-    """Return a task that does the slow imports of a reconstruction before the first one needs them."""
+    """Return a task that begins a reconstruction of a sphere: the first one imports for seconds."""
 
     def task(report: Report, cancel: CancelCheck) -> None:
-        _default_stream()
+        stream = _default_stream()
+        from nmf_model.geometry.template import icosphere
+
+        sphere = PointCloud(icosphere(2).vertices.astype(np.float64))
+        frames = stream(ReconstructionRequest(sphere), cancel)
+        for _ in itertools.islice(frames, WARM_UP_FRAMES):
+            pass
+        frames.close()
 
     return task
 

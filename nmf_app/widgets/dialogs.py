@@ -5,14 +5,16 @@ from __future__ import annotations
 from pathlib import Path
 
 from PySide6.QtCore import QSize
-from PySide6.QtGui import QFontDatabase
+from PySide6.QtGui import QFontDatabase, QIcon
 from PySide6.QtWidgets import (
     QDialog,
     QDialogButtonBox,
     QFileDialog,
+    QFrame,
     QHBoxLayout,
     QLabel,
     QPlainTextEdit,
+    QScrollArea,
     QVBoxLayout,
     QWidget,
 )
@@ -98,7 +100,7 @@ class Dialogs:
 
     def show_guide(self) -> None:
         """Explain the window in four paragraphs."""
-        self._show("Getting started", _paragraphs(GUIDE), QSize(70 * GRID, 0))
+        self._show("Getting started", _paragraphs(GUIDE), QSize(72 * GRID, 56 * GRID))
 
     def show_about(self, version: str) -> None:
         """Name the program, its version, and whose work it uses."""
@@ -117,7 +119,7 @@ class Dialogs:
             for example in resources.examples()
         )
         widgets = [row, label("Licences", "section"), *_paragraphs(LICENCES + bundled, gap=False)]
-        self._show("Neural Mesh Flow", widgets, QSize(70 * GRID, 0))
+        self._show("Neural Mesh Flow", widgets, QSize(72 * GRID, 68 * GRID))
 
     def _show(self, title: str, widgets: list[QWidget], size: QSize) -> None:
         dialog = QDialog(self._window)
@@ -126,15 +128,31 @@ class Dialogs:
         layout.setContentsMargins(3 * GRID, 3 * GRID, 3 * GRID, 2 * GRID)
         layout.setSpacing(GRID)
         layout.addWidget(label(title, "display"))
-        for widget in widgets:
-            layout.addWidget(widget)
+        layout.addWidget(_scrolled(widgets), 1)
         buttons = QDialogButtonBox(QDialogButtonBox.StandardButton.Close)
+        buttons.button(QDialogButtonBox.StandardButton.Close).setIcon(QIcon())
         buttons.rejected.connect(dialog.reject)
         layout.addSpacing(GRID)
         layout.addWidget(buttons)
-        dialog.resize(size.expandedTo(QSize(size.width(), dialog.heightForWidth(size.width()))))
+        dialog.resize(size)
         dialog.exec()
         dialog.deleteLater()
+
+
+def _scrolled(widgets: list[QWidget]) -> QScrollArea:
+    content = QWidget()
+    column = QVBoxLayout(content)
+    column.setContentsMargins(0, 0, GRID, 0)
+    column.setSpacing(GRID // 2)
+    for widget in widgets:
+        column.addWidget(widget, 1 if isinstance(widget, QPlainTextEdit) else 0)
+    if not any(isinstance(widget, QPlainTextEdit) for widget in widgets):
+        column.addStretch(1)
+    area = QScrollArea()
+    area.setWidgetResizable(True)
+    area.setFrameShape(QFrame.Shape.NoFrame)
+    area.setWidget(content)
+    return area
 
 
 def _paragraphs(entries: tuple[tuple[str, str], ...], gap: bool = True) -> list[QWidget]:

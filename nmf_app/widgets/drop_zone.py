@@ -38,7 +38,10 @@ class ExampleCard(QPushButton):
         layout.setContentsMargins(GRID, GRID, GRID, GRID)
         layout.setSpacing(2)
         layout.addWidget(self._picture, alignment=Qt.AlignmentFlag.AlignCenter)
-        layout.addWidget(label(example.title, wrap=False), alignment=Qt.AlignmentFlag.AlignCenter)
+        title = label(wrap=False)
+        short = example.title.split(",")[0]
+        title.setText(title.fontMetrics().elidedText(short, Qt.TextElideMode.ElideRight, PICTURE.width()))
+        layout.addWidget(title, alignment=Qt.AlignmentFlag.AlignCenter)
         kind = "Picture" if example.kind == "picture" else "Point cloud"
         layout.addWidget(label(kind, "caption", wrap=False), alignment=Qt.AlignmentFlag.AlignCenter)
         for child in self.findChildren(QLabel):

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 from PySide6.QtCore import Qt
+from PySide6.QtGui import QIcon
 from PySide6.QtWidgets import (
     QCheckBox,
     QComboBox,
@@ -111,13 +112,14 @@ class ExportDialog(QDialog):
         form = QFormLayout()
         form.setHorizontalSpacing(2 * GRID)
         form.setVerticalSpacing(GRID + 4)
-        form.addRow("&File", file_row)
+        form.addRow("File", file_row)
         form.addRow("F&ormat", self._format)
         form.addRow("&Units", self._units)
         form.addRow("", self._unit_pages)
         form.addRow("Size", self._result)
         form.addRow("", self._report)
         buttons = QDialogButtonBox(QDialogButtonBox.StandardButton.Cancel)
+        buttons.button(QDialogButtonBox.StandardButton.Cancel).setIcon(QIcon())
         self._save = QPushButton("Export")
         self._save.setProperty("primary", True)
         self._save.setDefault(True)

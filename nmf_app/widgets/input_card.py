@@ -56,8 +56,9 @@ class InputCard(QWidget):
             return
         self._kind.setText(describe(source))
         self._extent.setText(extent(source))
-        self._notes.setText("\n".join(source.notes))
-        self._notes.setVisible(bool(source.notes))
+        notes = (*source.notes, item.sentence) if item.sentence else source.notes
+        self._notes.setText("\n".join(notes))
+        self._notes.setVisible(bool(notes))
         colours, scale = resources.palette(theme), self.devicePixelRatioF()
         self._picture.setPixmap(
             thumbnails.of_picture(source, PICTURE, colours["points"], scale)

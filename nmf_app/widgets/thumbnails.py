@@ -14,14 +14,16 @@ from nmf_model.types import ShapeImage
 
 Pixel = TypeVar("Pixel", bound=np.generic)
 
+DOTS = 1500
+
 _TURN, _TILT = 0.52, 0.36  # radians, as the viewport looks at first
 
 
 def of_cloud(points: NDArray[np.float32], size: QSize, colour: str, scale: float = 1.0) -> QPixmap:
     """Draw (N, 3) points in unit-sphere units, nearer ones darker; ``scale`` is the device pixel ratio."""
     pixmap = _blank(size, scale)
-    depth, flat = _project(points)
-    order = np.argsort(depth)[-1500:] if len(points) > 1500 else np.argsort(depth)
+    depth, flat = _project(points[:: max(1, len(points) // DOTS)])
+    order = np.argsort(depth)
     radius = 0.46 * min(size.width(), size.height())
     painter = QPainter(pixmap)
     painter.setRenderHint(QPainter.RenderHint.Antialiasing)
