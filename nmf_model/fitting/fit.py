@@ -59,16 +59,16 @@ class FitSettings:
     blocks: int = 6
     resolutions: tuple[int, ...] = (5, 9, 17)
     samples: int = 2500
-    learning_rate: float = 0.015
+    learning_rate: float = 0.012
     rate_decay: float = 0.4
-    area_weight: float = 2e-5
+    area_weight: float = 6e-5
     smoothness_weight: float = 1e-4
     lipschitz_weight: float = 1e-1
     lipschitz_bound: float = 1.0
     stages: tuple[Stage, ...] = (
-        Stage(3, 3, 450, 2, grows=True),
-        Stage(3, 3, 200, 3),
-        Stage(4, 3, 400, 4, settles=True),
+        Stage(3, 3, 500, 2, grows=True),
+        Stage(3, 3, 250, 3),
+        Stage(4, 3, 550, 4, settles=True),
     )
 
 

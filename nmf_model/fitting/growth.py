@@ -36,7 +36,8 @@ class Growth:
     Attributes:
         centre: (3,) float32, centre of the starting sphere, unit-sphere units, inside the body.
         radius: of the starting sphere, about the depth of the body there.
-        order: (N,) float32 in 0..1: distance from the centre through the body, relative to the farthest.
+        order: (N,) float32: distance from the centre through the body, 0 for the nearest point, 1 for the
+            farthest.
     """
 
     centre: NDArray[np.float32]
@@ -65,7 +66,7 @@ def plan_growth(points: NDArray[np.float32], spacing: NDArray[np.float32]) -> Gr
     return Growth(
         centre=cells[seed].astype(np.float32),
         radius=float(np.clip(0.9 * depth[seed] * _CELL, _MIN_RADIUS, _MAX_RADIUS)),
-        order=(order / max(order.max(), 1e-12)).astype(np.float32),
+        order=((order - order.min()) / max(np.ptp(order), 1e-12)).astype(np.float32),
     )
 
 

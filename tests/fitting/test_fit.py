@@ -1,0 +1,69 @@
+import itertools
+
+import numpy as np
+import pytest
+import torch
+
+from nmf_model.errors import Cancelled
+from nmf_model.fitting.fit import fit_flow
+from nmf_model.flow.grid import flow_midpoint
+from nmf_model.geometry.template import icosphere
+from nmf_model.metrics import chamfer_l2
+
+from .conftest import QUICK, ellipsoid, ring
+
+
+def drain(generator):
+    seen = []
+    while True:
+        try:
+            seen.append(next(generator))
+        except StopIteration as end:
+            return seen, end.value
+
+
+def surface(fitted, level=3, steps=8):
+    sphere = torch.tensor(icosphere(level).vertices * fitted.radius + fitted.centre)
+    return flow_midpoint(sphere.float(), fitted.fields, steps).numpy()
+
+
+def test_a_quick_fit_finds_an_ellipsoid():
+    seen, fitted = drain(fit_flow(ellipsoid(1500), settings=QUICK))
+    level = np.linalg.norm(surface(fitted) / (1.0, 0.6, 0.4), axis=1)
+    assert np.abs(level - 1).mean() < 0.05
+    fractions = [glimpse.fraction for glimpse in seen]
+    assert fractions == sorted(fractions)
+    assert 0 <= fractions[0] < fractions[-1] <= 1
+
+
+def test_a_ring_is_not_filled_by_a_film():
+    """The reason for growing: a sphere shrunk onto a ring would span its opening."""
+    _, fitted = drain(fit_flow(ring(2500), settings=QUICK))
+    vertices = surface(fitted)
+    assert np.hypot(vertices[:, 0], vertices[:, 1]).min() > 0.35
+    assert chamfer_l2(vertices, ring(2500, seed=1)) < 0.02
+
+
+def test_the_same_seed_gives_the_same_flow_and_another_seed_another():
+    points = ellipsoid(300)
+    first, again, other = (
+        drain(fit_flow(points, settings=QUICK, seed=seed))[1].fields for seed in (3, 3, 4)
+    )
+    assert torch.equal(first, again)
+    assert not torch.equal(first, other)
+
+
+def test_a_turned_template_lands_on_the_same_surface():
+    """The fit is one of the sphere, not of some of its points."""
+    _, fitted = drain(fit_flow(ellipsoid(1500), settings=QUICK))
+    turned = icosphere(4).vertices[:, [1, 2, 0]] * fitted.radius + fitted.centre
+    onto = flow_midpoint(torch.tensor(turned).float(), fitted.fields, 8).numpy()
+    level = np.linalg.norm(onto / (1.0, 0.6, 0.4), axis=1)
+    assert np.abs(level - 1).mean() < 0.05
+
+
+def test_cancel_is_answered_at_the_next_step():
+    polls = itertools.count()
+    with pytest.raises(Cancelled):
+        drain(fit_flow(ellipsoid(300), settings=QUICK, cancel=lambda: next(polls) >= 7))
+    assert next(polls) == 8

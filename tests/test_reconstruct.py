@@ -1,0 +1,111 @@
+"""The stream from a request to a mesh, with a short fit so that many inputs can be tried."""
+
+import functools
+
+import numpy as np
+import pytest
+
+from nmf_model import reconstruct
+from nmf_model.errors import Cancelled, InputError
+from nmf_model.fitting.fit import fit_flow
+from nmf_model.geometry.template import icosphere
+from nmf_model.quality import inspect_mesh
+from nmf_model.types import PointCloud, ReconstructionRequest
+
+from .fitting.conftest import QUICK, ellipsoid
+
+
+@pytest.fixture(autouse=True)
+def short_fit(monkeypatch):
+    """Shorten the fit's schedule; everything else is the real thing."""
+    monkeypatch.setattr(reconstruct, "fit_flow", functools.partial(fit_flow, settings=QUICK))
+
+
+def cloud(points):
+    return PointCloud(points=np.asarray(points, dtype=np.float64), name="egg")
+
+
+def drain(request, cancel=reconstruct.never):
+    frames, stream = [], reconstruct.stream(request, cancel)
+    while True:
+        try:
+            frames.append(next(stream))
+        except StopIteration as end:
+            return frames, end.value
+
+
+def test_frames_tell_the_whole_story():
+    frames, result = drain(ReconstructionRequest(cloud(ellipsoid(600)), level=3, frames=13))
+    fractions = [frame.fraction for frame in frames]
+    assert fractions == sorted(fractions)
+    assert fractions[-1] == 1
+    flow = [frame for frame in frames if frame.is_trajectory]
+    assert len(flow) == 13 == len(result.trajectory.times)
+    assert not any(frame.is_trajectory for frame in frames[: -len(flow)])
+    radii = np.linalg.norm(flow[0].vertices - flow[0].vertices.mean(axis=0), axis=1)
+    assert np.ptp(radii) < 1e-3 * radii.mean()  # the first is a sphere
+    assert all(frame.faces is flow[0].faces for frame in flow)
+    assert np.array_equal(flow[-1].vertices, result.trajectory.vertices[-1])
+    assert (np.diff(result.trajectory.times) > 0).all()
+    assert result.nfe > 0
+    assert result.method == "fit"
+
+
+def test_the_mesh_is_the_template_and_of_the_level_asked_for():
+    for level in (2, 4):
+        result = reconstruct.run(ReconstructionRequest(cloud(ellipsoid(600)), level=level))
+        template = icosphere(level)
+        assert np.array_equal(result.mesh.faces, template.faces)
+        assert np.array_equal(result.mesh.sphere, template.vertices)
+        report = inspect_mesh(result.mesh)
+        assert report.is_closed_sphere
+        assert report.outward
+
+
+def test_fewer_frames_do_not_change_the_mesh():
+    few, many = (
+        reconstruct.run(ReconstructionRequest(cloud(ellipsoid(400)), level=2, frames=frames))
+        for frames in (2, 61)
+    )
+    assert np.array_equal(few.mesh.vertices, many.mesh.vertices)
+
+
+@pytest.mark.parametrize(
+    ("scale", "offset"),
+    [
+        (1e-6, (0.0, 0.0, 0.0)),
+        (1e3, (0.0, 0.0, 0.0)),
+        (250.0, (-40.0, 12.5, 3000.0)),
+        (12.0, (500_000.0, 5_400_000.0, 230.0)),
+    ],
+    ids=["micrometres in metres", "kilometres", "millimetres far off", "UTM"],
+)
+def test_the_result_is_where_the_input_is(scale, offset):
+    points = ellipsoid(600).astype(np.float64)
+    mesh = reconstruct.run(ReconstructionRequest(cloud(points * scale + offset), level=3)).mesh
+    level = np.linalg.norm((mesh.vertices - offset) / scale / (1.0, 0.6, 0.4), axis=1)
+    assert np.abs(level - 1).mean() < 0.06
+
+
+def test_cancelling_ends_the_stream():
+    calls = iter([False] * 20)
+    with pytest.raises(Cancelled):
+        drain(ReconstructionRequest(cloud(ellipsoid(400))), lambda: next(calls, True))
+
+
+@pytest.mark.parametrize("method", ["silhouette", "network"])
+def test_a_method_that_cannot_work_is_refused_in_a_sentence(method):
+    with pytest.raises(InputError, match=r"^.+[.]$"):
+        drain(ReconstructionRequest(cloud(ellipsoid(400)), method=method))
+
+
+def test_one_far_point_does_not_shrink_the_object():
+    points = np.concatenate([ellipsoid(3000), [[40.0, 0.0, 0.0]]]).astype(np.float64)
+    assert 0.9 < reconstruct.normalize(points).scale < 1.2
+
+
+def test_strays_are_said():
+    rng = np.random.default_rng(0)
+    points = np.concatenate([ellipsoid(1500), rng.uniform(-1, 1, (40, 3)) * (1.0, 0.9, 0.9)])
+    result = reconstruct.run(ReconstructionRequest(cloud(points), level=2))
+    assert any("stray" in note for note in result.notes)
