@@ -91,5 +91,5 @@ def test_no_gap_over_100_ms_while_a_job_computes(open_window, qtbot, cloud_file)
         qtbot.waitUntil(lambda: app.session.state.active is None)
         alone.append(gap_of_drawing_alone(app, qtbot))
         if min(alone) > LIMIT_S / 2:
-            pytest.skip(f"this machine is too busy: drawing alone leaves gaps of {min(alone):.2f} s")
+            pytest.skip(f"too busy: gaps of {min(alone):.2f} s without a job, {min(gaps):.2f} s with one")
     assert min(gaps) <= LIMIT_S, (gaps, alone)
