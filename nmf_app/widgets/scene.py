@@ -20,10 +20,12 @@ class Scene:
 
     Args:
         plotter: any ``pyvista.BasePlotter``. The scene never renders; its owner decides when.
+        pixel_ratio: device pixels per pixel of the desktop, so that points keep their size.
     """
 
-    def __init__(self, plotter: Any) -> None:
+    def __init__(self, plotter: Any, pixel_ratio: float = 1.0) -> None:
         self._plotter = plotter
+        self._pixel_ratio = pixel_ratio
         self._faces: NDArray[np.int64] | None = None
         self._mesh: Any = pv.PolyData()
         self._points = pv.PolyData()
@@ -80,7 +82,7 @@ class Scene:
             self._points_actor = self._plotter.add_mesh(
                 self._points,
                 color=self._colours["points"],
-                point_size=_point_size(len(points)),
+                point_size=self._pixel_ratio * _point_size(len(points)),
                 style="points",
                 lighting=False,
                 render_points_as_spheres=True,

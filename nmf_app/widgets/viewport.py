@@ -36,7 +36,7 @@ class Viewport(QtInteractor):
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.setMinimumSize(320, 240)
         self.setAccessibleName("Three-dimensional view")
-        self.scene = Scene(self)
+        self.scene = Scene(self, window.devicePixelRatioF())
         self._sampled = False
         self._still = QTimer(self, singleShot=True, interval=STILL_AFTER_MS)
         self._still.timeout.connect(self._refine)
