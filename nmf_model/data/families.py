@@ -565,10 +565,10 @@ def composition(b: Builder) -> None:
 
 FAMILIES: dict[str, tuple[Family, float]] = {
     "chair": (chair, 2.0), "stool": (stool, 0.7), "table": (table, 1.6), "sofa": (sofa, 1.2),
-    "bed": (bed, 0.7), "cabinet": (cabinet, 1.2), "lamp": (lamp, 1.0), "car": (car, 1.0), "aircraft": (aircraft, 1.2),
-    "boat": (boat, 0.6), "vessel": (vessel, 1.0), "bottle": (bottle, 0.8), "person": (person, 0.8),
-    "animal": (animal, 0.8), "plant": (plant, 0.7), "screen": (screen, 0.6), "tool": (tool, 0.8),
-    "ring": (ring, 0.5), "composition": (composition, 5.0),
+    "bed": (bed, 0.7), "cabinet": (cabinet, 1.2), "lamp": (lamp, 1.0), "car": (car, 1.0),
+    "aircraft": (aircraft, 1.2), "boat": (boat, 0.6), "vessel": (vessel, 1.0), "bottle": (bottle, 0.8),
+    "person": (person, 0.8), "animal": (animal, 0.8), "plant": (plant, 0.7), "screen": (screen, 0.6),
+    "tool": (tool, 0.8), "ring": (ring, 0.5), "composition": (composition, 5.0),
 }  # fmt: skip
 """Every family and how often it is drawn, relative to the others."""
 _WEIGHTS = np.array([weight for _, weight in FAMILIES.values()])

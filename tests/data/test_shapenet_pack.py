@@ -1,0 +1,221 @@
+"""The published layout and the packed form: what is written is read, and nothing damaged passes."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from nmf_model.data.pack import PackedShapes, pack
+from nmf_model.data.shapenet import ShapeNetSet
+from nmf_model.data.splits import split_of
+from nmf_model.errors import InputError
+
+KEYS = [f"{category}/item{number}" for category in ("chairs", "lamps") for number in range(8)]
+
+
+def _shape(number: int) -> tuple[np.ndarray, np.ndarray]:
+    rng = np.random.default_rng(number)
+    normals = rng.normal(size=(300, 3))
+    normals /= np.linalg.norm(normals, axis=1, keepdims=True)
+    return normals * [1.0, 0.5, 0.7], normals
+
+
+def _write_set(root: Path, views: int = 3, folder: str = "rendering") -> Path:
+    for number, key in enumerate(KEYS):
+        points, normals = _shape(number)
+        place = root / "ShapeNetPoints" / key
+        place.mkdir(parents=True)
+        np.save(place / "points.npy", points.astype(np.float32))
+        np.save(place / "normals.npy", normals.astype(np.float32))
+        if number == 1:
+            continue
+        place = root / "ShapeNetRendering" / key / folder
+        place.mkdir(parents=True)
+        for view in range(views):
+            image = np.zeros((56, 56, 4), dtype=np.uint8)
+            image[14:42, 7 * view : 7 * view + 28] = [200, 10 * number, 50, 255]
+            Image.fromarray(image).save(place / f"{view:02}.png")
+        lines = [f"{40 * view} {20 + view} 0 3.5 34\n" for view in range(views)]
+        (place / "rendering_metadata.txt").write_text("".join(lines))
+    return root
+
+
+@pytest.mark.parametrize("folder", ["rendering", "renderings"])
+def test_the_layout_is_read_as_it_is(tmp_path: Path, folder: str) -> None:
+    read = ShapeNetSet(_write_set(tmp_path, folder=folder))
+    assert [item.key for item in read.items] == KEYS
+    points, normals = _shape(5)
+    assert np.array_equal(read.shape(5).points, points.astype(np.float32))
+    assert np.array_equal(read.shape(5).normals, normals.astype(np.float32))
+    assert [read.view_count(0), read.view_count(1)] == [3, 0]
+    assert read.image(4, 2)[20, 20].tolist() == [200, 40, 50, 255]
+    assert read.image(4, 2)[20, 5].tolist()[3] == 0
+    cameras = read.cameras(4)
+    assert cameras is not None
+    assert np.allclose(np.degrees(cameras), [[0, 20], [40, 21], [80, 22]])
+
+
+def test_the_split_is_made_by_the_rule_or_taken_from_a_file(tmp_path: Path) -> None:
+    root = _write_set(tmp_path)
+    assert [item.split for item in ShapeNetSet(root).items] == [split_of(key) for key in KEYS]
+    own = {"train": KEYS[:10], "val": KEYS[10:11], "test": KEYS[11:13]}
+    (root / "own.json").write_text(json.dumps(own))
+    parts = [
+        ShapeNetSet(root, split=part, split_file=root / "own.json")
+        for part in ("train", "validation", "test")
+    ]
+    assert [[item.key for item in part.items] for part in parts] == list(own.values())
+    (root / "split.json").write_text(json.dumps({"test": KEYS[:2]}))
+    assert [item.key for item in ShapeNetSet(root, split="test").items] == KEYS[:2]
+    assert {item.key for item in ShapeNetSet(root / "ShapeNetPoints", categories=["chairs"]).items} == set(
+        KEYS[:2]
+    )
+    with pytest.raises(InputError, match="no object of the part 'train'"):
+        ShapeNetSet(root, split="train")
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ('{"train": ["chairs/absent"]}', "names chairs/absent"),
+        ('{"train": ["chairs/item1"], "test": ["chairs/item1"]}', "chairs/item1 into two parts"),
+        ('["chairs/item1"]', "must be an object"),
+        ("{", "cannot be read as JSON"),
+    ],
+)
+def test_a_wrong_split_file_is_named(tmp_path: Path, content: str, message: str) -> None:
+    root = _write_set(tmp_path, views=0)
+    (root / "split.json").write_text(content)
+    with pytest.raises(InputError, match=message) as caught:
+        ShapeNetSet(root)
+    assert "split.json" in str(caught.value)
+
+
+def test_missing_and_damaged_items_are_named_and_never_replaced(tmp_path: Path) -> None:
+    root = _write_set(tmp_path)
+    folder = root / "ShapeNetPoints"
+    (folder / KEYS[0] / "normals.npy").unlink()
+    (folder / KEYS[1] / "points.npy").write_bytes((folder / KEYS[1] / "points.npy").read_bytes()[:900])
+    np.save(folder / KEYS[2] / "points.npy", np.full((300, 3), np.nan))
+    np.save(folder / KEYS[3] / "points.npy", np.zeros((7, 3)))
+    np.save(folder / KEYS[4] / "points.npy", np.zeros((7, 2)))
+    picture = root / "ShapeNetRendering" / KEYS[5] / "rendering" / "01.png"
+    picture.write_bytes(picture.read_bytes()[:60])
+    read = ShapeNetSet(root)
+    messages = (
+        "normals.npy is missing",
+        "points.npy is missing or damaged",
+        "not finite",
+        "7 points but 300 normals",
+        "rows of x, y and z",
+    )
+    for number, named in enumerate(messages):
+        with pytest.raises(InputError, match=named) as caught:
+            read.shape(number)
+        assert KEYS[number] in str(caught.value)
+    with pytest.raises(InputError, match=r"item5/rendering/01\.png is a damaged picture"):
+        read.image(5, 1)
+    with pytest.raises(InputError, match=r"item1 has 0 pictures .* view 0 is missing"):
+        read.image(1, 0)
+    with pytest.raises(InputError, match="not a folder"):
+        ShapeNetSet(tmp_path / "nothing")
+
+
+@pytest.fixture(scope="module")
+def packed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("packed")
+    pack(_write_set(folder / "set"), folder, points=256, views=3, size=28)
+    return folder
+
+
+def test_packing_keeps_points_normals_and_their_pairing(packed: Path) -> None:
+    shapes = PackedShapes(packed / "points.npz")
+    assert shapes.ids == KEYS
+    for number in (0, 9):
+        points, normals = (part.numpy() for part in shapes[number])
+        expected, directions = (part[:256] for part in _shape(number))
+        nearest = np.linalg.norm(points[:, None] - expected[None], axis=2)
+        match = nearest.argmin(axis=1)
+        assert sorted(match) == list(range(256))
+        assert nearest.min(axis=1).max() < 5e-5
+        assert np.abs(normals - directions[match]).max() < 0.01
+        assert np.allclose(np.linalg.norm(normals, axis=1), 1, atol=1e-6)
+
+
+def test_batches_are_drawn_without_repetition_and_repeat_with_the_seed(packed: Path) -> None:
+    shapes = PackedShapes(packed / "points.npz")
+    batch = shapes.random_batch(6, 100, torch.Generator().manual_seed(2))
+    again = shapes.random_batch(6, 100, torch.Generator().manual_seed(2))
+    assert torch.equal(batch.points, again.points)
+    assert len(set(batch.index.tolist())) == 6
+    for points, normals, number in zip(batch.points, batch.normals, batch.index.tolist(), strict=True):
+        assert len(points.unique(dim=0)) == 100
+        every = shapes[number]
+        distance = torch.cdist(points, every[0])
+        assert distance.amin(dim=1).max() < 1e-6
+        assert torch.allclose(every[1][distance.argmin(dim=1)], normals)
+    assert shapes.random_batch(40, 10, torch.Generator()).points.shape == (40, 10, 3)
+    with pytest.raises(InputError, match="only 256 are stored"):
+        shapes.batch([0], 257, torch.Generator())
+
+
+def test_hooks_change_points_and_normals_in_order(packed: Path) -> None:
+    def double(
+        points: torch.Tensor, normals: torch.Tensor, generator: torch.Generator
+    ) -> tuple[torch.Tensor, ...]:
+        return 2 * points, normals
+
+    def flip(
+        points: torch.Tensor, normals: torch.Tensor, generator: torch.Generator
+    ) -> tuple[torch.Tensor, ...]:
+        return points + 1, -normals
+
+    shapes = PackedShapes(packed / "points.npz")
+    plain = shapes.batch([3], 50, torch.Generator().manual_seed(0))
+    changed = shapes.batch([3], 50, torch.Generator().manual_seed(0), [double, flip])  # type: ignore[list-item]
+    assert torch.allclose(changed.points, 2 * plain.points + 1)
+    assert torch.equal(changed.normals, -plain.normals)
+
+
+def test_views_keep_alpha_colour_and_camera(packed: Path) -> None:
+    shapes = PackedShapes(packed / "points.npz", packed / "views.npz")
+    assert (shapes.views_per_object, shapes.has_views(0), shapes.has_views(1)) == (3, True, False)
+    view = shapes.view(8, 2)
+    expected = np.zeros((28, 28), dtype=bool)
+    expected[7:21, 7:21] = True
+    assert np.array_equal(view[:, :, 3] == 255, expected)
+    assert (view[~expected][:, 3] == 0).all()
+    assert np.abs(view[expected].astype(int)[:, :3] - [200, 80, 50]).max() < 12
+    assert np.degrees(shapes.camera(8, 2)) == pytest.approx([80, 22], abs=1e-4)
+    assert KEYS[1] not in PackedShapes(packed / "points.npz", packed / "views.npz", with_views=True).ids
+    with pytest.raises(InputError, match="item1 has no renderings"):
+        shapes.view(1, 0)
+
+
+def test_parts_are_separate_and_complete(packed: Path) -> None:
+    parts = {
+        part: PackedShapes(packed / "points.npz", split=part).ids for part in {split_of(key) for key in KEYS}
+    }
+    assert sorted(key for keys in parts.values() for key in keys) == KEYS
+    assert all(split_of(key) == part for part, keys in parts.items() for key in keys)
+
+
+def test_damaged_packs_are_named(packed: Path, tmp_path: Path) -> None:
+    whole = (packed / "points.npz").read_bytes()
+    (tmp_path / "cut.npz").write_bytes(whole[: len(whole) // 2])
+    np.savez(tmp_path / "other.npz", points=np.zeros((2, 5, 3)))
+    np.savez(tmp_path / "views.npz", **{**dict(np.load(packed / "views.npz")), "id": np.array(KEYS[::-1])})
+    for name, message in [
+        ("cut", "cut.npz is missing or not"),
+        ("other", "has no normals"),
+        ("absent", "absent.npz"),
+    ]:
+        with pytest.raises(InputError, match=message):
+            PackedShapes(tmp_path / f"{name}.npz")
+    with pytest.raises(InputError, match="other objects"):
+        PackedShapes(packed / "points.npz", tmp_path / "views.npz")
