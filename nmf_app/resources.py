@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import sys
 import tempfile
 from dataclasses import dataclass
 from functools import lru_cache
@@ -41,7 +40,7 @@ def root() -> Path:
     candidates = [
         *([Path(override)] if override else []),
         Path(__file__).resolve().parent.parent / "resources",
-        Path(sys.prefix) / "share" / "neural-mesh-flow" / "resources",
+        Path(__file__).resolve().parent / "_resources",
     ]
     for candidate in candidates:
         if (candidate / "style" / "palette.json").is_file():

@@ -22,6 +22,7 @@ from nmf_app.jobs import Progress, Report, Task
 from nmf_app.ports import ExportChoice
 from nmf_app.session import Exported, Loaded, Outcome
 from nmf_model.errors import Cancelled, InputError
+from nmf_model.geometry.normalization import normalize
 from nmf_model.types import (
     CancelCheck,
     FlowFrame,
@@ -71,15 +72,7 @@ def preview_of(cloud: PointCloud) -> NDArray[np.float32]:
     if len(points) > PREVIEW_POINTS:
         chosen = np.random.default_rng(0).choice(len(points), PREVIEW_POINTS, replace=False)
         points = points[np.sort(chosen)]
-    return robust_normalization(cloud.points).to_unit(points)
-
-
-def robust_normalization(points: NDArray[np.float64]) -> Normalization:
-    """Return the frame ``nmf_model.reconstruct.normalize`` will choose, without waiting for torch."""
-    low, high = np.quantile(points, [0.0005, 0.9995], axis=0)
-    offset = (low + high) / 2
-    scale = float(np.quantile(np.linalg.norm(points - offset, axis=1), 0.999))
-    return Normalization(offset, scale or 1.0)
+    return normalize(cloud.points).to_unit(points)
 
 
 def reconstruct(request: ReconstructionRequest, stream: Stream | None = None) -> Task:

@@ -1,1 +1,1 @@
-"""Neural Mesh Flow: the science. Imports no Qt and no VTK, and no torch until a module that computes is used."""
+"""Neural Mesh Flow: the science. No Qt and no VTK; no torch until a module that computes is imported."""

@@ -155,7 +155,10 @@ class Trajectory:
 
 @dataclass(frozen=True)
 class QualityReport:
-    """What is true of a mesh *as re-read from the written file*. Lengths in file units.
+    """What is true of a mesh *as re-read from the written file*.
+
+    Area and volume are in file units; ``chamfer_l2`` is in unit-sphere units, so that it can be compared
+    between objects of any size: the mean squared distance mesh to input plus that of input to mesh.
 
     ``to_dict`` gives the JSON of ``--report``; its keys are these names and never change meaning.
     """

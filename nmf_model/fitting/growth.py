@@ -17,7 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
-from scipy.sparse import coo_matrix
+from scipy.sparse import coo_matrix, csr_matrix
 from scipy.sparse.csgraph import dijkstra
 from scipy.spatial import cKDTree
 
@@ -59,7 +59,7 @@ def plan_growth(points: NDArray[np.float32], spacing: NDArray[np.float32]) -> Gr
     deepest = np.flatnonzero(depth >= depth.max() - 0.01)
     offsets = np.linalg.norm(cells[deepest] - points.mean(axis=0), axis=1)
     seed = int(deepest[np.argmin(offsets)])
-    distance = dijkstra(_cell_graph(solid), directed=False, indices=seed)
+    distance = dijkstra(_cell_graph(solid), directed=False, indices=seed)  # type: ignore[call-overload]
     reached = np.isfinite(distance)
     distance[~reached] = distance[reached].max()
     order = distance[cKDTree(cells).query(points)[1]]
@@ -79,7 +79,8 @@ def solid_cells(points: NDArray[np.float32], spacing: NDArray[np.float32]) -> ND
     """
     typical = float(np.median(spacing))
     near, ball = max(0.87 * _CELL, 0.9 * typical), max(0.87 * _CELL, _VOID_RATIO * typical)
-    distance = cKDTree(points).query(_cell_centres().reshape(-1, 3))[0].reshape((_CELLS,) * 3)
+    distances, _ = cKDTree(points).query(_cell_centres().reshape(-1, 3))
+    distance = np.asarray(distances).reshape((_CELLS,) * 3)
     regions, _ = ndimage.label(distance >= ball)
     outside = regions == regions[0, 0, 0]
     away = ndimage.distance_transform_edt(~outside) * _CELL
@@ -93,7 +94,7 @@ def _cell_centres() -> NDArray[np.float64]:
     return np.stack(np.meshgrid(along, along, along, indexing="ij"), axis=-1)
 
 
-def _cell_graph(solid: NDArray[np.bool_]) -> coo_matrix:
+def _cell_graph(solid: NDArray[np.bool_]) -> csr_matrix:
     """Return the sparse graph of neighbouring solid cells (26 neighbours), weighted by distance."""
     number = np.full(solid.shape, -1)
     number[solid] = np.arange(np.count_nonzero(solid))

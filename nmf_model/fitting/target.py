@@ -76,7 +76,7 @@ def find_outliers(points: NDArray[np.floating], neighbours: int = 8) -> NDArray[
     the sparsest fifth of the cloud, so that strays do not excuse each other. At most a fifth of the points
     is ever called outliers; beyond that the cloud is taken as it is.
     """
-    distances, indices = cKDTree(points).query(points, k=neighbours + 1)
+    distances, indices = _neighbours(points, neighbours + 1)
     reach = distances[:, 1:].mean(axis=1)
     around = np.median(reach[indices[:, 1:]], axis=1)
     is_outlier = reach > _OUTLIER_RATIO * np.maximum(around, np.median(reach) * 0.5)
@@ -88,7 +88,7 @@ def local_frames(
     points: NDArray[np.float32],
 ) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
     """Return unoriented normals (N, 3), planarity (N,) and spacing (N,) by principal components."""
-    distances, indices = cKDTree(points).query(points, k=_NEIGHBOURS)
+    distances, indices = _neighbours(points, _NEIGHBOURS)
     patches = points[indices] - points[indices].mean(axis=1, keepdims=True)
     spread, axes = np.linalg.eigh(np.einsum("nki,nkj->nij", patches, patches))
     planarity = 1 - spread[:, 0] / np.maximum(spread[:, 1], 1e-20)
@@ -97,3 +97,9 @@ def local_frames(
         planarity.clip(0, 1).astype(np.float32),
         distances[:, 1:7].mean(axis=1).astype(np.float32),
     )
+
+
+def _neighbours(points: NDArray[np.floating], count: int) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    """Return distances and indices (N, count) of the nearest points, each point itself first."""
+    distances, indices = cKDTree(points).query(points, k=count)
+    return np.asarray(distances, dtype=np.float64), np.asarray(indices, dtype=np.int64)

@@ -33,5 +33,5 @@ class NearestPoints:
         queries = queries.detach()
         if self._tree is not None:
             return torch.from_numpy(np.asarray(self._tree.query(queries.numpy())[1], dtype=np.int64))
-        chunks = [torch.cdist(part, self._points).argmin(dim=1) for part in queries.split(_CHUNK)]
+        chunks = [torch.cdist(part, self._points).argmin(dim=1) for part in torch.split(queries, _CHUNK)]
         return torch.cat(chunks)

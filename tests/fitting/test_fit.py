@@ -46,9 +46,7 @@ def test_a_ring_is_not_filled_by_a_film():
 
 def test_the_same_seed_gives_the_same_flow_and_another_seed_another():
     points = ellipsoid(300)
-    first, again, other = (
-        drain(fit_flow(points, settings=QUICK, seed=seed))[1].fields for seed in (3, 3, 4)
-    )
+    first, again, other = (drain(fit_flow(points, settings=QUICK, seed=seed))[1].fields for seed in (3, 3, 4))
     assert torch.equal(first, again)
     assert not torch.equal(first, other)
 

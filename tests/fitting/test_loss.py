@@ -6,9 +6,7 @@ from nmf_model.fitting.loss import SIDEWAYS, directed_residual
 def residuals(residual, planarity=1.0, spacing=0.1):
     r = torch.tensor([residual], dtype=torch.float64, requires_grad=True)
     normal = torch.tensor([[0.0, 0.0, 1.0]], dtype=torch.float64)
-    value = directed_residual(
-        r, normal, torch.tensor([spacing], dtype=torch.float64), torch.tensor([planarity], dtype=torch.float64)
-    )
+    value = directed_residual(r, normal, *torch.tensor([[spacing], [planarity]], dtype=torch.float64))
     value.sum().backward()
     return value.item(), r.grad[0]
 
