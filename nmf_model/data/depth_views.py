@@ -61,7 +61,7 @@ def render_depth_views(
     vertices: NDArray[np.float64], faces: NDArray[np.int64], resolution: int
 ) -> list[DepthView]:
     """Render triangles inside the unit ball from the 42 directions of a level-1 icosphere."""
-    window, camera = _open_window(_polydata(vertices, faces), resolution)
+    window, camera = _open_window(polydata_of(vertices, faces), resolution)
     try:
         return [_render(window, camera, direction, resolution) for direction in view_directions()]
     finally:
@@ -110,7 +110,8 @@ def _open_window(surface: Any, resolution: int) -> tuple[Any, Any]:
     return window, camera
 
 
-def _polydata(vertices: NDArray[np.float64], faces: NDArray[np.int64]) -> Any:
+def polydata_of(vertices: NDArray[np.float64], faces: NDArray[np.int64]) -> Any:
+    """Return (V, 3) vertices and (F, 3) faces as a vtkPolyData, copied, float32."""
     import vtkmodules.util.numpy_support as bridge
     from vtkmodules.vtkCommonCore import vtkPoints
     from vtkmodules.vtkCommonDataModel import vtkCellArray, vtkPolyData

