@@ -1,0 +1,276 @@
+"""Preparing a set, with real processes and real pictures, from a library and a folder the tests write."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from nmf_model.data import prepare as module
+from nmf_model.data.pack import PackedShapes, pack
+from nmf_model.data.prepare import PrepareSummary, prepare
+from nmf_model.data.render import DISTANCE, FIELD_OF_VIEW, draw_cameras, render_views
+from nmf_model.data.shapenet import ShapeNetSet
+from nmf_model.data.sources import list_objects
+from nmf_model.data.splits import split_of
+from nmf_model.errors import InputError
+from nmf_model.types import Mesh
+
+CORNERS = np.array([[x, y, z] for x in (-1, 1) for y in (-1, 1) for z in (-1, 1)], dtype=np.float64)
+FACES = np.array(
+    [[0, 1, 3], [0, 3, 2], [4, 6, 7], [4, 7, 5], [0, 4, 5], [0, 5, 1],
+     [2, 3, 7], [2, 7, 6], [0, 2, 6], [0, 6, 4], [1, 5, 7], [1, 7, 3]]
+)  # fmt: skip
+RED_ABOVE = "newmtl top\nKd 0.9 0.1 0.1\nKa 0 0 0\nnewmtl rest\nKd 0.1 0.1 0.9\nKa 0 0 0\n"
+CATALOGUE = """id#1=Lib#box
+name#1=Box
+category#1=Boxes & more
+creator#1=Ada
+model#1=/lib/box/box.obj
+modelRotation#1=1 0 0 0 0 1 0 -1 0
+id#2=Lib#broken
+name#2=Broken
+category#2=Boxes & more
+model#2=/lib/broken/broken.obj
+"""
+
+
+def _obj(half: tuple[float, float, float], top_axis: int = 1) -> str:
+    """A box whose faces on the positive side of an axis have the material "top"."""
+    lines = ["mtllib box.mtl"]
+    lines += [f"v {x} {y} {z}" for x, y, z in CORNERS * half]
+    for face in FACES:
+        on_top = (CORNERS[face, top_axis] > 0).all()
+        lines += [
+            "usemtl top" if on_top else "usemtl rest",
+            "f " + " ".join(str(corner + 1) for corner in face),
+        ]
+    return "\n".join(lines) + "\n"
+
+
+def _library(path: Path) -> Path:
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("PluginFurnitureCatalog.properties", CATALOGUE)
+        archive.writestr("LICENSE.TXT", "http://creativecommons.org/publicdomain/zero/1.0/")
+        # In the file z is up; the catalogue's rotation makes it y.
+        archive.writestr("lib/box/box.obj", _obj((2.0, 1.0, 3.0), top_axis=2))
+        archive.writestr("lib/box/box.mtl", RED_ABOVE)
+        archive.writestr("lib/broken/broken.obj", "v 0 0 0\nv 1 0 0\nv 2 0 0\nf 1 2 3\n")
+    return path
+
+
+@pytest.fixture(scope="module")
+def prepared(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> tuple[Path, PrepareSummary, list[tuple[int, int, str]]]:
+    folder = tmp_path_factory.mktemp("prepare")
+    meshes = folder / "meshes" / "plain"
+    meshes.mkdir(parents=True)
+    (meshes / "cube.obj").write_text(_obj((1, 1, 1)).replace("mtllib box.mtl\n", ""))
+    steps: list[tuple[int, int, str]] = []
+    sources = [str(_library(folder / "lib.sh3f")), str(folder / "meshes"), "synthetic:2:7"]
+    summary = prepare(
+        sources, folder / "out", views=2, points=800, jobs=2, on_progress=lambda *step: steps.append(step)
+    )
+    return folder, summary, steps
+
+
+def test_all_is_made_but_the_broken_model_which_is_listed(prepared) -> None:
+    _, summary, steps = prepared
+    assert (summary.objects, summary.made, summary.with_views, summary.plain) == (4, 4, 4, 1)
+    assert [entry.id for entry in summary.skipped] == ["Lib#broken"]
+    assert "no triangle with an area" in summary.skipped[0].reason
+    assert not summary.without_views
+    assert [step[:2] for step in steps] == [(number, 5) for number in range(1, 6)]
+    assert {step[2] for step in steps} == {
+        "Lib#box",
+        "Lib#broken",
+        "plain/cube.obj",
+        "synthetic-7-0",
+        "synthetic-7-1",
+    }
+
+
+def test_points_are_centred_scaled_on_the_surface_with_outward_normals(prepared) -> None:
+    read = ShapeNetSet(prepared[0] / "out")
+    for number, item in enumerate(read.items):
+        shape = read.shape(number)
+        assert shape.points.shape == shape.normals.shape == (800, 3)
+        assert shape.points.dtype == np.float32
+        assert np.abs(shape.points.mean(axis=0)).max() < 1e-5
+        assert np.linalg.norm(shape.points, axis=1).max() == pytest.approx(1, abs=1e-5)
+        assert np.linalg.norm(shape.normals, axis=1) == pytest.approx(np.ones(800), abs=1e-4)
+        if item.id == "Lib#box":
+            frame = json.loads((read.points_folder / item.key / "frame.json").read_text())
+            points = shape.points * frame["scale"] + frame["offset"]
+            # Upright: half extents (2, 1, 3) with z up have become (2, 3, 1).
+            on_side = np.isclose(np.abs(points), [2, 3, 1], atol=1e-4)
+            assert (on_side.sum(axis=1) == 1).all()
+            assert np.allclose(shape.normals, np.sign(points) * on_side, atol=1e-5)
+
+
+def test_lists_name_every_object_with_its_licence_part_and_credit(prepared) -> None:
+    out = prepared[0] / "out"
+    manifest = json.loads((out / "manifest.json").read_text("utf-8"))
+    entries = {entry["id"]: entry for entry in manifest["objects"]}
+    box = entries["Lib#box"]
+    assert (box["name"], box["category"], box["licence"], box["creator"]) == (
+        "Box",
+        "Boxes & more",
+        "CC0",
+        "Ada",
+    )
+    assert (box["source"], box["views"], box["split"]) == ("lib.sh3f", 2, split_of("Lib#box"))
+    assert [entry["id"] for entry in manifest["skipped"]] == ["Lib#broken"]
+    split = json.loads((out / "split.json").read_text())
+    assert sorted(sum(split.values(), [])) == sorted(entry["path"] for entry in entries.values())  # noqa: RUF017
+    assert all(entry["path"] in split[split_of(object_id)] for object_id, entry in entries.items())
+    credits = (out / "credits.md").read_text("utf-8")
+    assert "| Lib#box | Box | Ada | [CC0]" in credits
+    assert "synthetic-7" not in credits
+
+
+def test_pictures_show_materials_upright_inside_a_true_outline(prepared) -> None:
+    read = ShapeNetSet(prepared[0] / "out")
+    number = next(number for number, item in enumerate(read.items) if item.id == "Lib#box")
+    cameras = read.cameras(number)
+    assert cameras is not None
+    assert ((np.degrees(cameras[:, 1]) >= 20) & (np.degrees(cameras[:, 1]) <= 32)).all()
+    for view in range(2):
+        image = read.image(number, view).astype(int)
+        assert image.shape == (137, 137, 4)
+        solid = image[..., 3] == 255
+        red = solid & (image[..., 0] > image[..., 2] + 40)
+        blue = solid & (image[..., 2] > image[..., 0] + 40)
+        assert (red | blue)[solid].mean() > 0.9
+        rows = np.arange(137)[:, None] * np.ones(137)
+        assert 0 < red.sum() < blue.sum()
+        assert rows[red].mean() < rows[blue].mean()
+        assert (image[image[..., 3] == 0][:, :3] == 0).all()
+        assert _overlap(image[..., 3] > 127, read.shape(number).points, cameras[view]) > 0.9
+
+
+def _overlap(mask: np.ndarray, points: np.ndarray, camera: np.ndarray) -> float:
+    """Compare a mask with the convex outline of points under a pinhole camera, written apart from VTK."""
+    from scipy.spatial import Delaunay
+
+    azimuth, elevation = camera
+    back = np.array(
+        [np.cos(elevation) * np.sin(azimuth), np.sin(elevation), np.cos(elevation) * np.cos(azimuth)]
+    )
+    right = np.cross([0, 1, 0], back)
+    right /= np.linalg.norm(right)
+    depth = DISTANCE - points @ back
+    scale = 1 / np.tan(np.radians(FIELD_OF_VIEW / 2))
+    flat = np.stack([points @ right, points @ np.cross(back, right)], axis=1) / depth[:, None] * scale
+    column, row = np.meshgrid((np.arange(137) + 0.5) / 137 * 2 - 1, 1 - (np.arange(137) + 0.5) / 137 * 2)
+    inside = Delaunay(flat).find_simplex(np.stack([column, row], axis=-1).reshape(-1, 2)) >= 0
+    inside = inside.reshape(137, 137)
+    return float((inside & mask).sum() / (inside | mask).sum())
+
+
+def test_a_second_run_makes_only_what_is_missing(prepared) -> None:
+    folder, _, _ = prepared
+    out = folder / "out"
+    item = next(item for item in ShapeNetSet(out).items if item.id == "synthetic-7-1")
+    points = out / "ShapeNetPoints" / item.key / "points.npy"
+    before = points.read_bytes()
+    kept = {path: path.stat().st_mtime_ns for path in out.rglob("*.npy") if path.parent != points.parent}
+    pictures = sorted((out / "ShapeNetRendering" / item.key).rglob("*.png"))
+    looks = [np.asarray(Image.open(path)) for path in pictures]
+    shutil.rmtree(points.parent)
+    shutil.rmtree(out / "ShapeNetRendering" / item.key)
+    (out / ".partial-left").mkdir()
+    summary = prepare(["synthetic:2:7"], out, views=2, points=800, jobs=1)
+    assert (summary.objects, summary.made) == (2, 1)
+    assert points.read_bytes() == before
+    assert all(
+        np.array_equal(np.asarray(Image.open(path)), look) for path, look in zip(pictures, looks, strict=True)
+    )
+    assert kept == {path: path.stat().st_mtime_ns for path in kept}
+    assert not (out / ".partial-left").exists()
+    # Objects of sources that were not named again stay in the lists.
+    assert len(json.loads((out / "manifest.json").read_text())["objects"]) == 4
+
+
+def test_other_settings_and_unusable_sources_are_refused(prepared, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="other settings"):
+        prepare(["synthetic:1"], prepared[0] / "out", views=3, points=800)
+    for source, message in [
+        ("synthetic:none", "synthetic:COUNT"),
+        ("synthetic:0", "synthetic:COUNT"),
+        (str(tmp_path), "holds no model"),
+        (str(tmp_path / "absent.obj"), "is neither"),
+    ]:
+        with pytest.raises(InputError, match=message):
+            prepare([source], tmp_path / "out")
+    with pytest.raises(InputError, match="must be at least 1"):
+        prepare(["synthetic:1"], tmp_path / "out", points=0)
+
+
+def test_what_crashes_with_its_materials_is_drawn_plain(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The task's function is replaced, for VTK's own crash depends on its version; processes are real."""
+    (tmp_path / "meshes").mkdir()
+    (tmp_path / "meshes" / "cube.obj").write_text(_obj((1, 1, 1)))
+    monkeypatch.setattr(module, "_make_object", crash_with_materials)
+    summary = prepare([str(tmp_path / "meshes")], tmp_path / "out", views=1, points=200, jobs=1)
+    assert (summary.objects, summary.with_views, summary.plain) == (1, 1, 1)
+    assert not summary.skipped
+    assert not summary.without_views
+
+
+def crash_with_materials(task: module._Task) -> None:
+    import os
+
+    from nmf_model.data.prepare import _make_object, _make_points
+    from nmf_model.data.sources import loaded
+
+    if task.materials:
+        with loaded(task.item, task.points) as source:
+            _make_points(task, source)
+        os.abort()
+    _make_object(task)
+
+
+def test_materials_that_draw_something_else_are_not_believed(tmp_path: Path) -> None:
+    model = tmp_path / "box.obj"
+    model.write_text(_obj((1, 1, 1)))
+    (tmp_path / "box.mtl").write_text(RED_ABOVE)
+    mesh, cameras = Mesh(CORNERS * 0.5, FACES), draw_cameras(2, np.random.default_rng(0))
+    fitting, off = np.diag([0.5, 0.5, 0.5, 1.0]), np.diag([0.4, 0.5, 0.5, 1.0])
+    coloured = render_views(mesh, cameras, size=48, model=model, placement=fitting)
+    plain = render_views(mesh, cameras, size=48, model=model, placement=off)
+    assert (coloured.has_materials, plain.has_materials) == (True, False)
+    assert np.array_equal(plain.images, render_views(mesh, cameras, size=48).images)
+    (tmp_path / "box.mtl").write_text("newmtl top\nKd 0 0 0\nKs 0 0 0\nnewmtl rest\nKd 0 0 0\nKs 0 0 0\n")
+    assert not render_views(mesh, cameras, size=48, model=model, placement=fitting).has_materials
+
+
+def test_ids_and_folder_names_are_unique_and_safe(tmp_path: Path) -> None:
+    for name in ("a b/über.obj", "a_b/über.obj", "a b/x.ply"):
+        path = tmp_path / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_text("")
+    items = list_objects([str(tmp_path), "synthetic:3", "synthetic:2"])
+    assert [item.id for item in items[:3]] == ["a b/x.ply", "a b/über.obj", "a_b/über.obj"]
+    assert len({item.key for item in items}) == len(items) == 6
+    assert all(item.key.isascii() and " " not in item.key and item.key.count("/") == 1 for item in items)
+
+
+def test_a_prepared_set_packs_and_reads_back(prepared, tmp_path: Path) -> None:
+    pack(prepared[0] / "out", tmp_path, points=400, views=2)
+    shapes = PackedShapes(tmp_path / "points.npz", tmp_path / "views.npz", with_views=True)
+    assert len(shapes) == 4
+    box = shapes.ids.index("Lib#box")
+    assert shapes.categories[box] == "Boxes & more"
+    assert shapes.view(box, 1).shape == (112, 112, 4)
+    with np.load(tmp_path / "points.npz", allow_pickle=False) as stored:
+        assert stored["creator"][stored["id"] == "Lib#box"].tolist() == ["Ada"]
+        assert stored["split"].tolist() == [split_of(object_id) for object_id in stored["id"].tolist()]
