@@ -120,13 +120,22 @@ class EncoderConfig:
     Attributes:
         channels: widths of the convolutions before the last, which has Z.
         head: widths of the hidden layers after the maximum.
+        context_after: after so many convolutions the maximum over the points is shown to every point
+            (Yuan et al., PCN, 3DV 2018); 0 for the published encoder, which does not.
     """
 
     channels: tuple[int, ...] = (128, 128, 256)
     head: tuple[int, ...] = (256, 128)
+    context_after: int = 0
 
     def __post_init__(self) -> None:
         _check_widths(self, "channels", "head")
+        _check_not_negative(self, "context_after")
+        if self.context_after > len(self.channels):
+            raise InputError(
+                f"The setting 'context_after' must be at most {len(self.channels)}, the number of "
+                f"'channels', but is {self.context_after}."
+            )
 
 
 @dataclass(frozen=True)
@@ -139,15 +148,17 @@ class ImageEncoderConfig:
         points: P, size of the cloud.
         preprocessing: name of the way from a picture to the network's input that the weights were
             trained with: "imagenet", or "published-columns" (see ``checkpoint_legacy``).
+        width: channels of the ResNet's first stage; 64 is ResNet-18 itself.
     """
 
     features: int = 1000
     hidden: tuple[int, ...] = (2000, 2000)
     points: int = 1024
     preprocessing: Literal["imagenet", "published-columns"] = "imagenet"
+    width: int = 64
 
     def __post_init__(self) -> None:
-        _check_positive(self, "features", "points")
+        _check_positive(self, "features", "points", "width")
         _check_widths(self, "hidden")
 
 
@@ -206,7 +217,7 @@ def from_dict(kind: type[ConfigT], values: Mapping[str, Any], where: str = "") -
 
 
 def load_config(path: Path | str) -> ModelConfig:
-    """Read a model's configuration from a TOML file.
+    """Read a model's configuration from a TOML file; a table ``training`` is left to the training side.
 
     Raises:
         InputError: if the file cannot be read, is not TOML, or holds a wrong setting.
@@ -220,7 +231,7 @@ def load_config(path: Path | str) -> ModelConfig:
     except tomllib.TOMLDecodeError as error:
         raise InputError(f"The configuration {path} is not valid TOML: {error}.") from error
     try:
-        return from_dict(ModelConfig, values)
+        return from_dict(ModelConfig, {name: value for name, value in values.items() if name != "training"})
     except InputError as error:
         raise InputError(f"The configuration {path} cannot be used: {error}") from error
 

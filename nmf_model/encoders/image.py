@@ -14,7 +14,7 @@ from torch.nn import functional
 
 from nmf_model.config import ImageEncoderConfig
 
-_STAGE_CHANNELS = (64, 64, 128, 256, 512)
+_STAGE_FACTORS = (1, 1, 2, 4, 8)
 
 
 class ImageEncoder(nn.Module):
@@ -22,7 +22,7 @@ class ImageEncoder(nn.Module):
 
     def __init__(self, config: ImageEncoderConfig) -> None:
         super().__init__()
-        self.backbone = ResNet18(config.features)
+        self.backbone = ResNet18(config.features, config.width)
         widths = (config.features, *config.hidden, 3 * config.points)
         self.head = nn.ModuleList(nn.Linear(a, b) for a, b in pairwise(widths))
 
@@ -42,23 +42,24 @@ class ImageEncoder(nn.Module):
 class ResNet18(nn.Module):
     """Four stages of two residual blocks, from (B, 3, H, W) to (B, ``classes``)."""
 
-    def __init__(self, classes: int) -> None:
+    def __init__(self, classes: int, width: int = 64) -> None:
         super().__init__()
-        self.conv1 = nn.Conv2d(3, 64, 7, stride=2, padding=3, bias=False)
-        self.bn1 = nn.BatchNorm2d(64)
-        for stage, (channels_in, channels) in enumerate(pairwise(_STAGE_CHANNELS), start=1):
+        self.conv1 = nn.Conv2d(3, width, 7, stride=2, padding=3, bias=False)
+        self.bn1 = nn.BatchNorm2d(width)
+        widths = [width * factor for factor in _STAGE_FACTORS]
+        for stage, (channels_in, channels) in enumerate(pairwise(widths), start=1):
             blocks = (
                 ResidualBlock(channels_in, channels, 1 if stage == 1 else 2),
                 ResidualBlock(channels, channels),
             )
             self.add_module(f"layer{stage}", nn.Sequential(*blocks))
-        self.fc = nn.Linear(_STAGE_CHANNELS[-1], classes)
+        self.fc = nn.Linear(widths[-1], classes)
 
     def forward(self, images: Float[Tensor, "B 3 H W"]) -> Float[Tensor, "B K"]:
         """Return one score a class, K of them."""
         x = self.bn1(self.conv1(images)).relu()
         x = functional.max_pool2d(x, 3, stride=2, padding=1)
-        for stage in range(1, len(_STAGE_CHANNELS)):
+        for stage in range(1, len(_STAGE_FACTORS)):
             x = self.get_submodule(f"layer{stage}")(x)
         return cast(Tensor, self.fc(x.mean(dim=(2, 3))))
 

@@ -67,15 +67,25 @@ class Dynamics(nn.Module):
 
     def forward(self, x: Float[Tensor, "B V 3"], conditioning: Conditioning) -> Float[Tensor, "B V 3"]:
         """Return each vertex's velocity, in unit-sphere units per unit of time and the dtype of ``x``."""
+        # Under autocast the layers work in low precision; the state must not.
+        return self.leave(self.deepen(self.enter(x, conditioning))).to(x.dtype)
+
+    def enter(self, x: Float[Tensor, "B V 3"], conditioning: Conditioning) -> Float[Tensor, "B V H"]:
+        """Apply the first layer and what the code does to it."""
         gain, bias = conditioning
         h = self.first(x)
         h = self._activation(h if bias is None else h + bias)
-        if gain is not None:
-            h = h * gain
+        return h if gain is None else h * gain
+
+    def deepen(self, h: Float[Tensor, "B V H"]) -> Float[Tensor, "B V H"]:
+        """Apply the hidden layers, which take nearly all of the time."""
         for layer in self.hidden:
             h = self._activation(layer(h)) + h
-        # Under autocast the layers work in low precision; the state must not.
-        return torch.tanh(self.last(h)).to(x.dtype)
+        return h
+
+    def leave(self, h: Float[Tensor, "B V H"]) -> Float[Tensor, "B V 3"]:
+        """Apply the last layer."""
+        return torch.tanh(self.last(h))
 
     def velocity_parameters(self) -> tuple[nn.Parameter, ...]:
         """Return the weights used within ``forward``; those of ``condition`` act through its result."""

@@ -10,6 +10,7 @@ import typer
 from rich.console import Console
 
 from nmf_model.errors import InputError, NmfError
+from nmf_model.training import train_commands
 
 EXIT_BAD_INPUT = 2
 
@@ -19,11 +20,7 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
-
-
-@app.callback()
-def _root() -> None:
-    """Keep the name of the subcommand mandatory while there is only one."""
+app.add_typer(train_commands.app, name="train")
 
 
 @app.command("import-published")

@@ -1,0 +1,262 @@
+"""What a step learns from: shapes and pictures chosen, augmented and sampled on the device.
+
+Every number drawn is drawn for the whole batch on every process, which then takes its own rows: a run
+gives the same result on one process and on several, and its randomness is one generator's state.
+"""
+
+from __future__ import annotations
+
+import random
+from typing import NamedTuple
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from nmf_model.encoders.pictures import network_input
+from nmf_model.training.settings import AugmentConfig, TrainingConfig
+from nmf_model.training.shapes import normalized
+
+
+class CloudBatch(NamedTuple):
+    """Clouds to reconstruct.
+
+    Attributes:
+        inputs: (B, N, 3), what the encoder sees.
+        targets: (B, T, 3), what the surface is compared with.
+        uniform: (B, K, 3, S) numbers in 0 … 1 that place the samples on the K surfaces.
+    """
+
+    inputs: Float[Tensor, "B N 3"]
+    targets: Float[Tensor, "B T 3"]
+    uniform: Float[Tensor, "B K 3 S"]
+
+    def parts(self, count: int) -> list[CloudBatch]:
+        """Split the batch into equal parts."""
+        size = len(self.inputs) // count
+        return [
+            CloudBatch(*(t[first : first + size] for t in self)) for first in range(0, len(self.inputs), size)
+        ]
+
+
+class PictureBatch(NamedTuple):
+    """Pictures whose clouds are to be predicted.
+
+    Attributes:
+        inputs: (B, 3, H, W), as the image encoder takes them.
+        targets: (B, T, 3), mean at the origin.
+    """
+
+    inputs: Float[Tensor, "B 3 H W"]
+    targets: Float[Tensor, "B T 3"]
+
+    def parts(self, count: int) -> list[PictureBatch]:
+        """Split the batch into equal parts."""
+        size = len(self.inputs) // count
+        return [
+            PictureBatch(*(t[first : first + size] for t in self))
+            for first in range(0, len(self.inputs), size)
+        ]
+
+
+class Order:
+    """Which of ``count`` items each place of each batch gets: all once, in a new order, then again.
+
+    It depends on the seed and the step alone, so a resumed run needs no state of it.
+    """
+
+    def __init__(self, count: int, batch_size: int, seed: int) -> None:
+        self._count, self._batch_size, self._seed = count, batch_size, seed
+        self._round, self._permutation = -1, torch.empty(0, dtype=torch.long)
+
+    def at(self, step: int) -> Tensor:
+        """Return (batch_size,) indices, on the CPU."""
+        first = step * self._batch_size
+        return torch.stack([self._item(number) for number in range(first, first + self._batch_size)])
+
+    def _item(self, number: int) -> Tensor:
+        turn, place = divmod(number, self._count)
+        if turn != self._round:
+            generator = torch.Generator().manual_seed(self._seed * 1_000_003 + turn)
+            self._round, self._permutation = turn, torch.randperm(self._count, generator=generator)
+        return self._permutation[place]
+
+
+class CloudBatches:
+    """Batches for the auto-encoder.
+
+    Args:
+        points: (N, P, 3), all shapes to learn, on the device.
+        config: sizes and augmentation.
+        generator: on the same device; the only source of what is drawn.
+        rank, world: which of how many processes this is.
+    """
+
+    def __init__(
+        self,
+        points: Float[Tensor, "N P 3"],
+        config: TrainingConfig,
+        generator: torch.Generator,
+        rank: int = 0,
+        world: int = 1,
+    ) -> None:
+        self._points, self._config, self._generator = points, config, generator
+        self._order = Order(len(points), config.batch_size, config.seed)
+        self._rows = own_rows(config.batch_size, rank, world)
+
+    def draw(self, step: int) -> CloudBatch:
+        """Return this process's share of the batch of a step."""
+        config, rows = self._config, self._rows
+        batch, device = config.batch_size, self._points.device
+        change = draw_change(config.augment, batch, self._generator)
+        targets_at = torch.rand(batch, self._points.shape[1], device=device, generator=self._generator)[rows]
+        count = input_count(config, step)
+        inputs_at = torch.randint(
+            self._points.shape[1], (batch, count), device=device, generator=self._generator
+        )[rows]
+        uniform = torch.rand(
+            batch, len(config.block_weights), 3, config.samples, device=device, generator=self._generator
+        )[rows]
+        chosen = self._order.at(step)[rows].to(device, non_blocking=True)
+        shapes = normalized(change.rows(rows).apply(self._points[chosen]))
+        targets = take(shapes, targets_at.argsort(dim=1)[:, : config.target_points])
+        inputs = take(shapes, inputs_at)
+        if config.augment.noise:
+            noise = torch.randn(batch, count, 3, device=device, generator=self._generator)[rows]
+            level = torch.rand(batch, 1, 1, device=device, generator=self._generator)[rows]
+            inputs = inputs + config.augment.noise * level * noise
+        return CloudBatch(inputs, targets, uniform)
+
+
+class PictureBatches:
+    """Batches for single-view reconstruction; the arguments are those of ``CloudBatches``, but:
+
+    Args:
+        pictures: (M, V, 4, H, W) uint8, V views of each of M objects, on the device.
+        points: (M, P, 3), the same objects.
+    """
+
+    def __init__(
+        self,
+        pictures: Tensor,
+        points: Float[Tensor, "M P 3"],
+        config: TrainingConfig,
+        generator: torch.Generator,
+        rank: int = 0,
+        world: int = 1,
+    ) -> None:
+        self._pictures, self._points = pictures, points
+        self._config, self._generator = config, generator
+        self._order = Order(len(points), config.batch_size, config.seed)
+        self._rows = own_rows(config.batch_size, rank, world)
+
+    def draw(self, step: int) -> PictureBatch:
+        """Return this process's share of the batch of a step."""
+        config, rows, device = self._config, self._rows, self._points.device
+        batch, views = config.batch_size, self._pictures.shape[1]
+        random_numbers = torch.rand(batch, 10, device=device, generator=self._generator)[rows]
+        targets_at = torch.rand(batch, self._points.shape[1], device=device, generator=self._generator)[rows]
+        chosen = self._order.at(step)[rows].to(device, non_blocking=True)
+        view = (random_numbers[:, 0] * views).long().clamp_max(views - 1)
+        pictures = self._pictures[chosen, view].float() / 255
+        pictures, mirrored = vary_pictures(pictures, random_numbers[:, 1:])
+        points = centred(self._points[chosen])
+        points = torch.where(mirrored[:, None, None], points * points.new_tensor([-1.0, 1, 1]), points)
+        targets = take(points, targets_at.argsort(dim=1)[:, : config.target_points])
+        return PictureBatch(network_input(pictures), targets)
+
+
+class Change(NamedTuple):
+    """A linear change of each shape: matrices (B, 3, 3) that multiply points from the right."""
+
+    matrices: Float[Tensor, "B 3 3"]
+
+    def rows(self, rows: slice) -> Change:
+        """Return the changes of some shapes."""
+        return Change(self.matrices[rows])
+
+    def apply(self, points: Float[Tensor, "B P 3"]) -> Float[Tensor, "B P 3"]:
+        """Change the points of each shape."""
+        return torch.bmm(points, self.matrices)
+
+
+def draw_change(config: AugmentConfig, batch: int, generator: torch.Generator) -> Change:
+    """Draw scales, mirrorings and rotations; always the same count of random numbers."""
+    device = generator.device
+    uniform = torch.rand(batch, 5, device=device, generator=generator)
+    gauss = torch.randn(batch, 4, device=device, generator=generator)
+    scale = config.axis_scale ** (2 * uniform[:, :3] - 1)
+    if config.mirror:
+        sign = torch.where(uniform[:, 3] < 0.5, -1.0, 1.0)
+        scale = torch.cat([scale[:, :1] * sign[:, None], scale[:, 1:]], dim=1)
+    matrices = torch.diag_embed(scale)
+    if config.rotate == "none":
+        return Change(matrices)
+    if config.rotate == "yaw":
+        half = torch.pi * uniform[:, 4]
+        zero = torch.zeros_like(half)
+        gauss = torch.stack([half.cos(), zero, half.sin(), zero], dim=1)
+    return Change(matrices @ _rotation(gauss))
+
+
+def vary_pictures(pictures: Tensor, uniform: Tensor) -> tuple[Tensor, Tensor]:
+    """Mirror, zoom, shift and recolour pictures (B, 4, H, W) by numbers (B, 9) in 0 … 1.
+
+    Returns:
+        the pictures, and (B,) whether each was mirrored.
+    """
+    zoom = 0.85 + 0.4 * uniform[:, 0]
+    shift = 0.2 * (uniform[:, 1:3] - 0.5)
+    mirrored = uniform[:, 3] < 0.5
+    zero = torch.zeros_like(zoom)
+    across = torch.where(mirrored, -zoom, zoom)
+    affine = torch.stack(
+        [torch.stack([across, zero, shift[:, 0]], dim=1), torch.stack([zero, zoom, shift[:, 1]], dim=1)],
+        dim=1,
+    )
+    grid = torch.nn.functional.affine_grid(affine, list(pictures.shape), align_corners=False)
+    # Colours must not bleed from what is transparent, so they are premultiplied while interpolated.
+    alpha = pictures[:, 3:]
+    premultiplied = torch.cat([pictures[:, :3] * alpha, alpha], dim=1)
+    moved = torch.nn.functional.grid_sample(premultiplied, grid, align_corners=False)
+    alpha = moved[:, 3:]
+    colour = moved[:, :3] / alpha.clamp_min(1e-3)
+    gain = 0.7 + 0.6 * uniform[:, 4:7]
+    brightness, contrast = 0.3 * (uniform[:, 7] - 0.5), 0.7 + 0.6 * uniform[:, 8]
+    colour = (colour * gain[:, :, None, None] - 0.5) * contrast[:, None, None, None] + 0.5
+    colour = (colour + brightness[:, None, None, None]).clamp(0, 1)
+    return torch.cat([colour, alpha], dim=1), mirrored
+
+
+def centred(points: Float[Tensor, "B P 3"]) -> Float[Tensor, "B P 3"]:
+    """Move each cloud's mean to the origin, where the image encoder puts its answers."""
+    return points - points.mean(dim=1, keepdim=True)
+
+
+def take(points: Float[Tensor, "B P 3"], index: Tensor) -> Float[Tensor, "B T 3"]:
+    """Return the points of each shape that its row of ``index`` (B, T) names."""
+    return points.gather(1, index.unsqueeze(2).expand(-1, -1, 3))
+
+
+def own_rows(batch_size: int, rank: int, world: int) -> slice:
+    """Return which rows of a batch are those of one process."""
+    share = batch_size // world
+    return slice(rank * share, (rank + 1) * share)
+
+
+def input_count(config: TrainingConfig, step: int) -> int:
+    """Return how many points the encoder sees at a step: log-uniform, decided by the step alone."""
+    low, high = sorted((config.fewest_points, config.input_points))
+    share = random.Random(f"{config.seed}:{step}").random()
+    return round(low * (high / low) ** share)
+
+
+def _rotation(quaternion: Tensor) -> Tensor:
+    """Return (B, 3, 3) rotations of quaternions (B, 4) of any length."""
+    w, x, y, z = (quaternion / quaternion.norm(dim=1, keepdim=True)).unbind(dim=1)
+    rows = [
+        torch.stack([1 - 2 * (y * y + z * z), 2 * (x * y - w * z), 2 * (x * z + w * y)], dim=1),
+        torch.stack([2 * (x * y + w * z), 1 - 2 * (x * x + z * z), 2 * (y * z - w * x)], dim=1),
+        torch.stack([2 * (x * z - w * y), 2 * (y * z + w * x), 1 - 2 * (x * x + y * y)], dim=1),
+    ]
+    return torch.stack(rows, dim=1)

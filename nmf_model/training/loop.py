@@ -1,0 +1,336 @@
+"""The training loop, for both trainings, from the first step to the last.
+
+On a machine with one GPU, where a command may run ten minutes at a time::
+
+    python training_cli.py train ae --packed data/library_points.npz --config resources/configs/default.toml \\
+        --out runs/ae --max-minutes 9 --resume
+
+The same line starts the run and goes on with it. A first try of one minute (``--max-minutes 1``) tells the
+steps per second; then set the schedule to what the time allows with ``--set training.steps=N``, which may
+change between calls. ``--set training.compile=true`` fuses the velocity where a compiler is at hand.
+Then the pictures::
+
+    python training_cli.py train svr --packed data/library_points.npz --views data/library_views.npz \\
+        --ae runs/ae/best.safetensors --config resources/configs/default.toml --out runs/svr \\
+        --max-minutes 9 --resume
+
+What to bring back: ``RUN/latest.safetensors`` and ``RUN/best.safetensors`` (the model in half precision),
+``RUN/metrics.jsonl``, and to go on elsewhere ``RUN/config.json`` and the newest folder in
+``RUN/checkpoints``, whose files are below 15 MiB each.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor, nn
+
+from nmf_model import checkpoint
+from nmf_model.errors import NmfError
+from nmf_model.model import NeuralMeshFlow
+from nmf_model.training.batches import CloudBatch, PictureBatch
+from nmf_model.training.devices import clip_gradients
+from nmf_model.training.interrupts import Interrupts
+from nmf_model.training.objective import LossTerms
+from nmf_model.training.reporting import Reporter
+from nmf_model.training.run_dir import RunDir, Snapshot, optimiser_tensors, restore_optimiser
+from nmf_model.training.settings import RunConfig, TrainingConfig
+
+
+class TrainingError(NmfError):
+    """The run cannot go on: its loss is no longer a number."""
+
+
+class Batches(Protocol):
+    """Where batches come from."""
+
+    def draw(self, step: int) -> CloudBatch | PictureBatch:
+        """Return this process's share of the batch of a step."""
+
+
+class Validation(Protocol):
+    """How well the model does on what it does not learn from."""
+
+    def __call__(self) -> float:
+        """Return chamfer_l2, unit-sphere units."""
+
+
+@dataclass(frozen=True)
+class Task:
+    """Everything that a training is made of.
+
+    Attributes:
+        kind: "ae" or "svr".
+        config: its settings.
+        model: saved in checkpoints, and exported as a whole.
+        objective: answers a batch with loss terms; what learns is its parameters that need gradients.
+        batches: where the batches come from.
+        generator: the source of all that is drawn; part of the state.
+        validation: asked now and then.
+        nfe: evaluations of the velocity a shape, for the record.
+        provenance: what an exported model says about its origin.
+    """
+
+    kind: str
+    config: RunConfig
+    model: NeuralMeshFlow
+    objective: nn.Module
+    batches: Batches
+    generator: torch.Generator
+    validation: Validation
+    nfe: int
+    provenance: Mapping[str, str]
+
+
+@dataclass
+class Progress:
+    """What changes while training, besides weights and moments; all of it is in a checkpoint.
+
+    Attributes:
+        step: updates done.
+        seconds: time trained, over all calls.
+        best: smallest validation value so far.
+        sums: (3 + K,) of loss, gradient norm, 1 and the chamfers, since the last report; on the device.
+    """
+
+    step: int
+    seconds: float
+    best: float
+    sums: Tensor
+
+
+def train(task: Task, run: RunDir, devices: Any, *, resume: bool, max_minutes: float | None) -> str:
+    """Train until the schedule's end, the time's end or a signal, and return a sentence on how it ended.
+
+    Raises:
+        TrainingError: if the loss is no longer a number; the last good checkpoint stays.
+        InputError, CheckpointError: see ``RunDir``.
+    """
+    started = time.monotonic()
+    deadline = None if max_minutes is None else started + 60 * max_minutes
+    config = task.config.training
+    learning = [p for p in task.objective.parameters() if p.requires_grad]
+    optimiser = torch.optim.AdamW(
+        learning,
+        lr=config.learning_rate,
+        weight_decay=config.weight_decay,
+        fused=devices.device.type == "cuda",
+    )
+    snapshot = _begin(run, task, devices, resume)
+    objective, wrapped = devices.setup(task.objective, optimiser)
+    progress = _restored(snapshot, task, optimiser, devices.device)
+    saver = _Saver(task, run, optimiser, devices, started, progress.seconds)
+    reporter = Reporter(run, active=devices.global_rank == 0, steps=config.steps)
+    reporter.note(
+        f"Training {sum(p.numel() for p in learning):,} parameters on {devices.device}, "
+        f"from step {progress.step} to {config.steps}, in {run.path}."
+    )
+    reason = ""
+    last_report, first_step = time.monotonic(), progress.step
+    try:
+        with Interrupts() as interrupts:
+            objective.train()
+            while progress.step < config.steps:
+                step = progress.step
+                rate = learning_rate(config, step)
+                for group in optimiser.param_groups:
+                    group["lr"] = rate
+                loss, chamfers = _backward(objective, task.batches.draw(step), config.accumulate, devices)
+                norm = clip_gradients(learning, config.clip)
+                wrapped.step()
+                wrapped.zero_grad(set_to_none=True)
+                progress.sums += torch.cat([torch.stack([loss, norm, torch.ones_like(loss)]), chamfers])
+                progress.step += 1
+
+                if progress.step % config.log_every == 0 or progress.step == config.steps:
+                    done, now = progress.step - first_step, time.monotonic()
+                    record = _means(progress, task, devices, rate)
+                    record["seconds_per_step"] = (now - last_report) / done
+                    record["shapes_per_second"] = config.batch_size * done / (now - last_report)
+                    last_report, first_step = now, progress.step
+                    reporter.train(record, deadline=deadline)
+                if progress.step % config.validate_every == 0 or progress.step == config.steps:
+                    value = _validate(task, objective, devices)
+                    saver.seconds(progress)
+                    reporter.validation(
+                        {"step": progress.step, "validation_chamfer_l2": value, "seconds": progress.seconds}
+                    )
+                    if value < progress.best:
+                        progress.best = value
+                        saver.export("best", progress)
+                    last_report, first_step = time.monotonic(), progress.step
+                reason = _reason_to_stop(interrupts, deadline, progress.step, config, devices)
+                if reason:
+                    break
+                if saver.is_due(config.checkpoint_minutes):
+                    saver.save(progress)
+                    last_report, first_step = time.monotonic(), progress.step
+            saver.save(progress)
+            saver.export("latest", progress)
+    finally:
+        reporter.close()
+    if reason:
+        return f"Stopped at step {progress.step} of {config.steps} ({reason}); go on with --resume."
+    return f"Finished {config.steps} steps; best validation chamfer_l2 {progress.best:.5f}."
+
+
+def learning_rate(config: TrainingConfig, step: int) -> float:
+    """Return the learning rate of a step, counted from 0."""
+    peak, final = config.learning_rate, config.final_rate
+    if config.schedule == "published":
+        return max(final, peak * 0.98 ** (step // 250))
+    if step < config.warmup:
+        return peak * (step + 1) / config.warmup
+    share = min(1.0, (step - config.warmup) / max(1, config.steps - config.warmup))
+    if config.schedule == "decay":
+        return peak + (final - peak) * max(0.0, (share - 0.8) / 0.2)
+    return final + (peak - final) * (1 + math.cos(math.pi * share)) / 2
+
+
+def _begin(run: RunDir, task: Task, devices: Any, resume: bool) -> Snapshot | None:
+    """Let the first process prepare the folder; the others read what it left."""
+    snapshot = run.begin(task.kind, task.config, resume=resume) if devices.global_rank == 0 else None
+    devices.barrier()
+    return run.latest() if devices.global_rank > 0 and resume else snapshot
+
+
+def _restored(
+    snapshot: Snapshot | None, task: Task, optimiser: torch.optim.Optimizer, device: torch.device
+) -> Progress:
+    if snapshot is None:
+        terms = len(task.config.training.block_weights) if task.kind == "ae" else 1
+        return Progress(0, 0.0, math.inf, torch.zeros(3 + terms, device=device))
+    weights = {name[6:]: t for name, t in snapshot.tensors.items() if name.startswith("model/")}
+    task.model.load_state_dict(weights)
+    restore_optimiser(optimiser, snapshot.tensors)
+    task.generator.set_state(snapshot.tensors["generator"])
+    numbers = snapshot.numbers
+    best = numbers.get("best", math.inf)
+    return Progress(snapshot.step, numbers["seconds"], best, snapshot.tensors["sums"].to(device))
+
+
+def _backward(
+    objective: nn.Module, batch: CloudBatch | PictureBatch, parts: int, devices: Any
+) -> tuple[Tensor, Tensor]:
+    """Add the gradients of a batch, and return its loss and chamfers, detached."""
+    losses, chamfers = [], []
+    pieces = batch.parts(parts)
+    for index, piece in enumerate(pieces):
+        with devices.no_backward_sync(objective, enabled=index < len(pieces) - 1):
+            terms: LossTerms = objective(piece)
+            devices.backward(terms.total / len(pieces))
+        losses.append(terms.total.detach())
+        chamfers.append(terms.chamfers)
+    return torch.stack(losses).mean(), torch.stack(chamfers).mean(dim=0)
+
+
+def _means(progress: Progress, task: Task, devices: Any, rate: float) -> dict[str, Any]:
+    """Return the record of the steps since the last one; this waits for the device.
+
+    Raises:
+        TrainingError: if one of them is not a number.
+    """
+    sums = devices.all_reduce(progress.sums, reduce_op="mean").tolist()
+    if not all(math.isfinite(value) for value in sums):
+        raise TrainingError(_not_a_number(progress.step))
+    progress.sums.zero_()
+    loss, norm, count, *chamfers = sums
+    record = {
+        "step": progress.step,
+        "loss": loss / count,
+        "gradient_norm": norm / count,
+        "learning_rate": rate,
+        "nfe": task.nfe,
+    }
+    return record | {f"chamfer_{i}": value / count for i, value in enumerate(chamfers, start=1)}
+
+
+def _validate(task: Task, objective: nn.Module, devices: Any) -> float:
+    """Measure on every process alike, so that none waits for another."""
+    task.model.eval()
+    with torch.no_grad():
+        value = task.validation()
+    objective.train()
+    return value
+
+
+def _reason_to_stop(
+    interrupts: Interrupts, deadline: float | None, step: int, config: TrainingConfig, devices: Any
+) -> str:
+    """Say why to stop now, or nothing; several processes must agree, so they ask each other now and then."""
+    reason = interrupts.received or ""
+    if deadline is not None and time.monotonic() > deadline:
+        reason = reason or "the time is up"
+    if devices.world_size == 1:
+        return reason
+    if step % config.log_every:
+        return ""
+    votes = devices.all_reduce(torch.tensor(float(bool(reason)), device=devices.device), reduce_op="sum")
+    return (reason or "another process was stopped") if votes.item() > 0 else ""
+
+
+def _not_a_number(step: int) -> str:
+    return (
+        f"The loss became infinite or undefined before step {step}; the last good checkpoint is kept: "
+        f"go on from it with --resume and a smaller training.learning_rate."
+    )
+
+
+class _Saver:
+    """Writes checkpoints and exports from the first process."""
+
+    def __init__(
+        self,
+        task: Task,
+        run: RunDir,
+        optimiser: torch.optim.Optimizer,
+        devices: Any,
+        started: float,
+        before: float,
+    ) -> None:
+        self._task, self._run, self._optimiser, self._devices = task, run, optimiser, devices
+        self._started, self._before = started, before
+        self._last = time.monotonic()
+
+    def is_due(self, minutes: float) -> bool:
+        return time.monotonic() - self._last >= 60 * minutes
+
+    def seconds(self, progress: Progress) -> None:
+        """Bring the time trained up to date."""
+        progress.seconds = self._before + time.monotonic() - self._started
+
+    def save(self, progress: Progress) -> None:
+        """Write everything needed to go on exactly.
+
+        Raises:
+            TrainingError: if the loss or a weight is not a number; nothing is written then.
+        """
+        self._last = time.monotonic()
+        if self._devices.global_rank != 0:
+            return
+        self.seconds(progress)
+        finite = [torch.isfinite(p).all() for p in self._task.objective.parameters()]
+        if not (bool(torch.stack(finite).all()) and bool(torch.isfinite(progress.sums).all())):
+            raise TrainingError(_not_a_number(progress.step))
+        tensors = {f"model/{name}": tensor for name, tensor in self._task.model.state_dict().items()}
+        tensors |= optimiser_tensors(self._optimiser)
+        tensors |= {"generator": self._task.generator.get_state(), "sums": progress.sums}
+        numbers = {"seconds": progress.seconds}
+        if math.isfinite(progress.best):
+            numbers["best"] = progress.best
+        self._run.save(Snapshot(progress.step, tensors, numbers))
+
+    def export(self, name: str, progress: Progress) -> None:
+        """Write the model in half precision as ``NAME.safetensors``."""
+        if self._devices.global_rank != 0:
+            return
+        metrics = {} if math.isinf(progress.best) else {"chamfer_l2/validation/best": progress.best}
+        provenance = {**self._task.provenance, "steps": str(progress.step), "training": self._task.kind}
+        path: Path = self._run.path / f"{name}.safetensors"
+        checkpoint.save(path, self._task.model, metrics=metrics, provenance=provenance, storage="float16")

@@ -1,0 +1,122 @@
+"""What training minimises: modules that answer a batch with loss terms, so that any wrapper can run them."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+from nmf_model.errors import InputError
+from nmf_model.geometry.template import icosphere
+from nmf_model.losses import chamfer
+from nmf_model.model import NeuralMeshFlow
+from nmf_model.training.batches import CloudBatch, PictureBatch
+from nmf_model.training.settings import TrainingConfig
+from nmf_model.training.unrolled import Velocity, evaluate_velocity, flow_surfaces
+
+
+class LossTerms(NamedTuple):
+    """A batch's loss.
+
+    Attributes:
+        total: scalar, to be minimised.
+        chamfers: (K,) chamfer_l2 of each surface or cloud, means over the batch, detached.
+    """
+
+    total: Tensor
+    chamfers: Float[Tensor, " K"]
+
+
+class AutoEncoderObjective(nn.Module):
+    """Chamfer distances of the surfaces after each block, weighted (Gupta & Chandraker 2020, section 3.3)."""
+
+    template: Tensor
+    faces: Tensor
+    weights: Tensor
+
+    def __init__(self, model: NeuralMeshFlow, config: TrainingConfig, *, low_precision: bool = False) -> None:
+        super().__init__()
+        blocks = model.config.flow.blocks
+        if len(config.block_weights) != blocks:
+            raise InputError(
+                f"The setting 'training.block_weights' needs one weight for each of the {blocks} blocks."
+            )
+        self.model, self.low_precision = model, low_precision
+        self.velocity: Velocity = compiled_velocity() if config.compile else evaluate_velocity
+        sphere = icosphere(config.template_level)
+        weights = torch.tensor(config.block_weights)
+        self.register_buffer("template", torch.tensor(sphere.vertices), persistent=False)
+        self.register_buffer("faces", torch.tensor(sphere.faces), persistent=False)
+        self.register_buffer("weights", weights / weights.sum(), persistent=False)
+
+    def forward(self, batch: CloudBatch) -> LossTerms:
+        """Reconstruct the clouds and compare each surface with its target."""
+        with torch.autocast(batch.inputs.device.type, torch.bfloat16, enabled=self.low_precision):
+            code = self.model.encode(batch.inputs)
+        surfaces = flow_surfaces(
+            self.model.flow,
+            self.template,
+            code.float(),
+            low_precision=self.low_precision,
+            velocity=self.velocity,
+        )
+        chamfers = torch.stack(
+            [
+                chamfer(self._seen(surface, index, batch), batch.targets).mean()
+                for index, surface in enumerate(surfaces)
+            ]
+        )
+        return LossTerms((self.weights * chamfers).sum(), chamfers.detach())
+
+    def _seen(self, surface: Tensor, index: int, batch: CloudBatch) -> Tensor:
+        """Return what of a surface is compared: the first one's vertices, samples of the others."""
+        if index == 0 and len(self.weights) > 1:
+            return surface
+        return sample_surfaces(surface, self.faces, batch.uniform[:, index])
+
+
+class SingleViewObjective(nn.Module):
+    """Chamfer distance of the predicted cloud to the object's points; only the picture branch learns."""
+
+    def __init__(self, model: NeuralMeshFlow, *, low_precision: bool = False) -> None:
+        super().__init__()
+        if model.image is None:
+            raise InputError("The configuration has no [image] table, which 'train svr' needs.")
+        self.branch, self.low_precision = model.image, low_precision
+
+    def forward(self, batch: PictureBatch) -> LossTerms:
+        """Predict clouds and compare them with their targets."""
+        with torch.autocast(batch.inputs.device.type, torch.bfloat16, enabled=self.low_precision):
+            points = self.branch(batch.inputs)
+        distance = chamfer(points.float(), batch.targets).mean()
+        return LossTerms(distance, distance.detach()[None])
+
+
+def sample_surfaces(
+    vertices: Float[Tensor, "B V 3"], faces: Int[Tensor, "F 3"], uniform: Float[Tensor, "B 3 S"]
+) -> Float[Tensor, "B S 3"]:
+    """Draw S points uniformly by area, differentiable, stratified over the faces in their order.
+
+    ``geometry.surface.draw_samples`` for a batch, with random numbers that are already on the device.
+    """
+    corners = vertices.index_select(1, faces.flatten()).unflatten(1, (-1, 3))
+    count = uniform.shape[2]
+    with torch.no_grad():
+        a, b, c = corners.unbind(dim=2)
+        cumulative = torch.linalg.cross(b - a, c - a).norm(dim=2).cumsum(dim=1)
+        strata = torch.arange(count, device=vertices.device)
+        position = (strata + uniform[:, 0]) / count * cumulative[:, -1:]
+        chosen = torch.searchsorted(cumulative, position).clamp_(max=len(faces) - 1)
+    picked = corners.gather(1, chosen[:, :, None, None].expand(-1, -1, 3, 3))
+    root, other = uniform[:, 1].sqrt(), uniform[:, 2]
+    shares = torch.stack([1 - root, root * (1 - other), root * other], dim=2)
+    return (picked * shares.unsqueeze(3)).sum(dim=2)
+
+
+def compiled_velocity() -> Velocity:
+    """Return ``evaluate_velocity`` with its elementwise steps fused; where that fails it runs as it is."""
+    torch._dynamo.config.suppress_errors = True
+    compiled: Velocity = torch.compile(evaluate_velocity, dynamic=False)
+    return compiled

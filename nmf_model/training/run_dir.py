@@ -1,0 +1,213 @@
+"""A run's folder: settings, metrics, and checkpoints that are complete or not there at all.
+
+``DIR/config.json`` · ``metrics.jsonl``, ``metrics.csv`` · ``latest.safetensors``, ``best.safetensors``: the
+model in half precision, for use · ``checkpoints/step-00001000/``: everything needed to go on exactly.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import csv
+import io
+import json
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from safetensors.torch import save as serialize
+from torch import Tensor
+
+from nmf_model.config import from_dict, to_dict
+from nmf_model.errors import CheckpointError, InputError
+from nmf_model.io.atomic import write_atomically
+from nmf_model.training.settings import RunConfig
+
+PART_BYTES = 14 * 2**20
+"""Checkpoints are cut into files below this size, which strict file transfers still take."""
+
+KEPT_CHECKPOINTS = 2
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """All of a run's state between two steps.
+
+    Attributes:
+        step: updates done.
+        tensors: by name: weights, the optimiser's moments, the generator, sums being averaged.
+        numbers: seconds trained, best validation value …
+    """
+
+    step: int
+    tensors: Mapping[str, Tensor]
+    numbers: Mapping[str, float]
+
+
+class RunDir:
+    """The folder of one run."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.checkpoints = path / "checkpoints"
+
+    def begin(self, kind: str, config: RunConfig, *, resume: bool) -> Snapshot | None:
+        """Create the folder, or find where to go on.
+
+        Returns:
+            the state to go on from; None for a new run, or one that was stopped before its first checkpoint.
+
+        Raises:
+            InputError: if the folder holds another run, or one that was not to be resumed.
+            CheckpointError: if every checkpoint in it is damaged.
+        """
+        known = self.path / "config.json"
+        if known.exists():
+            if not resume:
+                raise InputError(
+                    f"{self.path} already holds a run; add --resume to go on, or name another --out."
+                )
+            self._check_same(known, kind, config)
+        try:
+            self.checkpoints.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise InputError(f"The folder {self.path} cannot be made: {error.strerror}.") from error
+        text = json.dumps({"kind": kind, **to_dict(config)}, indent=1) + "\n"
+        write_atomically(known, lambda file: file.write(text.encode()))
+        snapshot = self.latest() if resume else None
+        self._drop_metrics_after(0 if snapshot is None else snapshot.step)
+        return snapshot
+
+    def save(self, snapshot: Snapshot) -> None:
+        """Write a checkpoint, then remove the oldest; a kill at any moment leaves a complete one.
+
+        Raises:
+            InputError: if it cannot be written here.
+        """
+        target = self.checkpoints / f"step-{snapshot.step:08d}"
+        if target.exists():
+            return
+        unfinished = self.checkpoints / f".unfinished-{snapshot.step:08d}"
+        shutil.rmtree(unfinished, ignore_errors=True)
+        try:
+            unfinished.mkdir(parents=True)
+            parts = _split(snapshot.tensors)
+            for index, part in enumerate(parts):
+                data = serialize(part)
+                write_atomically(
+                    unfinished / f"part-{index:02d}.safetensors", lambda file, data=data: file.write(data)
+                )
+            state = json.dumps(
+                {"step": snapshot.step, "parts": len(parts), "numbers": dict(snapshot.numbers)}
+            )
+            write_atomically(unfinished / "state.json", lambda file: file.write(state.encode()))
+            unfinished.rename(target)
+        except OSError as error:
+            raise InputError(f"The checkpoint {target} cannot be written: {error.strerror}.") from error
+        self._prune()
+        self.write_csv()
+
+    def latest(self) -> Snapshot | None:
+        """Read the newest checkpoint that is whole.
+
+        Raises:
+            CheckpointError: if there are some and all are damaged.
+        """
+        folders = sorted(self.checkpoints.glob("step-*"), reverse=True)
+        for folder in folders:
+            with contextlib.suppress(OSError, ValueError, KeyError, SafetensorError):
+                return _read(folder)
+        if folders:
+            raise CheckpointError(f"All checkpoints in {self.checkpoints} are damaged; start a new run.")
+        return None
+
+    def log(self, record: Mapping[str, Any]) -> None:
+        """Append one line to ``metrics.jsonl``."""
+        with (self.path / "metrics.jsonl").open("a", encoding="utf-8") as file:
+            file.write(json.dumps(record) + "\n")
+
+    def records(self) -> list[dict[str, Any]]:
+        """Return all lines of ``metrics.jsonl``; one cut short by a kill is left out."""
+        file = self.path / "metrics.jsonl"
+        found = []
+        for line in file.read_text(encoding="utf-8").splitlines() if file.exists() else []:
+            with contextlib.suppress(ValueError):
+                found.append(json.loads(line))
+        return found
+
+    def write_csv(self) -> None:
+        """Write ``metrics.csv`` anew from ``metrics.jsonl``."""
+        records = self.records()
+        columns = list(dict.fromkeys(name for record in records for name in record))
+        text = io.StringIO()
+        writer = csv.DictWriter(text, columns)
+        writer.writeheader()
+        writer.writerows(records)
+        write_atomically(self.path / "metrics.csv", lambda file: file.write(text.getvalue().encode()))
+
+    def _check_same(self, known: Path, kind: str, config: RunConfig) -> None:
+        """Refuse to go on with another model; how it is trained may change, the number of steps above all."""
+        try:
+            values = json.loads(known.read_text(encoding="utf-8"))
+            old_kind = values.pop("kind")
+            old = from_dict(RunConfig, values)
+        except (OSError, ValueError, KeyError, InputError) as error:
+            raise CheckpointError(f"{known} is damaged ({error}); start a new run.") from error
+        if old_kind != kind or old.model != config.model:
+            raise InputError(f"{self.path} holds a run of another model; name another --out.")
+
+    def _drop_metrics_after(self, step: int) -> None:
+        """Forget what was measured after the checkpoint: it will be measured again."""
+        lines = [json.dumps(record) + "\n" for record in self.records() if record["step"] <= step]
+        if (self.path / "metrics.jsonl").exists():
+            write_atomically(self.path / "metrics.jsonl", lambda file: file.write("".join(lines).encode()))
+
+    def _prune(self) -> None:
+        for folder in sorted(self.checkpoints.glob("step-*"))[:-KEPT_CHECKPOINTS]:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _split(tensors: Mapping[str, Tensor]) -> list[dict[str, Tensor]]:
+    """Share tensors out over as few parts of at most ``PART_BYTES`` as their order allows."""
+    parts: list[dict[str, Tensor]] = [{}]
+    size = 0
+    for name, tensor in tensors.items():
+        copy = tensor.detach().cpu().contiguous().clone()
+        if parts[-1] and size + copy.nbytes > PART_BYTES:
+            parts.append({})
+            size = 0
+        parts[-1][name] = copy
+        size += copy.nbytes
+    return parts
+
+
+def _read(folder: Path) -> Snapshot:
+    state = json.loads((folder / "state.json").read_text(encoding="utf-8"))
+    tensors: dict[str, Tensor] = {}
+    for index in range(state["parts"]):
+        tensors |= load_file(folder / f"part-{index:02d}.safetensors")
+    return Snapshot(state["step"], tensors, state["numbers"])
+
+
+def optimiser_tensors(optimiser: torch.optim.Optimizer) -> dict[str, Tensor]:
+    """Return an optimiser's state by names that ``restore_optimiser`` understands."""
+    state = optimiser.state_dict()["state"]
+    return {
+        f"optimiser/{index}/{name}": torch.as_tensor(value)
+        for index, values in state.items()
+        for name, value in values.items()
+    }
+
+
+def restore_optimiser(optimiser: torch.optim.Optimizer, tensors: Mapping[str, Tensor]) -> None:
+    """Give an optimiser the state that ``optimiser_tensors`` returned."""
+    state: dict[int, dict[str, Tensor]] = {}
+    for key, tensor in tensors.items():
+        if key.startswith("optimiser/"):
+            _, index, name = key.split("/")
+            state.setdefault(int(index), {})[name] = tensor
+    optimiser.load_state_dict({"state": state, "param_groups": optimiser.state_dict()["param_groups"]})

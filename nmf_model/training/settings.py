@@ -1,0 +1,146 @@
+"""How a model is trained: the table ``[training]`` of a configuration file."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from nmf_model.config import ModelConfig, from_dict
+from nmf_model.errors import InputError
+
+
+@dataclass(frozen=True)
+class AugmentConfig:
+    """What is done to each shape at each step, before it is normalised again.
+
+    Attributes:
+        axis_scale: each axis is scaled by a factor log-uniform in 1/axis_scale … axis_scale.
+        mirror: mirror left and right half of the time.
+        rotate: "none", "yaw" (about the vertical axis y) or "any".
+        noise: standard deviation of the input's points, uniform between 0 and this, unit-sphere units.
+    """
+
+    axis_scale: float = 1.3
+    mirror: bool = True
+    rotate: Literal["none", "yaw", "any"] = "none"
+    noise: float = 0.0
+
+
+@dataclass(frozen=True)
+class TrainingConfig:
+    """One run of training.
+
+    Attributes:
+        steps: length of the schedule, in updates of the weights.
+        batch_size: shapes an update, over all devices and accumulated parts together.
+        accumulate: parts that a device's share of the batch is computed in.
+        learning_rate, final_rate: at the start and end of the schedule.
+        schedule: "cosine"; "decay" (constant, then linear over the last fifth); "published" (×0.98
+            every 250 steps, never below ``final_rate``).
+        warmup: steps over which the rate rises from 0.
+        clip: largest norm of the gradient; 0 leaves it alone.
+        input_points, fewest_points: how many points the encoder sees, log-uniform between these.
+        target_points, samples: points of the target and of each surface in the loss.
+        template_level: icosphere while training.
+        block_weights: of the surfaces after each block in the loss, divided by their sum. The first
+            surface but for a single block is compared by its vertices, the others by samples.
+        precision: "bf16" inside the networks (the state of the flow stays float32), "float32", or
+            "auto": bf16 on a GPU.
+        compile: let torch.compile fuse the velocity; falls back by itself where that fails.
+        log_every, validate_every: steps. checkpoint_minutes: time between checkpoints.
+        validation_shapes: how many of the validation part are measured.
+    """
+
+    steps: int = 20_000
+    batch_size: int = 64
+    accumulate: int = 1
+    seed: int = 0
+    learning_rate: float = 1e-3
+    final_rate: float = 1e-5
+    schedule: Literal["cosine", "decay", "published"] = "cosine"
+    warmup: int = 200
+    weight_decay: float = 0.0
+    clip: float = 1.0
+    input_points: int = 2048
+    fewest_points: int = 2048
+    target_points: int = 2562
+    samples: int = 2562
+    template_level: int = 3
+    block_weights: tuple[float, ...] = (1.0, 2.0, 7.0)
+    precision: Literal["auto", "bf16", "float32"] = "auto"
+    compile: bool = False
+    log_every: int = 20
+    validate_every: int = 500
+    validation_shapes: int = 64
+    checkpoint_minutes: float = 2.0
+    augment: AugmentConfig = field(default_factory=AugmentConfig)
+
+    def __post_init__(self) -> None:
+        positive = ("steps", "batch_size", "accumulate", "input_points", "fewest_points", "target_points",
+                    "samples", "log_every", "validate_every", "validation_shapes")  # fmt: skip
+        for name in positive:
+            if getattr(self, name) < 1:
+                raise InputError(f"The setting 'training.{name}' must be at least 1.")
+        if not self.block_weights or min(self.block_weights) < 0 or sum(self.block_weights) <= 0:
+            raise InputError("The setting 'training.block_weights' needs weights that are not all 0.")
+
+
+@dataclass(frozen=True)
+class RunConfig:
+    """All that decides a run's outcome besides its data.
+
+    Attributes:
+        model: what is trained.
+        training: how.
+    """
+
+    model: ModelConfig = field(default_factory=ModelConfig)
+    training: TrainingConfig = field(default_factory=TrainingConfig)
+
+
+def load_run_config(path: Path, overrides: Sequence[str] = ()) -> RunConfig:
+    """Read a TOML file of model settings with a table ``training``.
+
+    Args:
+        path: the file.
+        overrides: ``name=value`` with dotted names, for example ``training.steps=100`` or ``flow.width=64``;
+            values as in TOML, quotes around words may be left out.
+
+    Raises:
+        InputError: if the file cannot be read, is not TOML, or a setting is wrong; it names it.
+    """
+    import tomllib
+
+    try:
+        values = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"The configuration {path} cannot be read: {error}.") from error
+    except tomllib.TOMLDecodeError as error:
+        raise InputError(f"The configuration {path} is not valid TOML: {error}.") from error
+    for override in overrides:
+        _override(values, override)
+    training = values.pop("training", {})
+    return RunConfig(from_dict(ModelConfig, values), from_dict(TrainingConfig, training, "training"))
+
+
+def _override(values: dict[str, Any], text: str) -> None:
+    name, equals, value = text.partition("=")
+    if not equals:
+        raise InputError(f"The setting '{text}' must be written name=value, for example training.steps=100.")
+    *tables, key = name.strip().split(".")
+    for table in tables:
+        values = values.setdefault(table, {})
+        if not isinstance(values, dict):
+            raise InputError(f"The setting '{name}' does not exist: '{table}' is no table.")
+    values[key] = _value(value.strip())
+
+
+def _value(text: str) -> Any:
+    import tomllib
+
+    try:
+        return tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        return text

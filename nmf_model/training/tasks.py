@@ -1,0 +1,192 @@
+"""The two trainings, put together from a configuration and data."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from nmf_model import checkpoint
+from nmf_model.config import ModelConfig
+from nmf_model.encoders.pictures import network_input
+from nmf_model.errors import InputError
+from nmf_model.losses import chamfer
+from nmf_model.model import NeuralMeshFlow
+from nmf_model.training.batches import CloudBatch, CloudBatches, PictureBatches, centred
+from nmf_model.training.loop import Task
+from nmf_model.training.objective import AutoEncoderObjective, SingleViewObjective
+from nmf_model.training.settings import RunConfig, TrainingConfig
+from nmf_model.training.shapes import ShapeSet, load_shapes, normalized, to_device
+from nmf_model.training.views import ViewSet, load_views
+
+_VALIDATION_BATCH = 16
+_EVALUATIONS = {"euler": 1, "midpoint": 2, "rk4": 4, "dopri5": 0}
+
+
+def autoencoder_task(config: RunConfig, data: Sequence[Path], devices: Any) -> Task:
+    """Set up the training of encoder and flow on clouds.
+
+    Raises:
+        InputError: if the data or a setting cannot be used.
+    """
+    config = dataclasses.replace(config, model=dataclasses.replace(config.model, image=None))
+    shapes = load_shapes(data)
+    training = config.training
+    _check_share(training, devices)
+    torch.manual_seed(training.seed)
+    model = _placed(NeuralMeshFlow(config.model), devices)
+    generator = _generator(training, devices)
+    points = to_device(shapes.part("train").points, devices.device)
+    objective = AutoEncoderObjective(model, training, low_precision=uses_bf16(training, devices.device))
+    batches = CloudBatches(points, training, generator, rank=devices.global_rank, world=devices.world_size)
+    return Task(
+        kind="ae",
+        config=config,
+        model=model,
+        objective=objective.to(devices.device),
+        batches=batches,
+        generator=generator,
+        validation=_cloud_validation(objective, shapes, training, devices.device),
+        nfe=_evaluations(config.model),
+        provenance={"data": ", ".join(path.name for path in data), "shapes": str(len(points))},
+    )
+
+
+def single_view_task(
+    config: RunConfig, data: Sequence[Path], pictures: Path, autoencoder: Path, devices: Any
+) -> Task:
+    """Set up the training of the picture branch, beside a trained encoder and flow.
+
+    Args:
+        config: its ``image`` and ``training`` are used; the rest of the model is the auto-encoder's.
+        data: shapes.
+        pictures: their renderings.
+        autoencoder: checkpoint of encoder and flow, which stay as they are.
+        devices: see ``devices.open_devices``.
+
+    Raises:
+        InputError, CheckpointError: if the data, a setting or the checkpoint cannot be used.
+    """
+    training = config.training
+    _check_share(training, devices)
+    trained = checkpoint.load(autoencoder)
+    branch = config.model.image
+    config = dataclasses.replace(config, model=dataclasses.replace(trained.config, image=branch))
+    torch.manual_seed(training.seed)
+    model = NeuralMeshFlow(config.model)
+    model.encoder, model.flow = trained.encoder, trained.flow
+    model = _placed(model, devices)
+    shapes = load_shapes(data)
+    objective = SingleViewObjective(model, low_precision=uses_bf16(training, devices.device))
+    generator = _generator(training, devices)
+    learnt = _with_views(shapes.part("train"), pictures)
+    batches = PictureBatches(
+        torch.from_numpy(learnt[1].pictures).to(devices.device),
+        normalized(to_device(learnt[0].points, devices.device)),
+        training,
+        generator,
+        rank=devices.global_rank,
+        world=devices.world_size,
+    )
+    return Task(
+        kind="svr",
+        config=config,
+        model=model,
+        objective=objective,
+        batches=batches,
+        generator=generator,
+        validation=_picture_validation(model, shapes, pictures, training, devices.device),
+        nfe=0,
+        provenance={"data": ", ".join(path.name for path in data), "objects": str(len(learnt[1].ids))},
+    )
+
+
+def uses_bf16(config: TrainingConfig, device: torch.device) -> bool:
+    """Return whether the networks run in bfloat16."""
+    return config.precision == "bf16" or (config.precision == "auto" and device.type == "cuda")
+
+
+def _placed(model: NeuralMeshFlow, devices: Any) -> NeuralMeshFlow:
+    """Move a model to its device; on several GPUs batch norm sees the whole batch."""
+    moved: nn.Module = model.to(devices.device)
+    if devices.world_size > 1 and devices.device.type == "cuda":
+        moved = nn.SyncBatchNorm.convert_sync_batchnorm(moved)
+    assert isinstance(moved, NeuralMeshFlow)
+    return moved
+
+
+def _generator(config: TrainingConfig, devices: Any) -> torch.Generator:
+    return torch.Generator(device=devices.device).manual_seed(config.seed)
+
+
+def _check_share(config: TrainingConfig, devices: Any) -> None:
+    parts = devices.world_size * config.accumulate
+    if config.batch_size % parts or config.batch_size // parts < 2:
+        raise InputError(
+            f"The setting 'training.batch_size' ({config.batch_size}) must be a multiple of devices times "
+            f"'accumulate' ({parts}), with at least two shapes for each."
+        )
+
+
+def _evaluations(config: ModelConfig) -> int:
+    per_step = _EVALUATIONS[config.solver.method]
+    return config.flow.blocks * config.flow.nodes_per_block * config.solver.steps * per_step
+
+
+def _cloud_validation(
+    objective: AutoEncoderObjective, shapes: ShapeSet, config: TrainingConfig, device: torch.device
+) -> Callable[[], float]:
+    """Measure the last surface on the first validation shapes, always with the same random numbers."""
+    part = shapes.part("validation")
+    points = normalized(to_device(part.points[: config.validation_shapes], device))
+    random = torch.Generator().manual_seed(0)
+
+    def drawn(batch: Tensor) -> CloudBatch:
+        inputs_at = torch.randint(points.shape[1], (config.input_points,), generator=random)
+        targets_at = torch.randperm(points.shape[1], generator=random)[: config.target_points]
+        uniform = torch.rand(len(batch), len(config.block_weights), 3, config.samples, generator=random)
+        return CloudBatch(batch[:, inputs_at.to(device)], batch[:, targets_at.to(device)], uniform.to(device))
+
+    def measure() -> float:
+        random.manual_seed(0)
+        total = 0.0
+        for batch in points.split(_VALIDATION_BATCH):
+            total += objective(drawn(batch)).chamfers[-1].item() * len(batch)
+        return total / len(points)
+
+    return measure
+
+
+def _picture_validation(
+    model: NeuralMeshFlow, shapes: ShapeSet, path: Path, config: TrainingConfig, device: torch.device
+) -> Callable[[], float]:
+    """Measure the predicted cloud of one view of each of the first validation shapes."""
+    part, views = _with_views(shapes.part("validation"), path)
+    count = config.validation_shapes
+    points = normalized(to_device(part.points[:count], device))
+    chosen = np.arange(len(points)) % views.pictures.shape[1]
+    pictures = torch.from_numpy(views.pictures[:count][np.arange(len(points)), chosen]).to(device)
+
+    def measure() -> float:
+        total = 0.0
+        for batch, truth in zip(
+            pictures.split(_VALIDATION_BATCH), points.split(_VALIDATION_BATCH), strict=True
+        ):
+            predicted = model.image_points(network_input(batch.float() / 255))
+            target = centred(truth)[:, : config.target_points]
+            total += chamfer(predicted, target).sum().item()
+        return total / len(points)
+
+    return measure
+
+
+def _with_views(shapes: ShapeSet, path: Path) -> tuple[ShapeSet, ViewSet]:
+    """Return the shapes that have renderings, and these in the same order."""
+    views = load_views(path, [str(name) for name in shapes.ids])
+    place = {str(name): index for index, name in enumerate(shapes.ids)}
+    return shapes.rows(np.array([place[str(name)] for name in views.ids])), views
