@@ -30,7 +30,8 @@ from nmf_model.types import (
     Trajectory,
 )
 
-DEFAULT_LEVEL = 4
+DEFAULT_LEVELS = {"fit": 4, "silhouette": 5}
+"""Template level by method; an outline seen at close range needs the finer one."""
 MAX_FIT_POINTS = 20_000
 """More points than this do not make the fit better, only slower; a random part of them is fitted."""
 
@@ -87,7 +88,7 @@ def stream(
     normalization = normalize(cloud.points)
     chosen = _thin(normalization.to_unit(cloud.points), request.seed)
     fitted = yield from _fit_frames(chosen, request, device, cancel)
-    template = icosphere(DEFAULT_LEVEL if request.level is None else request.level)
+    template = icosphere(DEFAULT_LEVELS[method] if request.level is None else request.level)
     trajectory, nfe = yield from _flow_frames(fitted, template, request.frames, cancel)
     if fitted.outliers:
         notes = (*notes, f"{fitted.outliers} stray points far from the surface were left out of the fit.")
