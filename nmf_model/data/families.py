@@ -8,6 +8,7 @@ wall remains on the surface.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -63,10 +64,10 @@ class Builder:
         bent = float(np.clip(bend, -limit, limit))
         self.solids.append(Solid(middle, size, turn, section, profile, pair, bent, carve))
 
-    def box(self, centre: Vector, half: Vector, **more: object) -> None:
+    def box(self, centre: Vector, half: Vector, **more: Any) -> None:
         """Add a box, sharp or with rounded edges by a third of the chances."""
         edge = FLAT if self.chance(0.67) else 8.0
-        self.add(centre, half, section=edge, profile=edge, **more)  # type: ignore[arg-type]
+        self.add(centre, half, section=edge, profile=edge, **more)
 
     def rod(
         self, start: Vector, end: Vector, radius: float, *, square: bool = False, taper: float = 0.0
@@ -83,9 +84,9 @@ class Builder:
             taper=taper,
         )
 
-    def disc(self, centre: Vector, radius: float, half_height: float, **more: object) -> None:
+    def disc(self, centre: Vector, radius: float, half_height: float, **more: Any) -> None:
         """Add a flat round plate with its axis along y."""
-        self.add(centre, (radius, half_height, radius), profile=FLAT, **more)  # type: ignore[arg-type]
+        self.add(centre, (radius, half_height, radius), profile=FLAT, **more)
 
     def wheel(self, centre: Vector, radius: float, half_width: float) -> None:
         """Add a round plate with its axis along x."""
@@ -196,7 +197,7 @@ def sofa(b: Builder) -> None:
     """A seat block, a back, two arms, cushions and feet."""
     width, depth, seat = b.between(0.35, 1.1), b.between(0.35, 0.5), b.between(0.28, 0.42)
     round_edge = b.pick(4.0, 6.0, 8.0, FLAT)
-    style = {"section": round_edge, "profile": round_edge}
+    style: dict[str, Any] = {"section": round_edge, "profile": round_edge}
     lift = b.between(0, 0.12)
     b.add((0, (seat + lift) / 2, 0), (width, (seat - lift) / 2, depth), **style)
     back, thick = b.between(0.65, 0.95), b.between(0.07, 0.16)
@@ -289,7 +290,7 @@ def lamp(b: Builder) -> None:
                 profile=b.pick(2.0, 3.0),
             )
     kind = b.integer(0, 3)
-    form = {"section": b.pick(2.0, 2.0, FLAT), "profile": b.pick(FLAT, FLAT, 2.0, 4.0)}
+    form: dict[str, Any] = {"section": b.pick(2.0, 2.0, FLAT), "profile": b.pick(FLAT, FLAT, 2.0, 4.0)}
     b.add(place, (shade, tall, shade), taper=taper, **form)
     if kind == 0:
         below = place - [0, tall * 0.3, 0]
@@ -368,7 +369,7 @@ def aircraft(b: Builder) -> None:
 def boat(b: Builder) -> None:
     """A hull, solid or hollow, with a cabin, masts or seats."""
     width, height = b.between(0.15, 0.32), b.between(0.1, 0.22)
-    hull = {"section": 2.2, "profile": b.pick(2.0, 3.0)}
+    hull: dict[str, Any] = {"section": 2.2, "profile": b.pick(2.0, 3.0)}
     along = _turn_y_to((0.0, 0.0, 1.0))
     b.add((0, 0, 0), (width, 1.0, height), rotation=along, taper=(b.between(-0.5, 0.0), 0.0), **hull)
     if b.chance(0.5):
@@ -383,7 +384,7 @@ def boat(b: Builder) -> None:
 def vessel(b: Builder) -> None:
     """A bowl, cup, pot or vase: a turned body that is hollow from above, perhaps with a handle."""
     radius, half = b.between(0.2, 0.5), b.between(0.15, 0.7)
-    form = {"section": b.pick(2.0, 2.0, 2.0, 4.0, FLAT), "profile": b.pick(3.0, 6.0, FLAT)}
+    form: dict[str, Any] = {"section": b.pick(2.0, 2.0, 2.0, 4.0, FLAT), "profile": b.pick(3.0, 6.0, FLAT)}
     taper, wall = b.between(-0.3, 0.6), b.between(0.03, 0.07)
     b.add((0, half, 0), (radius, half, radius), taper=taper, **form)
     inner = radius - wall
@@ -553,7 +554,7 @@ def composition(b: Builder) -> None:
         turn = _random_rotation(b.rng) if b.chance(0.5) else np.eye(3)[:, b.rng.permutation(3)]
         offset = turn[:, 1] * half[1] * b.pick(-1, 1) * b.chance(0.85) if number else np.zeros(3)
         centre = parent + offset
-        form = {"section": b.pick(*SECTIONS), "profile": b.pick(*SECTIONS)}
+        form: dict[str, Any] = {"section": b.pick(*SECTIONS), "profile": b.pick(*SECTIONS)}
         taper, bend = b.between(-0.9, 0.9) * b.chance(0.4), b.between(-2.5, 2.5) * b.chance(0.25)
         b.add(centre, half * scale, rotation=turn, taper=taper, bend=bend, **form)
         # The middle of a bent solid stays where it was, its far end does not.

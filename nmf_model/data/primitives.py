@@ -92,10 +92,9 @@ def stack(shapes: Sequence[Sequence[Solid]], device: torch.device | str = "cpu")
         return torch.as_tensor(rows, dtype=torch.bool if name == "carve" else torch.float32, device=device)
 
     present = [[number < len(shape) for number in range(count)] for shape in shapes]
-    return Solids(
-        *(tensor(field.name) for field in fields(Solids)[:-1]),
-        present=torch.as_tensor(present, device=device),
-    )
+    names = [field.name for field in fields(Solid)]
+    stacked = {name: tensor(name) for name in names}
+    return Solids(**stacked, present=torch.as_tensor(present, device=device))
 
 
 def contains(solids: Solids, points: Tensor) -> Tensor:

@@ -117,7 +117,8 @@ def contact_sheet(
 
 def _normalized(points: Tensor) -> Tensor:
     centred = points - points.mean(dim=1, keepdim=True)
-    return centred / torch.linalg.vector_norm(centred, dim=2).amax(dim=1)[:, None, None]
+    radius: Tensor = torch.linalg.vector_norm(centred, dim=2).amax(dim=1)
+    return centred / radius[:, None, None]
 
 
 def _grid_faces(around: int, along: int) -> NDArray[np.int64]:
