@@ -10,6 +10,11 @@ from torch import Tensor
 
 from nmf_model.errors import InputError
 
+
+class NotFiniteError(InputError):
+    """Coordinates became infinite or undefined."""
+
+
 MAX_DISTANCES = 2**28
 """Distances held at once on a GPU: 1 GiB."""
 
@@ -20,8 +25,9 @@ def chamfer(first: Float[Tensor, "B S 3"], second: Float[Tensor, "B T 3"]) -> Fl
     Differentiable in both arguments; which point is nearest is held fixed in the gradient.
 
     Raises:
-        InputError: if a cloud is empty or, on a CPU only, not finite (a GPU would have to be waited for;
-            there the result is not finite either).
+        InputError: if a cloud is empty.
+        NotFiniteError: if it is not finite, on a CPU only: a GPU would have to be waited for, and the
+            result is not finite there either.
     """
     to_second, to_first = nearest(first, second)
     there = (first - _pick(second, to_second)).square().sum(dim=2).mean(dim=1)
@@ -36,14 +42,14 @@ def nearest(
     """Return for each point the index of the nearest of the other cloud, in both directions.
 
     Raises:
-        InputError: see ``chamfer``.
+        InputError, NotFiniteError: see ``chamfer``.
     """
     if first.shape[1] == 0 or second.shape[1] == 0:
         raise InputError("The chamfer distance needs at least one point in each cloud.")
     if first.device.type != "cpu":
         return _nearest_by_distances(first, second)
     if not (torch.isfinite(first).all() and torch.isfinite(second).all()):
-        raise InputError("The chamfer distance needs finite coordinates.")
+        raise NotFiniteError("The chamfer distance needs finite coordinates.")
     pairs = [_nearest_by_trees(a, b) for a, b in zip(first.numpy(), second.numpy(), strict=True)]
     there, back = (np.stack(side).astype(np.int64) for side in zip(*pairs, strict=True))
     return torch.from_numpy(there), torch.from_numpy(back)

@@ -10,7 +10,7 @@ import typer
 from rich.console import Console
 
 from nmf_model.errors import InputError, NmfError
-from nmf_model.training import train_commands
+from nmf_model.training import legacy_flags, train_commands
 
 EXIT_BAD_INPUT = 2
 
@@ -47,7 +47,8 @@ def import_published(
 def main() -> None:
     """Run the command line; a deliberate error becomes one sentence and exit code 2."""
     try:
-        app()
+        words = sys.argv[1:]
+        app(legacy_flags.translate(words) if legacy_flags.is_legacy(words) else words)
     except NmfError as error:
         sys.stderr.write(f"Error: {error}\n")
         sys.exit(EXIT_BAD_INPUT)

@@ -33,6 +33,7 @@ from torch import Tensor, nn
 
 from nmf_model import checkpoint
 from nmf_model.errors import NmfError
+from nmf_model.losses import NotFiniteError
 from nmf_model.model import NeuralMeshFlow
 from nmf_model.training.batches import CloudBatch, PictureBatch
 from nmf_model.training.devices import clip_gradients
@@ -173,6 +174,8 @@ def train(task: Task, run: RunDir, devices: Any, *, resume: bool, max_minutes: f
                     last_report, first_step = time.monotonic(), progress.step
             saver.save(progress)
             saver.export("latest", progress)
+    except NotFiniteError as error:
+        raise TrainingError(_not_a_number(progress.step + 1)) from error
     finally:
         reporter.close()
     if reason:
@@ -277,7 +280,7 @@ def _reason_to_stop(
 
 def _not_a_number(step: int) -> str:
     return (
-        f"The loss became infinite or undefined before step {step}; the last good checkpoint is kept: "
+        f"The loss became infinite or undefined by step {step}; the last good checkpoint is kept: "
         f"go on from it with --resume and a smaller training.learning_rate."
     )
 

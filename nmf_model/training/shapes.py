@@ -99,9 +99,9 @@ def _from_pack(path: Path) -> ShapeSet:
     try:
         with np.load(path, allow_pickle=False) as file:
             points = file["points"]
-            normals = file["normals"] if "normals" in file else None
+            normals = file["normals"] if "normals" in file.files else None
             ids, splits = file["id"], file["split"]
-            categories = file["category"] if "category" in file else np.full(len(ids), "all")
+            categories = file["category"] if "category" in file.files else np.full(len(ids), "all")
     except FileNotFoundError as error:
         raise InputError(f"There is no data file {path}; check its name.") from error
     except (OSError, ValueError, KeyError, EOFError) as error:

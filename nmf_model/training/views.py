@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -59,7 +60,7 @@ def _from_pack(path: Path, wanted: set[str], size: int) -> dict[str, NDArray[np.
     for index, name in enumerate(ids):
         if usable[index] and str(name) in wanted:
             bounds = offset[views * index : views * (index + 1) + 1]
-            parts = [data[a:b].tobytes() for a, b in zip(bounds[:-1], bounds[1:], strict=True)]
+            parts = [data[a:b].tobytes() for a, b in pairwise(bounds)]
             found[str(name)] = np.stack(
                 [_decode(part, f"a picture of {name} in {path}", size) for part in parts]
             )

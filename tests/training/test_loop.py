@@ -1,0 +1,189 @@
+"""Training end to end: it learns, stops, resumes exactly, and survives being killed."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+import torch
+
+from nmf_model import checkpoint
+from nmf_model.errors import InputError
+from nmf_model.training.batches import CloudBatch
+from nmf_model.training.devices import SingleDevice
+from nmf_model.training.loop import TrainingError, learning_rate, train
+from nmf_model.training.run_dir import RunDir
+from nmf_model.training.settings import TrainingConfig, load_run_config
+from nmf_model.training.tasks import autoencoder_task
+from tests.support import command_line
+
+CPU = SingleDevice(torch.device("cpu"))
+
+
+def task_of(config_file, packed, *overrides):
+    return autoencoder_task(load_run_config(config_file, overrides), [packed], CPU)
+
+
+def run(config_file, packed, out, *overrides, resume=False, minutes=None):
+    task = task_of(config_file, packed, *overrides)
+    return train(task, RunDir(out), CPU, resume=resume, max_minutes=minutes)
+
+
+def losses(out) -> list[float]:
+    return [r["loss"] for r in RunDir(out).records() if r["kind"] == "train"]
+
+
+def state(out):
+    return RunDir(out).latest()
+
+
+def test_resuming_gives_bit_for_bit_the_uninterrupted_run(config_file, packed, tmp_path):
+    run(config_file, packed, tmp_path / "whole")
+    task = task_of(config_file, packed)
+    draw, drawn = task.batches.draw, []
+
+    def interrupted(step):
+        drawn.append(step)
+        if step == 3:
+            os.kill(os.getpid(), signal.SIGTERM)
+        return draw(step)
+
+    task.batches.draw = interrupted
+    said = train(task, RunDir(tmp_path / "parts"), CPU, resume=False, max_minutes=None)
+    assert "SIGTERM" in said
+    assert drawn == [0, 1, 2, 3]
+    run(config_file, packed, tmp_path / "parts", resume=True)
+    assert losses(tmp_path / "parts") == losses(tmp_path / "whole")
+    whole, parts = state(tmp_path / "whole"), state(tmp_path / "parts")
+    assert whole.step == parts.step == 6
+    assert whole.tensors.keys() == parts.tensors.keys()
+    assert all(torch.equal(tensor, parts.tensors[name]) for name, tensor in whole.tensors.items())
+
+
+def test_what_is_exported_is_the_trained_model(config_file, packed, tmp_path):
+    run(config_file, packed, tmp_path / "run")
+    model = checkpoint.load(tmp_path / "run" / "latest.safetensors")
+    trained = state(tmp_path / "run").tensors
+    for name, tensor in model.state_dict().items():
+        assert torch.allclose(tensor.float(), trained[f"model/{name}"].float(), rtol=1e-3, atol=1e-6)
+
+
+def test_a_run_is_not_overwritten_or_resumed_as_another(config_file, packed, tmp_path):
+    run(config_file, packed, tmp_path / "run", "training.steps=1")
+    with pytest.raises(InputError, match="--resume"):
+        run(config_file, packed, tmp_path / "run")
+    with pytest.raises(InputError, match="another model"):
+        run(config_file, packed, tmp_path / "run", "flow.width=8", resume=True)
+
+
+def test_a_loss_that_is_no_number_stops_and_keeps_the_last_good_checkpoint(config_file, packed, tmp_path):
+    task = task_of(config_file, packed, "training.checkpoint_minutes=0.0")
+    draw = task.batches.draw
+
+    def poisoned(step):
+        batch = draw(step)
+        return CloudBatch(batch.inputs * (float("nan") if step == 4 else 1), batch.targets, batch.uniform)
+
+    task.batches.draw = poisoned
+    with pytest.raises(TrainingError, match="last good checkpoint"):
+        train(task, RunDir(tmp_path / "run"), CPU, resume=False, max_minutes=None)
+    kept = state(tmp_path / "run")
+    assert kept.step == 4
+    assert all(torch.isfinite(t).all() for t in kept.tensors.values())
+
+
+def test_a_damaged_checkpoint_falls_back_to_the_one_before(config_file, packed, tmp_path):
+    run(config_file, packed, tmp_path / "run", "training.checkpoint_minutes=0.0")
+    newest = tmp_path / "run" / "checkpoints" / "step-00000006" / "part-00.safetensors"
+    newest.write_bytes(newest.read_bytes()[:100])
+    assert state(tmp_path / "run").step == 5
+
+
+def test_the_time_limit_stops_and_says_so(config_file, packed, tmp_path):
+    said = run(config_file, packed, tmp_path / "run", minutes=0.0)
+    assert "the time is up" in said
+    assert state(tmp_path / "run").step == 1
+
+
+def test_one_shape_is_learnt_tenfold(config_file, packed, tmp_path):
+    task = task_of(
+        config_file, packed, "training.steps=150", "training.learning_rate=0.01", "training.warmup=5",
+        "training.log_every=10", "training.validate_every=1000",
+    )  # fmt: skip
+    batch = task.batches.draw(0)
+    one = CloudBatch(*(t[:1].expand(4, *t.shape[1:]) for t in batch))
+    # Identical rows leave batch norm without variance: the encoder answers zero, the flow does the work.
+    task.batches.draw = lambda step: one
+    train(task, RunDir(tmp_path / "run"), CPU, resume=False, max_minutes=None)
+    seen = losses(tmp_path / "run")
+    with torch.no_grad():
+        start = task_of(config_file, packed).objective(one).total.item()
+    assert min(seen) < start / 10
+
+
+def test_schedules_start_and_end_where_they_say():
+    config = TrainingConfig(steps=1000, warmup=100, learning_rate=1.0, final_rate=0.1)
+    assert learning_rate(config, 0) == 0.01
+    assert learning_rate(config, 100) == 1.0
+    assert learning_rate(config, 1000) == pytest.approx(0.1)
+    decay = dataclasses.replace(config, schedule="decay")
+    assert learning_rate(decay, 800) == 1.0
+    assert learning_rate(decay, 1000) == pytest.approx(0.1)
+    published = dataclasses.replace(config, schedule="published")
+    assert learning_rate(published, 499) == 0.98
+    assert learning_rate(published, 10**6) == 0.1
+
+
+def start_process(tmp_path, config_file, packed, out, *more):
+    return subprocess.Popen(
+        [sys.executable, str(command_line.ROOT / "training_cli.py"), "train", "ae", "--config", str(config_file),
+         "--packed", str(packed), "--out", str(out), "--device", "cpu", *more],
+        cwd=tmp_path, env=command_line.environment(tmp_path), stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+
+
+def wait_for_checkpoint(process, out, step: int) -> None:
+    deadline = time.monotonic() + 200
+    while not any(int(p.name[5:]) >= step for p in (out / "checkpoints").glob("step-*")):
+        assert process.poll() is None, process.communicate()
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+
+
+def test_a_killed_process_leaves_a_checkpoint_from_which_the_run_ends_the_same(config_file, packed, tmp_path):
+    out = tmp_path / "killed"
+    endless = ("--set", "training.checkpoint_minutes=0.0", "--set", "training.steps=100000")
+    process = start_process(tmp_path, config_file, packed, out, *endless)
+    wait_for_checkpoint(process, out, 3)
+    process.kill()
+    process.communicate()
+    reached = state(out).step
+    steps = f"training.steps={reached + 3}"
+    task = task_of(config_file, packed, steps, "training.schedule=decay")
+    train(task, RunDir(out), CPU, resume=True, max_minutes=None)
+    assert state(out).step == reached + 3
+    records = [r["step"] for r in RunDir(out).records() if r["kind"] == "train"]
+    assert records == list(range(1, reached + 4))
+
+
+def test_sigterm_ends_the_command_cleanly_with_a_checkpoint(config_file, packed, tmp_path):
+    out = tmp_path / "stopped"
+    process = start_process(
+        tmp_path, config_file, packed, out,
+        "--set", "training.steps=100000", "--set", "training.checkpoint_minutes=0.0",
+    )  # fmt: skip
+    wait_for_checkpoint(process, out, 1)
+    process.send_signal(signal.SIGTERM)
+    said, complaints = process.communicate(timeout=200)
+    assert process.returncode == 0, complaints
+    assert "go on with --resume" in said
+    last = [json.loads(line) for line in (out / "metrics.jsonl").read_text().splitlines()][-1]
+    assert state(out).step == last["step"]
+    assert (out / "metrics.csv").read_text().startswith("kind,step,loss")
