@@ -129,7 +129,7 @@ class CloudBatches:
 
 
 class PictureBatches:
-    """Batches for single-view reconstruction; the arguments are those of ``CloudBatches``, but:
+    """Batches for single-view reconstruction; the other arguments are those of ``CloudBatches``.
 
     Args:
         pictures: (M, V, 4, H, W) uint8, V views of each of M objects, on the device.

@@ -10,7 +10,7 @@ import typer
 from rich.console import Console
 
 from nmf_model.errors import InputError, NmfError
-from nmf_model.training import legacy_flags, train_commands
+from nmf_model.training import evaluate_command, legacy_flags, train_commands
 
 EXIT_BAD_INPUT = 2
 
@@ -21,6 +21,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.add_typer(train_commands.app, name="train")
+app.command("evaluate")(evaluate_command.evaluate)
 
 
 @app.command("import-published")

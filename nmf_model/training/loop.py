@@ -1,17 +1,17 @@
-"""The training loop, for both trainings, from the first step to the last.
+r"""The training loop, for both trainings, from the first step to the last.
 
 On a machine with one GPU, where a command may run ten minutes at a time::
 
-    python training_cli.py train ae --packed data/library_points.npz --config resources/configs/default.toml \\
-        --out runs/ae --max-minutes 9 --resume
+    python training_cli.py train ae --packed data/library_points.npz \
+        --config resources/configs/default.toml --out runs/ae --max-minutes 9 --resume
 
 The same line starts the run and goes on with it. A first try of one minute (``--max-minutes 1``) tells the
 steps per second; then set the schedule to what the time allows with ``--set training.steps=N``, which may
 change between calls. ``--set training.compile=true`` fuses the velocity where a compiler is at hand.
 Then the pictures::
 
-    python training_cli.py train svr --packed data/library_points.npz --views data/library_views.npz \\
-        --ae runs/ae/best.safetensors --config resources/configs/default.toml --out runs/svr \\
+    python training_cli.py train svr --packed data/library_points.npz --views data/library_views.npz \
+        --ae runs/ae/best.safetensors --config resources/configs/default.toml --out runs/svr \
         --max-minutes 9 --resume
 
 What to bring back: ``RUN/latest.safetensors`` and ``RUN/best.safetensors`` (the model in half precision),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
@@ -62,6 +63,10 @@ class AutoEncoderObjective(nn.Module):
             low_precision=self.low_precision,
             velocity=self.velocity,
         )
+        return self.compare(surfaces, batch)
+
+    def compare(self, surfaces: Sequence[Tensor], batch: CloudBatch) -> LossTerms:
+        """Compare the surfaces after each block with the targets."""
         chamfers = torch.stack(
             [
                 chamfer(self._seen(surface, index, batch), batch.targets).mean()

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 
 from nmf_model.errors import InputError
@@ -11,7 +13,7 @@ def test_the_authors_spelling_of_training_the_auto_encoder():
     assert is_legacy(words)
     command = translate(words)
     assert command[:4] == ["train", "ae", "--points-path", "P"]
-    assert [b for a, b in zip(command, command[1:], strict=False) if a == "--set"] == [
+    assert [b for a, b in pairwise(command) if a == "--set"] == [
         "training.learning_rate=0.0001", "training.batch_size=12",
     ]  # fmt: skip
 

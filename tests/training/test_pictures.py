@@ -1,0 +1,49 @@
+from __future__ import annotations
+
+import io
+
+import numpy as np
+import torch
+from PIL import Image
+
+from nmf_model import checkpoint
+from nmf_model.training.devices import SingleDevice
+from nmf_model.training.loop import train
+from nmf_model.training.run_dir import RunDir
+from nmf_model.training.settings import load_run_config
+from nmf_model.training.tasks import autoencoder_task, single_view_task
+
+CPU = SingleDevice(torch.device("cpu"))
+
+
+def views_file(path, count: int = 10):
+    rng = np.random.default_rng(0)
+    parts = []
+    for _ in range(2 * count):
+        stream = io.BytesIO()
+        Image.fromarray(rng.integers(0, 256, (24, 24, 4), dtype=np.uint8)).save(stream, "webp", lossless=True)
+        parts.append(stream.getvalue())
+    np.savez(
+        path,
+        webp=np.frombuffer(b"".join(parts), dtype=np.uint8),
+        offset=np.cumsum([0, *map(len, parts)]),
+        id=np.array([f"shape{i}" for i in range(count)]),
+        has_views=np.arange(count) != 1,
+    )
+    return path
+
+
+def test_the_picture_branch_learns_and_leaves_the_auto_encoder_alone(config_file, packed, tmp_path):
+    ae = autoencoder_task(load_run_config(config_file, ["training.steps=2"]), [packed], CPU)
+    train(ae, RunDir(tmp_path / "ae"), CPU, resume=False, max_minutes=None)
+    trained = tmp_path / "ae" / "latest.safetensors"
+    config = load_run_config(config_file, ["training.steps=20", "training.learning_rate=0.01"])
+    views = views_file(tmp_path / "views.npz")
+    task = single_view_task(config, [packed], views, trained, CPU)
+    train(task, RunDir(tmp_path / "svr"), CPU, resume=False, max_minutes=None)
+    seen = [r["loss"] for r in RunDir(tmp_path / "svr").records() if r["kind"] == "train"]
+    assert np.mean(seen[-5:]) < np.mean(seen[:5])
+    before, after = checkpoint.load(trained), checkpoint.load(tmp_path / "svr" / "latest.safetensors")
+    kept = after.state_dict()
+    assert all(torch.equal(tensor, kept[name]) for name, tensor in before.state_dict().items())
+    assert after.image_points(torch.zeros(1, 3, 112, 112)).shape == (1, 32, 3)
