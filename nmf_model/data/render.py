@@ -1,7 +1,8 @@
 """Pictures of objects as in the published renderings: with materials and true alpha, by VTK off screen.
 
 Alpha and outline come from the object's own triangles, colours from its materials. If what the material
-file draws does not cover the same pixels, or is all one colour, the object is drawn plain instead.
+file draws does not cover the same pixels, or is all one colour, the materials' diffuse colours are used
+without textures, and failing that the object is drawn plain.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nmf_model.data.depth_views import polydata_of
+from nmf_model.data.obj_colors import read_face_colors
 from nmf_model.errors import InputError
 from nmf_model.types import Mesh
 
@@ -77,10 +79,14 @@ def render_views(
     if not covered.any(axis=(1, 2)).all():
         raise InputError("The model cannot be seen in its renderings; check its faces.")
     has_materials = face_colors is not None
-    if model is not None and _material_file(model) is not None:
+    if model is not None and (materials := _material_file(model)) is not None:
         drawn, drawn_at = _shots(_model_scene(model, placement, large), cameras)
         if _agree(drawn, drawn_at, covered):
             colours, covered, has_materials = drawn, covered & drawn_at, True
+        elif (diffuse := read_face_colors(model, materials, len(mesh.faces))) is not None:
+            flat, _ = _shots(_plain_scene(mesh, diffuse, large), cameras)
+            if _agree(flat, covered, covered):
+                colours, has_materials = flat, True
     return RenderedViews(_shrunk(colours, covered), has_materials)
 
 

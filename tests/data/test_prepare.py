@@ -246,9 +246,20 @@ def test_materials_that_draw_something_else_are_not_believed(tmp_path: Path) -> 
     mesh, cameras = Mesh(CORNERS * 0.5, FACES), draw_cameras(2, np.random.default_rng(0))
     fitting, off = np.diag([0.5, 0.5, 0.5, 1.0]), np.diag([0.4, 0.5, 0.5, 1.0])
     coloured = render_views(mesh, cameras, size=48, model=model, placement=fitting)
+    diffuse = render_views(mesh, cameras, size=48, model=model, placement=off)
+    assert coloured.has_materials
+    assert diffuse.has_materials
+    # The same outline, and colours of the right places although the model is drawn elsewhere.
+    assert np.array_equal(diffuse.images[..., 3], render_views(mesh, cameras, size=48).images[..., 3])
+    solid = diffuse.images[..., 3] == 255
+    red = [image[..., 0].astype(int) > image[..., 2] for image in (coloured.images, diffuse.images)]
+    assert (red[0] == red[1])[solid].mean() > 0.95
+    assert 0.1 < red[1][solid].mean() < 0.9
+    model.write_text(model.read_text() + "f 1 2 3\n")
     plain = render_views(mesh, cameras, size=48, model=model, placement=off)
-    assert (coloured.has_materials, plain.has_materials) == (True, False)
+    assert not plain.has_materials
     assert np.array_equal(plain.images, render_views(mesh, cameras, size=48).images)
+    model.write_text(_obj((1, 1, 1)))
     (tmp_path / "box.mtl").write_text("newmtl top\nKd 0 0 0\nKs 0 0 0\nnewmtl rest\nKd 0 0 0\nKs 0 0 0\n")
     assert not render_views(mesh, cameras, size=48, model=model, placement=fitting).has_materials
 
