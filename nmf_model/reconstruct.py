@@ -14,7 +14,8 @@ from torch import Tensor
 from nmf_model.config import SolverConfig
 from nmf_model.errors import Cancelled, InputError
 from nmf_model.fitting.fit import FittedFlow, fit_flow
-from nmf_model.flow.grid import velocity
+from nmf_model.fitting.placement import even_out
+from nmf_model.flow.grid import flow_midpoint, velocity
 from nmf_model.flow.solver import Velocity, integrate
 from nmf_model.geometry.normalization import normalize
 from nmf_model.geometry.template import Template, icosphere
@@ -32,6 +33,10 @@ from nmf_model.types import (
 
 DEFAULT_LEVELS = {"fit": 4, "silhouette": 5}
 """Template level by method; an outline seen at close range needs the finer one."""
+COARSE_LEVEL = 3
+"""Up to this level the vertices are moved on the sphere to where the shape needs them; from the next on an
+even sphere was as good on development shapes."""
+
 MAX_FIT_POINTS = 20_000
 """More points than this do not make the fit better, only slower; a random part of them is fitted."""
 
@@ -88,7 +93,7 @@ def stream(
     normalization = normalize(cloud.points)
     chosen = _thin(normalization.to_unit(cloud.points), request.seed)
     fitted = yield from _fit_frames(chosen, request, device, cancel)
-    template = icosphere(DEFAULT_LEVELS[method] if request.level is None else request.level)
+    template = _template_for(fitted, DEFAULT_LEVELS[method] if request.level is None else request.level)
     trajectory, nfe = yield from _flow_frames(fitted, template, request.frames, cancel)
     if fitted.outliers:
         notes = (*notes, f"{fitted.outliers} stray points far from the surface were left out of the fit.")
@@ -163,6 +168,21 @@ def _fit_frames(
             fitted: FittedFlow = end.value
             return fitted
         yield FlowFrame(glimpse.vertices, glimpse.faces, "Fitting", _FIT_SHARE * glimpse.fraction)
+
+
+def _template_for(fitted: FittedFlow, level: int) -> Template:
+    """Return the icosphere, its vertices moved to where they are needed if there are few of them."""
+    template = icosphere(level)
+    if level > COARSE_LEVEL:
+        return template
+    centre = torch.tensor(fitted.centre, device=fitted.fields.device)
+
+    def flow(sphere: Tensor) -> Tensor:
+        start = sphere.to(fitted.fields.device) * fitted.radius + centre
+        with torch.no_grad():
+            return flow_midpoint(start, fitted.fields, FINAL_SOLVER.steps)
+
+    return even_out(template, flow)
 
 
 def _flow_frames(
