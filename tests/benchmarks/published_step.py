@@ -1,8 +1,8 @@
 """Time a training step at batch 8 against the published formulation, on the same machine in one run.
 
-``python -m tests.benchmarks.published_step [--repeats 3]``. The published formulation: the code is carried
-in the state beside each vertex, 1003 numbers, and reduced again at each evaluation; dopri5 with the adjoint,
-rtol = atol = 1e-5; width 512, 1000 latent numbers; level-3 template. Ours: ``resources/configs/default.toml``.
+``python -m tests.benchmarks.published_step [--repeats 3]``. The published formulation: the code is
+carried in the state beside each vertex, 1003 numbers, and reduced again at each evaluation; dopri5 with the
+adjoint, rtol = atol = 1e-5; width 512, 1000 latent numbers; level-3 template. Ours: ``resources/configs/default.toml``.
 Both steps: forward, the same loss, backward, Adam; medians.
 """
 
