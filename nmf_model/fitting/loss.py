@@ -54,7 +54,9 @@ def misfit(samples: SurfaceSamples, target: FitTarget, subset: Tensor | None = N
         spacing.expand(len(points)),
         torch.ones_like(points[:, 0]),
     )
-    return Misfit(accuracy.mean(), completeness.mean())
+    # Weighted, so that a film far from the points is pulled back by its edge, not only sideways.
+    over_surface = (samples.weights * accuracy).sum() / samples.weights.sum()
+    return Misfit(over_surface, completeness.mean())
 
 
 def directed_residual(

@@ -15,12 +15,16 @@ class SurfaceSamples(NamedTuple):
     Attributes:
         points: (S, 3), differentiable with respect to the vertices.
         faces: (S,) int64, the face each lies on.
+        weights: (S,), all ones, with the gradient of the area that each sample stands for. A mean over a
+            surface changes with the measure too: ``(weights * value).sum() / weights.sum()`` has the gradient of
+            the mean over the surface, where ``value.mean()`` has only that of moving the samples.
         normals: (F, 3), unit normals of all faces, detached (zero for a degenerate face).
         area: of the whole surface, differentiable, scalar.
     """
 
     points: Float[Tensor, "S 3"]
     faces: Int[Tensor, " S"]
+    weights: Float[Tensor, " S"]
     normals: Float[Tensor, "F 3"]
     area: Float[Tensor, ""]
 
@@ -46,5 +50,7 @@ def draw_samples(
         chosen = torch.searchsorted(cumulative, position).clamp_(max=len(faces) - 1)
     root, other = random[1].sqrt()[:, None], random[2][:, None]
     points = (1 - root) * a[chosen] + root * (1 - other) * b[chosen] + root * other * c[chosen]
+    areas = double_areas[chosen]
+    weights = areas / areas.detach().clamp_min(1e-20)
     normals = (cross / double_areas.clamp_min(1e-20)[:, None]).detach()
-    return SurfaceSamples(points, chosen, normals, double_areas.sum() / 2)
+    return SurfaceSamples(points, chosen, weights, normals, double_areas.sum() / 2)

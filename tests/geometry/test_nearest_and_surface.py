@@ -43,3 +43,20 @@ def test_one_seed_one_sequence():
 def _edges(vertices, faces):
     a, b, c = vertices[faces].transpose(1, 0, 2)
     return b - a, c - a
+
+
+def test_weighted_means_have_the_gradient_of_the_mean_over_the_surface():
+    """Of two equal triangles at heights 0 and 1, growing the upper one raises the mean height."""
+    vertices = torch.tensor(
+        [[0, 0, 0], [1, 0, 0], [0, 1, 0], [0, 0, 1], [1, 0, 1], [0, 1, 1]],
+        dtype=torch.float32,
+        requires_grad=True,
+    )
+    samples = draw_samples(vertices, torch.tensor([[0, 1, 2], [3, 4, 5]]), 4000, torch.Generator())
+    heights = samples.points[:, 2].detach()
+    mean = (samples.weights * heights).sum() / samples.weights.sum()
+    assert torch.isclose(mean, torch.tensor(0.5), atol=1e-3)
+    mean.backward()
+    # The mean is A1 / (A0 + A1); moving corner 4 by dx changes A1 by dx / 2 from 1 / 2.
+    assert torch.isclose(vertices.grad[4, 0], torch.tensor(0.25), atol=2e-3)
+    assert torch.isclose(vertices.grad[1, 0], torch.tensor(-0.25), atol=2e-3)
