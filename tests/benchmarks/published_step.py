@@ -2,7 +2,8 @@
 
 ``python -m tests.benchmarks.published_step [--repeats 3]``. The published formulation: the code is
 carried in the state beside each vertex, 1003 numbers, and reduced again at each evaluation; dopri5 with the
-adjoint, rtol = atol = 1e-5; width 512, 1000 latent numbers; level-3 template. Ours: ``resources/configs/default.toml``.
+adjoint, rtol = atol = 1e-5; width 512, 1000 latent numbers; level-3 template.
+Ours: ``default.toml``.
 Both steps: forward, the same loss, backward, Adam; medians.
 """
 
