@@ -71,7 +71,7 @@ def _nearest_by_distances(first: Tensor, second: Tensor) -> tuple[Tensor, Tensor
 
 def _nearest_by_trees(a: np.ndarray, b: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     tree_a, tree_b = (cKDTree(points, balanced_tree=False, compact_nodes=False) for points in (a, b))
-    return tree_b.query(a)[1], tree_a.query(b)[1]
+    return np.asarray(tree_b.query(a)[1]), np.asarray(tree_a.query(b)[1])
 
 
 def _pick(points: Tensor, index: Tensor) -> Tensor:

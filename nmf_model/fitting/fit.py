@@ -207,7 +207,7 @@ class _Fit:
         if not math.isfinite(value):
             raise SolverError("The fit diverged: a coordinate became infinite or undefined.")
         self.optimizer.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
         self.optimizer.step()
         self.steps += 1
         return value

@@ -16,8 +16,8 @@ class SurfaceSamples(NamedTuple):
         points: (S, 3), differentiable with respect to the vertices.
         faces: (S,) int64, the face each lies on.
         weights: (S,), all ones, with the gradient of the area that each sample stands for. A mean over a
-            surface changes with the measure too: ``(weights * value).sum() / weights.sum()`` has the gradient of
-            the mean over the surface, where ``value.mean()`` has only that of moving the samples.
+            surface changes with the measure too: ``(weights * value).sum() / weights.sum()`` has its
+            gradient, where ``value.mean()`` has only that of moving the samples.
         normals: (F, 3), unit normals of all faces, detached (zero for a degenerate face).
         area: of the whole surface, differentiable, scalar.
     """

@@ -6,6 +6,7 @@ gives the same result on one process and on several, and its randomness is one g
 
 from __future__ import annotations
 
+import math
 import random
 from typing import NamedTuple
 
@@ -248,7 +249,7 @@ def input_count(config: TrainingConfig, step: int) -> int:
     """Return how many points the encoder sees at a step: log-uniform, decided by the step alone."""
     low, high = sorted((config.fewest_points, config.input_points))
     share = random.Random(f"{config.seed}:{step}").random()
-    return round(low * (high / low) ** share)
+    return round(low * math.pow(high / low, share))
 
 
 def _rotation(quaternion: Tensor) -> Tensor:

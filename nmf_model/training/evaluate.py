@@ -91,7 +91,7 @@ def manifoldness(mesh: Mesh) -> dict[str, float]:
     same = (edges[order][1:] == edges[order][:-1]).all(axis=1)
     first, second = order[:-1][same] // 3, order[1:][same] // 3
     folded = np.count_nonzero((normals[first] * normals[second]).sum(axis=1) < 0)
-    unique_edges = len(edges) - np.count_nonzero(same)
+    unique_edges = int(len(edges) - np.count_nonzero(same))
     return {
         "nm_vertices": report.nonmanifold_vertices / max(1, report.vertices),
         "nm_edges": report.nonmanifold_edges / max(1, unique_edges),

@@ -117,7 +117,8 @@ def sample_surfaces(
     picked = corners.gather(1, chosen[:, :, None, None].expand(-1, -1, 3, 3))
     root, other = uniform[:, 1].sqrt(), uniform[:, 2]
     shares = torch.stack([1 - root, root * (1 - other), root * other], dim=2)
-    return (picked * shares.unsqueeze(3)).sum(dim=2)
+    samples: Tensor = (picked * shares.unsqueeze(3)).sum(dim=2)
+    return samples
 
 
 def compiled_velocity() -> Velocity:

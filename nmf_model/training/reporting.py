@@ -83,7 +83,7 @@ def _tensorboard(run: RunDir) -> Any:
         from torch.utils.tensorboard import SummaryWriter
     except ImportError:
         return None
-    return SummaryWriter(str(run.path / "tensorboard"))  # type: ignore[no-untyped-call]
+    return SummaryWriter(str(run.path / "tensorboard"))
 
 
 def _clock(seconds: float) -> str:

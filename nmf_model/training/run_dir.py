@@ -11,10 +11,10 @@ import csv
 import io
 import json
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import torch
 from safetensors import SafetensorError
@@ -97,10 +97,7 @@ class RunDir:
             unfinished.mkdir(parents=True)
             parts = _split(snapshot.tensors)
             for index, part in enumerate(parts):
-                data = serialize(part)
-                write_atomically(
-                    unfinished / f"part-{index:02d}.safetensors", lambda file, data=data: file.write(data)
-                )
+                write_atomically(unfinished / f"part-{index:02d}.safetensors", _writer(serialize(part)))
             state = json.dumps(
                 {"step": snapshot.step, "parts": len(parts), "numbers": dict(snapshot.numbers)}
             )
@@ -211,3 +208,7 @@ def restore_optimiser(optimiser: torch.optim.Optimizer, tensors: Mapping[str, Te
             _, index, name = key.split("/")
             state.setdefault(int(index), {})[name] = tensor
     optimiser.load_state_dict({"state": state, "param_groups": optimiser.state_dict()["param_groups"]})
+
+
+def _writer(data: bytes) -> Callable[[BinaryIO], object]:
+    return lambda file: file.write(data)

@@ -141,4 +141,5 @@ def _read_points(file: Path) -> NDArray[np.float32]:
         raise InputError(f"{file} is damaged: {error}; fetch or prepare it again.") from error
     if array.ndim != 2 or array.shape[1] != 3 or len(array) == 0 or not np.isfinite(array).all():
         raise InputError(f"{file} must hold finite points (N, 3), not {array.shape}; prepare it again.")
-    return array.astype(np.float32)
+    points: NDArray[np.float32] = array.astype(np.float32)
+    return points
