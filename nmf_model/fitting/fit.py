@@ -49,7 +49,8 @@ class FitSettings:
 
     Attributes:
         blocks, resolutions: of the ``GridFlow``.
-        samples: S drawn from the surface, and points of the cloud compared, in each step.
+        samples: S drawn from the surface, and points of the cloud compared, in each step at least.
+        most_samples: in each step at most; between the two, as many as the cloud has points.
         learning_rate: of the coarsest grid; each finer one has ``rate_decay`` times the one before.
         tension_weight: of the Dirichlet energy of the surface.
         evenness_weight: of its unevenness.
@@ -61,6 +62,7 @@ class FitSettings:
     blocks: int = 6
     resolutions: tuple[int, ...] = (5, 9, 17)
     samples: int = 2500
+    most_samples: int = 5000
     learning_rate: float = 0.012
     rate_decay: float = 0.4
     tension_weight: float = 3e-5
@@ -148,6 +150,7 @@ class _Fit:
         self.settings = settings
         self.device = device
         self.target: FitTarget = build_target(points, device)
+        self.samples = max(settings.samples, min(len(self.target.points), settings.most_samples))
         self.flow = GridFlow(settings.blocks, settings.resolutions).to(device)
         self.generator = torch.Generator().manual_seed(seed)
         self.rates = [settings.learning_rate * settings.rate_decay**k for k in range(len(self.flow.grids))]
@@ -193,7 +196,7 @@ class _Fit:
         settings = self.settings
         fields = self.flow.fields(stage.depth)
         self.vertices = flow_midpoint(sphere, fields, self._solver_steps(stage))
-        samples = draw_samples(self.vertices, faces, settings.samples, self.generator)
+        samples = draw_samples(self.vertices, faces, self.samples, self.generator)
         terms = misfit(samples, self.target, self._subset(shown))
         loss = (
             terms.accuracy
@@ -232,7 +235,7 @@ class _Fit:
 
     def _subset(self, shown: float) -> Tensor | None:
         """Choose the points compared in this step: those within reach, and not many more than samples."""
-        count, wanted = len(self.target.points), self.settings.samples
+        count, wanted = len(self.target.points), self.samples
         if shown < 1:
             reached = torch.nonzero(self.target.order <= shown)[:, 0]
         elif count <= 2 * wanted:

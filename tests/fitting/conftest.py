@@ -7,6 +7,7 @@ from nmf_model.fitting.fit import FitSettings, Stage
 
 QUICK = FitSettings(
     samples=800,
+    most_samples=800,
     stages=(Stage(2, 3, 80, 2, grows=True), Stage(3, 3, 60, 3, settles=True)),
 )
 
