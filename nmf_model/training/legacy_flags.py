@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -16,6 +17,9 @@ _SETTINGS = {
     "latent_len": "flow.latent_size",
     "toi": "flow.integration_time",
 }
+
+_IGNORED = ("comet_API", "comet_workspace", "num_epochs", "num_workers", "training_weights",
+            "pretrained_svr_weights", "model_folder_SVR", "generate_ae", "generate_svr")  # fmt: skip
 
 
 def is_legacy(arguments: Sequence[str]) -> bool:
@@ -31,9 +35,12 @@ def translate(arguments: Sequence[str]) -> list[str]:
     """
     known = _parser().parse_args(list(arguments))
     if known.generate is not None:
-        raise InputError("--generate is now 'generate --checkpoint FILE --points-path P --out DIR'.")
+        raise InputError("--generate is not supported yet; reconstruct single files with main.py.")
     if known.points_path is None:
         raise InputError("--train needs --points_path, the folder of category/object/points.npy.")
+    ignored = [f"--{name}" for name in _IGNORED if getattr(known, name) is not None]
+    if ignored:
+        print(f"Not used by this program and ignored: {', '.join(ignored)}.", file=sys.stderr)  # noqa: T201
     settings = [
         f"{name}={value}" for flag, name in _SETTINGS.items() if (value := getattr(known, flag)) is not None
     ]
