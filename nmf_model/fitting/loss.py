@@ -54,8 +54,9 @@ def misfit(samples: SurfaceSamples, target: FitTarget, subset: Tensor | None = N
         spacing.expand(len(points)),
         torch.ones_like(points[:, 0]),
     )
-    # Weighted, so that a film far from the points is pulled back by its edge, not only sideways.
-    over_surface = (samples.weights * accuracy).sum() / samples.weights.sum()
+    # Weighted by its area, so that a film far from the points is pulled back by its edge, not only sideways.
+    # Not divided by the sum of the weights: that would reward wrinkles where the surface fits well.
+    over_surface = (samples.weights * accuracy).mean()
     return Misfit(over_surface, completeness.mean())
 
 
