@@ -15,6 +15,7 @@ from nmf_model.errors import Cancelled, SolverError
 from nmf_model.fitting.loss import misfit
 from nmf_model.fitting.target import FitTarget, build_target
 from nmf_model.fitting.tension import dirichlet_energy, unevenness
+from nmf_model.flow.carrier import GridCarrier
 from nmf_model.flow.grid import GridFlow, flow_midpoint, gradient_energy, lipschitz_excess
 from nmf_model.geometry.surface import draw_samples
 from nmf_model.geometry.template import icosphere
@@ -103,6 +104,11 @@ class FittedFlow:
     radius: float
     steps: int
     outliers: int
+
+    @property
+    def carrier(self) -> GridCarrier:
+        """The flow as a map of space."""
+        return GridCarrier(self.fields, self.centre, self.radius)
 
 
 def fit_flow(

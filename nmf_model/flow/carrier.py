@@ -1,0 +1,93 @@
+"""The finished flow of one shape as a map of space: what refinement, solids and certificates work with.
+
+A mesh is only the image of one template. The map itself carries any point of the unit ball, so a template
+can be refined where its image needs it, and a ball of tetrahedra can take the sphere's place.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from nmf_model.errors import Cancelled
+from nmf_model.flow.grid import velocity
+from nmf_model.types import CancelCheck
+
+DEFAULT_STEPS = 8
+"""Midpoint steps per block of a final flow. The fit bounds the velocity's gradient and varies its own steps, so
+that more steps or a higher order move no vertex by more than about a hundredth of the object's radius."""
+
+
+class Carrier(Protocol):
+    """Carries points of the closed unit ball into the shape, continuously and without folding it."""
+
+    def carry(
+        self,
+        points: NDArray[np.floating],
+        *,
+        steps: int = DEFAULT_STEPS,
+        until: float = 1.0,
+        cancel: CancelCheck | None = None,
+    ) -> NDArray[np.float64]:
+        """Return (V, 3) where the points are at the share ``until`` of the flow's whole time.
+
+        Args:
+            points: (V, 3) in the unit ball; the unit sphere becomes the shape's surface.
+            steps: of the solver, per block; more follow the true flow more closely.
+            until: 0 for the start, 1 for the result; unit-sphere units in between too.
+            cancel: polled before every step.
+
+        Raises:
+            Cancelled: if ``cancel`` returned True.
+        """
+
+
+@dataclass(frozen=True)
+class GridCarrier:
+    """A flow stored on grids: what a fit ends with, and what the volume network answers.
+
+    Attributes:
+        fields: (K, 3, R, R, R) velocity of each block, see ``flow.grid``; detached.
+        centre: (3,) and
+        radius: of the ball that the unit ball becomes first, unit-sphere units.
+    """
+
+    fields: Tensor
+    centre: NDArray[np.float32]
+    radius: float
+
+    def carry(
+        self,
+        points: NDArray[np.floating],
+        *,
+        steps: int = DEFAULT_STEPS,
+        until: float = 1.0,
+        cancel: CancelCheck | None = None,
+    ) -> NDArray[np.float64]:
+        """See ``Carrier``. Computed in float64 on a CPU, in float32 on a GPU."""
+        fields = self.fields if self.fields.is_cuda else self.fields.double()
+        start = points.astype(np.float64) * self.radius + self.centre.astype(np.float64)
+        x = torch.from_numpy(start).to(fields)
+        remaining = until * len(fields)
+        with torch.no_grad():
+            for field in fields:
+                span = min(1.0, remaining)
+                if span <= 0:
+                    break
+                x = _through(field, x, span, steps, cancel)
+                remaining -= span
+        return x.double().cpu().numpy()
+
+
+def _through(field: Tensor, x: Tensor, span: float, steps: int, cancel: CancelCheck | None) -> Tensor:
+    step = span / steps
+    for _ in range(steps):
+        if cancel is not None and cancel():
+            raise Cancelled("The flow was cancelled.")
+        x = x + step * velocity(field, x + 0.5 * step * velocity(field, x))
+    return x
