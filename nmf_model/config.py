@@ -139,6 +139,42 @@ class EncoderConfig:
 
 
 @dataclass(frozen=True)
+class VolumeConfig:
+    """Our own encoder and flow: features and velocities in the cells of a cube (``flow.volume``).
+
+    Attributes:
+        cells: fine cells along each side, a multiple of 4; velocities have a node at each of their corners.
+        cell_features: numbers that describe the points in a fine cell.
+        width: channels of the convolutions, a multiple of 8.
+        layers: convolutions after the coarse middle part of each network, which has one more.
+        code_channels: numbers of the code in each coarse cell; Z = code_channels · (cells / 2)³.
+        radius: of the sphere that flows, unit-sphere units.
+        reference_level: icosphere that the network looks at between blocks.
+        steps: midpoint steps of each ODE while it looks, and in training.
+    """
+
+    cells: int = 16
+    cell_features: int = 16
+    width: int = 48
+    layers: int = 1
+    code_channels: int = 16
+    radius: float = 0.5
+    reference_level: int = 3
+    steps: int = 2
+
+    def __post_init__(self) -> None:
+        _check_positive(self, "cells", "cell_features", "width", "layers", "code_channels", "radius", "steps")
+        _check_not_negative(self, "reference_level")
+        if self.cells % 4 or self.width % 8:
+            raise InputError("The settings 'cells' and 'width' must be multiples of 4 and 8.")
+
+    @property
+    def latent_size(self) -> int:
+        """Z, numbers in a code."""
+        return self.code_channels * (self.cells // 2) ** 3
+
+
+@dataclass(frozen=True)
 class ImageEncoderConfig:
     """A ResNet-18 and a small network that answer a picture with a cloud of points.
 
@@ -168,6 +204,8 @@ class ModelConfig:
 
     Attributes:
         encoder, flow, solver: its parts.
+        volume: encoder and flow on grids instead; of ``encoder`` and ``flow`` only ``blocks`` and
+            ``nodes_per_block`` count then.
         image: the picture branch, None for a model of clouds alone.
         template_level: the icosphere the model is used with; it may be flowed with any other.
     """
@@ -175,6 +213,7 @@ class ModelConfig:
     encoder: EncoderConfig = field(default_factory=EncoderConfig)
     flow: FlowConfig = field(default_factory=FlowConfig)
     solver: SolverConfig = field(default_factory=SolverConfig)
+    volume: VolumeConfig | None = None
     image: ImageEncoderConfig | None = None
     template_level: int = 4
 

@@ -9,8 +9,10 @@ from torch import Tensor, nn
 from nmf_model.config import ModelConfig
 from nmf_model.encoders.image import ImageEncoder
 from nmf_model.encoders.pointnet import PointNet
+from nmf_model.encoders.volume import VolumeEncoder
 from nmf_model.errors import InputError
 from nmf_model.flow.mesh_flow import BlockOutputs, MeshFlow
+from nmf_model.flow.volume import VolumeFlow
 from nmf_model.geometry.template import Template, icosphere
 from nmf_model.types import CancelCheck
 
@@ -25,8 +27,14 @@ class NeuralMeshFlow(nn.Module):
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
         self.config = config
-        self.encoder = PointNet(config.encoder, config.flow.latent_size)
-        self.flow = MeshFlow(config.flow, config.solver)
+        self.encoder: nn.Module
+        self.flow: MeshFlow | VolumeFlow
+        if config.volume is None:
+            self.encoder = PointNet(config.encoder, config.flow.latent_size)
+            self.flow = MeshFlow(config.flow, config.solver)
+        else:
+            self.encoder = VolumeEncoder(config.volume)
+            self.flow = VolumeFlow(config.volume, config.flow, config.solver)
         self.image = None if config.image is None else ImageEncoder(config.image)
 
     @property

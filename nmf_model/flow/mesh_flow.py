@@ -61,6 +61,16 @@ class FlowTrajectory(NamedTuple):
     blocks: Int[Tensor, " T"]
     nfe: int
 
+    @classmethod
+    def of(cls, moments: list[FlowState]) -> FlowTrajectory:
+        """Stack the moments of a stream."""
+        return cls(
+            states=torch.stack([moment.vertices for moment in moments]),
+            times=torch.tensor([moment.time for moment in moments], dtype=torch.float64),
+            blocks=torch.tensor([moment.block for moment in moments]),
+            nfe=moments[-1].nfe,
+        )
+
 
 class MeshFlow(nn.Module):
     """Deform blocks in sequence, with a rescaling before the first and after each."""
@@ -107,13 +117,7 @@ class MeshFlow(nn.Module):
         cancel: CancelCheck | None = None,
     ) -> FlowTrajectory:
         """Collect ``stream`` into tensors; see there."""
-        moments = list(self.stream(template, code, frames, solver, cancel))
-        return FlowTrajectory(
-            states=torch.stack([moment.vertices for moment in moments]),
-            times=torch.tensor([moment.time for moment in moments], dtype=torch.float64),
-            blocks=torch.tensor([moment.block for moment in moments]),
-            nfe=moments[-1].nfe,
-        )
+        return FlowTrajectory.of(list(self.stream(template, code, frames, solver, cancel)))
 
     def stream(
         self,

@@ -193,10 +193,15 @@ def draw_change(config: AugmentConfig, batch: int, generator: torch.Generator) -
     matrices = torch.diag_embed(scale)
     if config.rotate == "none":
         return Change(matrices)
+    half = torch.pi * uniform[:, 4]
+    zero = torch.zeros_like(half)
+    about_y = torch.stack([half.cos(), zero, half.sin(), zero], dim=1)
     if config.rotate == "yaw":
-        half = torch.pi * uniform[:, 4]
-        zero = torch.zeros_like(half)
-        gauss = torch.stack([half.cos(), zero, half.sin(), zero], dim=1)
+        gauss = about_y
+    elif config.rotate == "mixed":
+        place = torch.arange(batch, device=device)[:, None]
+        still = torch.tensor([1.0, 0, 0, 0], device=device)
+        gauss = torch.where(place % 2 == 0, gauss, torch.where(place % 4 == 1, about_y, still))
     return Change(matrices @ _rotation(gauss))
 
 

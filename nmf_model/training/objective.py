@@ -10,6 +10,8 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from nmf_model.errors import InputError
+from nmf_model.flow.grid import gradient_energy, lipschitz_excess
+from nmf_model.flow.volume import VolumeFlow
 from nmf_model.geometry.template import icosphere
 from nmf_model.losses import chamfer
 from nmf_model.model import NeuralMeshFlow
@@ -46,7 +48,10 @@ class AutoEncoderObjective(nn.Module):
             )
         self.model, self.low_precision = model, low_precision
         self.velocity: Velocity = compiled_velocity() if config.compile else evaluate_velocity
-        sphere = icosphere(config.template_level)
+        self.early_share = config.early_share
+        self.smoothness, self.lipschitz = config.smoothness_weight, config.lipschitz_weight
+        self.lipschitz_bound = config.lipschitz_bound
+        sphere = icosphere(_template_level(model, config))
         weights = torch.tensor(config.block_weights)
         self.register_buffer("template", torch.tensor(sphere.vertices), persistent=False)
         self.register_buffer("faces", torch.tensor(sphere.faces), persistent=False)
@@ -54,6 +59,8 @@ class AutoEncoderObjective(nn.Module):
 
     def forward(self, batch: CloudBatch) -> LossTerms:
         """Reconstruct the clouds and compare each surface with its target."""
+        if isinstance(self.model.flow, VolumeFlow):
+            return self._on_grids(self.model.flow, batch)
         with torch.autocast(batch.inputs.device.type, torch.bfloat16, enabled=self.low_precision):
             code = self.model.encode(batch.inputs)
         surfaces = flow_surfaces(
@@ -65,11 +72,21 @@ class AutoEncoderObjective(nn.Module):
         )
         return self.compare(surfaces, batch)
 
+    def _on_grids(self, flow: VolumeFlow, batch: CloudBatch) -> LossTerms:
+        """Flow on grids, and ask for the smoothness that a network in the velocity would have of itself."""
+        with torch.autocast(batch.inputs.device.type, torch.bfloat16, enabled=self.low_precision):
+            unrolled = flow.unroll(self.model.encode(batch.inputs))
+        terms = self.compare(unrolled.surfaces, batch)
+        fields = unrolled.fields.flatten(0, 1)
+        roughness = self.smoothness * gradient_energy(fields)
+        steepness = self.lipschitz * lipschitz_excess(fields, self.lipschitz_bound)
+        return LossTerms(terms.total + roughness + steepness, terms.chamfers)
+
     def compare(self, surfaces: Sequence[Tensor], batch: CloudBatch) -> LossTerms:
         """Compare the surfaces after each block with the targets."""
         chamfers = torch.stack(
             [
-                chamfer(self._seen(surface, index, batch), batch.targets).mean()
+                chamfer(self._seen(surface, index, batch), self._aim(index, batch)).mean()
                 for index, surface in enumerate(surfaces)
             ]
         )
@@ -79,7 +96,16 @@ class AutoEncoderObjective(nn.Module):
         """Return what of a surface is compared: the first one's vertices, samples of the others."""
         if index == 0 and len(self.weights) > 1:
             return surface
-        return sample_surfaces(surface, self.faces, batch.uniform[:, index])
+        uniform = batch.uniform[:, index]
+        return sample_surfaces(surface, self.faces, uniform[..., : self._share(index, uniform.shape[2])])
+
+    def _aim(self, index: int, batch: CloudBatch) -> Tensor:
+        """Return the points that a surface is compared with."""
+        return batch.targets[:, : self._share(index, batch.targets.shape[1])]
+
+    def _share(self, index: int, count: int) -> int:
+        """Return how many of so many points are compared: all of them for the last surface alone."""
+        return count if index == len(self.weights) - 1 else round(self.early_share * count)
 
 
 class SingleViewObjective(nn.Module):
@@ -97,6 +123,11 @@ class SingleViewObjective(nn.Module):
             points = self.branch(batch.inputs)
         distance = chamfer(points.float(), batch.targets).mean()
         return LossTerms(distance, distance.detach()[None])
+
+
+def _template_level(model: NeuralMeshFlow, config: TrainingConfig) -> int:
+    """Return the level that is flowed: a flow on grids trains on the template that it looks at anyway."""
+    return config.template_level if model.config.volume is None else model.config.volume.reference_level
 
 
 def sample_surfaces(

@@ -18,13 +18,14 @@ class AugmentConfig:
     Attributes:
         axis_scale: each axis is scaled by a factor log-uniform in 1/axis_scale … axis_scale.
         mirror: mirror left and right half of the time.
-        rotate: "none", "yaw" (about the vertical axis y) or "any".
+        rotate: "none", "yaw" (about the vertical axis y), "any", or "mixed": of each batch's shapes a quarter
+            stays upright, a quarter is turned about y and half any way.
         noise: standard deviation of the input's points, uniform between 0 and this, unit-sphere units.
     """
 
     axis_scale: float = 1.3
     mirror: bool = True
-    rotate: Literal["none", "yaw", "any"] = "none"
+    rotate: Literal["none", "yaw", "any", "mixed"] = "none"
     noise: float = 0.0
 
 
@@ -46,6 +47,9 @@ class TrainingConfig:
         template_level: icosphere while training.
         block_weights: of the surfaces after each block in the loss, divided by their sum. The first
             surface but for a single block is compared by its vertices, the others by samples.
+        early_share: share of them for all surfaces but the last; finding neighbours is half of a step's time.
+        smoothness_weight, lipschitz_weight, lipschitz_bound: for a flow on grids, of the mean squared gradient
+            of the velocity and of its excess over the bound.
         precision: "bf16" inside the networks (the state of the flow stays float32), "float32", or
             "auto": bf16 on a GPU.
         compile: let torch.compile fuse the velocity; falls back by itself where that fails.
@@ -69,6 +73,10 @@ class TrainingConfig:
     samples: int = 2562
     template_level: int = 3
     block_weights: tuple[float, ...] = (1.0, 2.0, 7.0)
+    early_share: float = 1.0
+    smoothness_weight: float = 1e-4
+    lipschitz_weight: float = 0.5
+    lipschitz_bound: float = 1.0
     precision: Literal["auto", "bf16", "float32"] = "auto"
     compile: bool = False
     log_every: int = 20

@@ -1,0 +1,222 @@
+"""A flow whose velocities a convolutional network writes on grids, looking at what is still to be done.
+
+The published velocity is a network that every vertex asks at every moment; here a network answers once with
+the whole velocity on a grid, and a vertex only interpolates: the flow costs hundreds of times less, and is of
+the same kind as the one that ``fitting`` optimises, which can therefore start from it.
+
+Between two blocks the network sees where the surface is by then, so a later block corrects what an earlier one
+missed. What it sees is always the same reference template, carried along by the same few steps: the velocity
+is a function of the code alone, and any other template follows the same flow.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from fractions import Fraction
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from nmf_model.config import FlowConfig, SolverConfig, VolumeConfig
+from nmf_model.encoders.volume import CellPool, Hourglass
+from nmf_model.errors import InputError
+from nmf_model.flow.carrier import GridCarrier
+from nmf_model.flow.grid import EXTENT
+from nmf_model.flow.mesh_flow import BlockOutputs, FlowState, FlowTrajectory
+from nmf_model.flow.solver import integrate
+from nmf_model.geometry.template import icosphere
+from nmf_model.types import CancelCheck
+
+_SEEN_PER_FACE = 9
+"""Numbers that describe a face of the reference surface besides its place: normal, start, and way so far."""
+
+
+class Unrolled(NamedTuple):
+    """What training needs of one pass.
+
+    Attributes:
+        surfaces: a (B, V, 3) of the reference template after each block.
+        fields: (B, K, 3, G, G, G), velocity of each ODE.
+    """
+
+    surfaces: tuple[Float[Tensor, "B V 3"], ...]
+    fields: Float[Tensor, "B K 3 G G G"]
+
+
+class VolumeFlow(nn.Module):
+    """``blocks`` blocks of ``nodes_per_block`` autonomous ODEs, each running for unit time."""
+
+    sphere: Tensor
+    faces: Tensor
+
+    def __init__(self, volume: VolumeConfig, flow: FlowConfig, solver: SolverConfig) -> None:
+        super().__init__()
+        self.config, self.solver, self.volume = flow, solver, volume
+        reference = icosphere(volume.reference_level)
+        self.register_buffer("sphere", torch.tensor(reference.vertices), persistent=False)
+        self.register_buffer("faces", torch.tensor(reference.faces), persistent=False)
+        self.heads = nn.ModuleList(_BlockHead(volume, flow.nodes_per_block) for _ in range(flow.blocks))
+
+    def unroll(self, code: Float[Tensor, "B Z"], steps: int | None = None) -> Unrolled:
+        """Return the velocities and the reference surface after each block; differentiable.
+
+        Args:
+            code: one row a shape.
+            steps: midpoint steps of each ODE; None for the configured number.
+        """
+        side = self.volume.cells // 2
+        target = code.unflatten(1, (self.volume.code_channels, side, side, side))
+        x = start = (self.sphere * self.volume.radius).expand(len(code), -1, -1)
+        surfaces, fields = [], []
+        for head in self.heads:
+            written = head(target, self._seen(x, start))
+            for field in written.unbind(dim=1):
+                x = _midpoint(field, x, steps or self.volume.steps)
+            surfaces.append(x)
+            fields.append(written)
+        return Unrolled(tuple(surfaces), torch.cat(fields, dim=1))
+
+    def fields(self, code: Float[Tensor, "B Z"]) -> Float[Tensor, "B K 3 G G G"]:
+        """Return the velocity of each ODE."""
+        return self.unroll(code).fields
+
+    def carrier(self, code: Float[Tensor, "1 Z"]) -> GridCarrier:
+        """Return the flow of one shape as a map of space."""
+        with torch.no_grad():
+            fields = self.fields(code)[0]
+        return GridCarrier(fields, torch.zeros(3).numpy(), self.volume.radius)
+
+    def forward(
+        self,
+        template: Float[Tensor, "V 3"],
+        code: Float[Tensor, "B Z"],
+        solver: SolverConfig | None = None,
+        cancel: CancelCheck | None = None,
+    ) -> BlockOutputs:
+        """Return the vertices after each block; see ``MeshFlow.forward``.
+
+        Raises:
+            SolverError, Cancelled: see ``solver.integrate``.
+        """
+        x = template.expand(len(code), -1, -1) * self.volume.radius
+        outputs, nfe = [], 0
+        for index, field in enumerate(self.fields(code).unbind(dim=1), start=1):
+            solution = integrate(_of(field), x, (0.0, 1.0), solver or self.solver, params=(field,), cancel=cancel)
+            x, nfe = solution.states[-1], nfe + solution.nfe
+            if index % self.config.nodes_per_block == 0:
+                outputs.append(x)
+        return BlockOutputs(tuple(outputs), nfe)
+
+    def trajectory(
+        self,
+        template: Float[Tensor, "V 3"],
+        code: Float[Tensor, "B Z"],
+        frames: int = 61,
+        solver: SolverConfig | None = None,
+        cancel: CancelCheck | None = None,
+    ) -> FlowTrajectory:
+        """Collect ``stream`` into tensors; see ``MeshFlow.trajectory``."""
+        return FlowTrajectory.of(list(self.stream(template, code, frames, solver, cancel)))
+
+    def stream(
+        self,
+        template: Float[Tensor, "V 3"],
+        code: Float[Tensor, "B Z"],
+        frames: int = 61,
+        solver: SolverConfig | None = None,
+        cancel: CancelCheck | None = None,
+    ) -> Iterator[FlowState]:
+        """Yield ``frames`` moments, evenly spaced in time; see ``MeshFlow.stream``.
+
+        The first frame is the sphere that the flow starts from, smaller than the template.
+
+        Raises:
+            InputError: for fewer than two frames.
+            SolverError, Cancelled: see ``solver.integrate``.
+        """
+        if frames < 2:
+            raise InputError(f"A trajectory needs at least 2 frames, not {frames}.")
+        x = template.expand(len(code), -1, -1) * self.volume.radius
+        yield FlowState(x, 0, 0.0, 0)
+        fields = self.fields(code).unbind(dim=1)
+        moments = [Fraction(frame * len(fields), frames - 1) for frame in range(1, frames)]
+        nfe = 0
+        for index, field in enumerate(fields):
+            here = [moment - index for moment in moments if index < moment <= index + 1]
+            times = [0.0, *(float(time) for time in here if time < 1), 1.0]
+            solution = integrate(_of(field), x, times, solver or self.solver, params=(field,), cancel=cancel)
+            x, nfe = solution.states[-1], nfe + solution.nfe
+            block = index // self.config.nodes_per_block
+            for time, state in zip(times[1:], solution.states[1:], strict=True):
+                if time < 1 or index + 1 in moments:
+                    yield FlowState(state, block, index + time, nfe)
+
+    def _seen(self, x: Float[Tensor, "B V 3"], start: Float[Tensor, "B V 3"]) -> tuple[Tensor, Tensor]:
+        """Return the middle of each face of the reference surface, and what describes it."""
+        a, b, c = (x.index_select(1, self.faces[:, corner]) for corner in range(3))
+        middle, from_middle = (a + b + c) / 3, start[:, self.faces].mean(dim=2)
+        normal = F.normalize(torch.linalg.cross(b - a, c - a), dim=2, eps=1e-9)
+        return middle, torch.cat([normal, from_middle, middle - from_middle], dim=2)
+
+
+class _BlockHead(nn.Module):
+    """Write the velocities of one block from the code and the surface so far."""
+
+    def __init__(self, config: VolumeConfig, nodes: int) -> None:
+        super().__init__()
+        side = config.cells // 2
+        self.nodes, self.side = nodes, side
+        self.pool = CellPool(config, extra=_SEEN_PER_FACE)
+        self.target = nn.Conv3d(config.code_channels, config.width, 1)
+        self.place = nn.Parameter(torch.zeros(1, config.width, side, side, side))
+        self.body = Hourglass(config.width, config.layers)
+        self.norm = nn.GroupNorm(8, config.width)
+        self.write = nn.Conv3d(config.width, 8 * 3 * nodes, 1)
+        nn.init.normal_(self.write.weight, std=1e-3)
+        nn.init.zeros_(self.write.bias)
+
+    def forward(self, target: Tensor, seen: tuple[Tensor, Tensor]) -> Float[Tensor, "B N 3 G G G"]:
+        """Return N velocity grids with a node at every corner of the fine cells."""
+        volume = self.body(self.target(target) + self.pool(*seen) + self.place)
+        written = self.write(self.norm(volume).relu())
+        side = self.side
+        parts = written.unflatten(1, (3 * self.nodes, 2, 2, 2))
+        fine = parts.permute(0, 1, 5, 2, 6, 3, 7, 4).reshape(len(written), 3 * self.nodes, *(2 * side,) * 3)
+        return _at_corners(fine).unflatten(1, (self.nodes, 3))
+
+
+def _at_corners(cells: Float[Tensor, "B C R R R"]) -> Float[Tensor, "B C G G G"]:
+    """Return the mean of the cells around each corner, G = R + 1 a side; cells beyond the border repeat.
+
+    Sums of slices: several times faster on a CPU than average pooling and its gradient.
+    """
+    for axis in (2, 3, 4):
+        first, last = cells.narrow(axis, 0, 1), cells.narrow(axis, cells.shape[axis] - 1, 1)
+        wider = torch.cat([first, cells, last], dim=axis)
+        count = wider.shape[axis] - 1
+        cells = (wider.narrow(axis, 0, count) + wider.narrow(axis, 1, count)) / 2
+    return cells
+
+
+def batched_velocity(
+    field: Float[Tensor, "B 3 G G G"], x: Float[Tensor, "B V 3"]
+) -> Float[Tensor, "B V 3"]:
+    """Interpolate each shape's velocity at its vertices (``flow.grid.velocity`` for a batch)."""
+    samples = F.grid_sample(
+        field, (x / EXTENT)[:, None, None], mode="bilinear", padding_mode="border", align_corners=True
+    )
+    return samples[:, :, 0, 0].transpose(1, 2)
+
+
+def _midpoint(field: Tensor, x: Tensor, steps: int) -> Tensor:
+    step = 1.0 / steps
+    for _ in range(steps):
+        x = x + step * batched_velocity(field, x + 0.5 * step * batched_velocity(field, x))
+    return x
+
+
+def _of(field: Tensor) -> Callable[[Tensor, Tensor], Tensor]:
+    return lambda _time, x: batched_velocity(field.to(x.dtype), x)
