@@ -21,10 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nmf_model.data.credits import credits_text
-from nmf_model.data.library import LibraryEntry
-from nmf_model.data.outer_surface import sample_outer_surface
-from nmf_model.data.render import DISTANCE, FIELD_OF_VIEW, VIEW_SIZE, draw_cameras, render_views
-from nmf_model.data.shapenet import (
+from nmf_model.data.layout import (
     CAMERA_FILE,
     MANIFEST_FILE,
     POINTS_FOLDER,
@@ -32,6 +29,9 @@ from nmf_model.data.shapenet import (
     VIEWS_FOLDER,
     write_split,
 )
+from nmf_model.data.library import LibraryEntry
+from nmf_model.data.outer_surface import sample_outer_surface
+from nmf_model.data.render import DISTANCE, FIELD_OF_VIEW, VIEW_SIZE, draw_cameras, render_views
 from nmf_model.data.sources import LoadedObject, SourceObject, list_objects, loaded
 from nmf_model.data.splits import split_of
 from nmf_model.data.workers import Failure, run_isolated

@@ -144,14 +144,12 @@ def _folder_objects(folder: Path) -> list[SourceObject]:
 
 def _synthetic_objects(source: str) -> list[SourceObject]:
     from nmf_model.data.families import draw_shape
+    from nmf_model.data.synthetic import parse_source, synthetic_id
 
-    words = source.split(":")[1:]
-    if not 1 <= len(words) <= 2 or not all(word.isdecimal() for word in words) or int(words[0]) == 0:
-        raise InputError(f"{source} must be synthetic:COUNT or synthetic:COUNT:SEED with whole numbers.")
-    seed = int(words[1]) if len(words) == 2 else 0
+    count, seed = parse_source(source)
     objects = []
-    for number in range(int(words[0])):
-        family, name = draw_shape(seed, number)[0], f"synthetic-{seed}-{number}"
+    for number in range(count):
+        family, name = draw_shape(seed, number)[0], synthetic_id(seed, number)
         objects.append(
             SourceObject(name, name, family, "generated", "", "synthetic", Procedural(seed, number))
         )

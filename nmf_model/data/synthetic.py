@@ -11,8 +11,12 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from nmf_model.data import primitives
+from nmf_model.data.contact_sheet import draw_tile, write_sheet
 from nmf_model.data.families import draw_shape
 from nmf_model.data.primitives import Solid, Solids
+from nmf_model.data.shapenet import ShapeItem, ShapePoints
+from nmf_model.data.splits import split_of
+from nmf_model.errors import InputError
 from nmf_model.types import Mesh
 
 _CPU_CHUNK = 2
@@ -100,19 +104,54 @@ def contact_sheet(
     path: Path, *, seed: int = 0, count: int = 96, columns: int = 12, family: str | None = None
 ) -> None:
     """Write a picture of shapes as shaded points, one tile each, to show the variety of a sequence."""
-    from PIL import Image
-
-    tiles = []
+    tiles: list[NDArray[np.uint8]] = []
     for start in range(0, count, 8):
         batch = synthetic_batch(seed, start, min(8, count - start), 12_000, family=family)
-        tiles += [
-            _tile(points, normals)
-            for points, normals in zip(batch.points.numpy(), batch.normals.numpy(), strict=True)
-        ]
-    blank = np.full_like(tiles[0], 255)
-    tiles += [blank] * (-len(tiles) % columns)
-    rows = [np.concatenate(tiles[first : first + columns], axis=1) for first in range(0, len(tiles), columns)]
-    Image.fromarray(np.concatenate(rows)).save(path)
+        tiles += map(draw_tile, batch.points.numpy(), batch.normals.numpy())
+    write_sheet(path, tiles, columns)
+
+
+class SyntheticShapes:
+    """The first shapes of a sequence, as objects that can be packed.
+
+    Args:
+        count: how many.
+        seed: which sequence.
+        points: how many points of each.
+    """
+
+    def __init__(self, count: int, seed: int, points: int) -> None:
+        self._seed, self._points = seed, points
+        self.items = [_item(seed, number) for number in range(count)]
+
+    def shape(self, index: int) -> ShapePoints:
+        """Make a shape; the same whenever it is asked for."""
+        batch = synthetic_batch(self._seed, index, 1, self._points)
+        return ShapePoints(batch.points[0].numpy(), batch.normals[0].numpy())
+
+
+def parse_source(text: str) -> tuple[int, int]:
+    """Return count and seed of ``synthetic:COUNT[:SEED]``; the seed is 0 if it is not given.
+
+    Raises:
+        InputError: it is not written so.
+    """
+    words = text.split(":")[1:]
+    if not 1 <= len(words) <= 2 or not all(word.isdecimal() for word in words) or int(words[0]) == 0:
+        raise InputError(f"{text} must be synthetic:COUNT or synthetic:COUNT:SEED with whole numbers.")
+    return int(words[0]), int(words[1]) if len(words) == 2 else 0
+
+
+def synthetic_id(seed: int, number: int) -> str:
+    """Return the id of a shape."""
+    return f"synthetic-{seed}-{number}"
+
+
+def _item(seed: int, number: int) -> ShapeItem:
+    family, name = draw_shape(seed, number)[0], synthetic_id(seed, number)
+    return ShapeItem(
+        f"{family}/{name}", name, name, family, split_of(name), library="synthetic", license="generated"
+    )
 
 
 def _normalized(points: Tensor) -> Tensor:
@@ -141,21 +180,3 @@ def _kept_by_carving(solids: Solids, points: Tensor, owner: Tensor) -> NDArray[n
         kept.append((primitives.on_union(solids, part, part_owner) | (~carver & ~hollow))[0])
     result: NDArray[np.bool_] = torch.cat(kept).numpy()
     return result
-
-
-def _tile(points: NDArray[np.float32], normals: NDArray[np.float32], size: int = 112) -> NDArray[np.uint8]:
-    """Draw points as seen from the front, right and above, the nearest last, shaded by their normals."""
-    turn, rise = 0.6, 0.4
-    yaw = np.array([[np.cos(turn), 0, -np.sin(turn)], [0, 1, 0], [np.sin(turn), 0, np.cos(turn)]])
-    pitch = np.array([[1, 0, 0], [0, np.cos(rise), -np.sin(rise)], [0, np.sin(rise), np.cos(rise)]])
-    seen, facing = points @ (pitch @ yaw).T, normals @ (pitch @ yaw).T
-    order = np.argsort(seen[:, 2])
-    seen, facing = seen[order], facing[order]
-    column = np.clip((seen[:, 0] * 0.48 + 0.5) * size, 0, size - 2).astype(int)
-    row = np.clip((0.5 - seen[:, 1] * 0.48) * size, 0, size - 2).astype(int)
-    shade = 60 + 180 * np.clip(facing @ np.array([0.3, 0.6, 0.74]), 0, 1)
-    tile = np.full((size, size, 3), 255, dtype=np.uint8)
-    for across in (0, 1):
-        for down in (0, 1):
-            tile[row + down, column + across] = shade[:, None]
-    return tile

@@ -15,8 +15,10 @@ from jaxtyping import Float
 from torch import Tensor
 
 from nmf_model.encoders.pictures import network_input
+from nmf_model.training.procedural import ProceduralShapes, default_workers, is_procedural
 from nmf_model.training.settings import AugmentConfig, TrainingConfig
 from nmf_model.training.shapes import normalized
+from nmf_model.training.views import ViewSet
 
 
 class CloudBatch(NamedTuple):
@@ -72,6 +74,8 @@ class Order:
 
     def at(self, step: int) -> Tensor:
         """Return (batch_size,) indices, on the CPU."""
+        if self._batch_size == 0:
+            return torch.empty(0, dtype=torch.long)
         first = step * self._batch_size
         return torch.stack([self._item(number) for number in range(first, first + self._batch_size)])
 
@@ -89,7 +93,7 @@ class CloudBatches:
     Args:
         points: (N, P, 3), all shapes to learn, on the device.
         config: sizes and augmentation.
-        generator: on the same device; the only source of what is drawn.
+        generator: on the same device; the only source of what is drawn, procedural shapes aside.
         rank, world: which of how many processes this is.
     """
 
@@ -102,8 +106,17 @@ class CloudBatches:
         world: int = 1,
     ) -> None:
         self._points, self._config, self._generator = points, config, generator
-        self._order = Order(len(points), config.batch_size, config.seed)
         self._rows = own_rows(config.batch_size, rank, world)
+        made = is_procedural(config.batch_size, config.synthetic_share)
+        own = made[self._rows]
+        self._real_at = (~own).nonzero()[:, 0].to(points.device)
+        self._made_at = own.nonzero()[:, 0].to(points.device)
+        self._order = Order(len(points), int((~made).sum()), config.seed)
+        self._own_real = _own_places(~made, self._rows)
+        workers = default_workers(points.device) if config.data_workers < 0 else config.data_workers
+        self._procedural = ProceduralShapes(
+            _own_places(made, self._rows), int(made.sum()), points.shape[1], config.synthetic_seed, workers
+        )
 
     def draw(self, step: int) -> CloudBatch:
         """Return this process's share of the batch of a step."""
@@ -118,8 +131,7 @@ class CloudBatches:
         uniform = torch.rand(
             batch, len(config.block_weights), 3, config.samples, device=device, generator=self._generator
         )[rows]
-        chosen = self._order.at(step)[rows].to(device, non_blocking=True)
-        shapes = normalized(change.rows(rows).apply(self._points[chosen]))
+        shapes = normalized(change.rows(rows).apply(self._shapes(step)))
         targets = take(shapes, targets_at.argsort(dim=1)[:, : config.target_points])
         inputs = take(shapes, inputs_at)
         if config.augment.noise:
@@ -128,18 +140,30 @@ class CloudBatches:
             inputs = inputs + config.augment.noise * level * noise
         return CloudBatch(inputs, targets, uniform)
 
+    def _shapes(self, step: int) -> Float[Tensor, "B P 3"]:
+        """Return this process's shapes of a step: those of the data, and procedural ones in their places."""
+        own, device = self._own_real, self._points.device
+        chosen = self._order.at(step)[own.start : own.stop].to(device, non_blocking=True)
+        if not len(self._made_at):
+            return self._points[chosen]
+        made = self._procedural.at(step).to(device, non_blocking=True)
+        shapes = self._points.new_empty(len(chosen) + len(made), *self._points.shape[1:])
+        shapes[self._real_at], shapes[self._made_at] = self._points[chosen], made
+        return shapes
+
 
 class PictureBatches:
     """Batches for single-view reconstruction; the other arguments are those of ``CloudBatches``.
 
     Args:
-        pictures: (M, V, 4, H, W) uint8, V views of each of M objects, on the device.
+        pictures: (M, V, 4, H, W) uint8, V views of each of M objects, on the device; or a ``ViewSet`` to read
+            them from step by step, where they are too many to keep.
         points: (M, P, 3), the same objects.
     """
 
     def __init__(
         self,
-        pictures: Tensor,
+        pictures: Tensor | ViewSet,
         points: Float[Tensor, "M P 3"],
         config: TrainingConfig,
         generator: torch.Generator,
@@ -154,17 +178,24 @@ class PictureBatches:
     def draw(self, step: int) -> PictureBatch:
         """Return this process's share of the batch of a step."""
         config, rows, device = self._config, self._rows, self._points.device
-        batch, views = config.batch_size, self._pictures.shape[1]
+        batch = config.batch_size
+        views = self._pictures.count if isinstance(self._pictures, ViewSet) else self._pictures.shape[1]
         random_numbers = torch.rand(batch, 10, device=device, generator=self._generator)[rows]
         targets_at = torch.rand(batch, self._points.shape[1], device=device, generator=self._generator)[rows]
         chosen = self._order.at(step)[rows].to(device, non_blocking=True)
         view = (random_numbers[:, 0] * views).long().clamp_max(views - 1)
-        pictures = self._pictures[chosen, view].float() / 255
+        pictures = self._taken(chosen, view).float() / 255
         pictures, mirrored = vary_pictures(pictures, random_numbers[:, 1:])
         points = centred(self._points[chosen])
         points = torch.where(mirrored[:, None, None], points * points.new_tensor([-1.0, 1, 1]), points)
         targets = take(points, targets_at.argsort(dim=1)[:, : config.target_points])
         return PictureBatch(network_input(pictures), targets)
+
+    def _taken(self, chosen: Tensor, view: Tensor) -> Tensor:
+        if not isinstance(self._pictures, ViewSet):
+            return self._pictures[chosen, view]
+        read = self._pictures.take(chosen.cpu().numpy(), view.cpu().numpy())
+        return torch.from_numpy(read).to(chosen.device)
 
 
 class Change(NamedTuple):
@@ -248,6 +279,12 @@ def own_rows(batch_size: int, rank: int, world: int) -> slice:
     """Return which rows of a batch are those of one process."""
     share = batch_size // world
     return slice(rank * share, (rank + 1) * share)
+
+
+def _own_places(wanted: Tensor, rows: slice) -> range:
+    """Return which of the wanted places of a batch, counted among themselves, lie in some rows."""
+    before = int(wanted[: rows.start].sum())
+    return range(before, before + int(wanted[rows].sum()))
 
 
 def input_count(config: TrainingConfig, step: int) -> int:

@@ -10,7 +10,7 @@ import typer
 from rich.console import Console
 
 from nmf_model.errors import InputError, NmfError
-from nmf_model.training import evaluate_command, legacy_flags, train_commands
+from nmf_model.training import data_commands, evaluate_command, legacy_flags, train_commands
 
 EXIT_BAD_INPUT = 2
 
@@ -20,6 +20,10 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
+app.command("prepare")(data_commands.prepare)
+app.command("pack")(data_commands.pack)
+app.command("contact-sheet")(data_commands.contact_sheet)
+app.command("generator-speed")(data_commands.generator_speed)
 app.add_typer(train_commands.app, name="train")
 app.command("evaluate")(evaluate_command.evaluate)
 
@@ -45,10 +49,25 @@ def import_published(
     Console(highlight=False, soft_wrap=True).print(f"Wrote {out}: {size:,} parameters.", markup=False)
 
 
+def _repeated(words: list[str]) -> list[str]:
+    """Return the words with ``--source A B`` spelt as ``--source A --source B``, the only way click knows."""
+    if words[:1] != ["prepare"]:
+        return words
+    spelt: list[str] = []
+    in_sources = False
+    for word, before in zip(words, ["", *words], strict=False):
+        if word.startswith("-"):
+            in_sources = word == "--source"
+        elif in_sources and before != "--source":
+            spelt.append("--source")
+        spelt.append(word)
+    return spelt
+
+
 def main() -> None:
     """Run the command line; a deliberate error becomes one sentence and exit code 2."""
     try:
-        words = sys.argv[1:]
+        words = _repeated(sys.argv[1:])
         app(legacy_flags.translate(words) if legacy_flags.is_legacy(words) else words)
     except NmfError as error:
         sys.stderr.write(f"Error: {error}\n")

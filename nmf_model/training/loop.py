@@ -42,6 +42,7 @@ from nmf_model.training.objective import LossTerms
 from nmf_model.training.reporting import Reporter
 from nmf_model.training.run_dir import RunDir, Snapshot, optimiser_tensors, restore_optimiser
 from nmf_model.training.settings import RunConfig, TrainingConfig
+from nmf_model.training.trackers import CometAccount, open_trackers
 
 
 class TrainingError(NmfError):
@@ -62,6 +63,13 @@ class Validation(Protocol):
         """Return chamfer_l2, unit-sphere units."""
 
 
+class Samples(Protocol):
+    """Results to look at."""
+
+    def __call__(self, folder: Path) -> Path | None:
+        """Write meshes and a picture of them into a folder; return the picture."""
+
+
 @dataclass(frozen=True)
 class Task:
     """Everything that a training is made of.
@@ -76,6 +84,8 @@ class Task:
         validation: asked now and then.
         nfe: evaluations of the velocity a shape, for the record.
         provenance: what an exported model says about its origin.
+        samples: written after each validation, if there are any.
+        notes: sentences to say first.
     """
 
     kind: str
@@ -87,6 +97,8 @@ class Task:
     validation: Validation
     nfe: int
     provenance: Mapping[str, str]
+    samples: Samples | None = None
+    notes: tuple[str, ...] = ()
 
 
 @dataclass
@@ -106,7 +118,15 @@ class Progress:
     sums: Tensor
 
 
-def train(task: Task, run: RunDir, devices: Any, *, resume: bool, max_minutes: float | None) -> str:
+def train(
+    task: Task,
+    run: RunDir,
+    devices: Any,
+    *,
+    resume: bool,
+    max_minutes: float | None,
+    comet: CometAccount | None = None,
+) -> str:
     """Train until the schedule's end, the time's end or a signal, and return a sentence on how it ended.
 
     Raises:
@@ -127,7 +147,11 @@ def train(task: Task, run: RunDir, devices: Any, *, resume: bool, max_minutes: f
     objective, wrapped = devices.setup(task.objective, optimiser)
     progress = _restored(snapshot, task, optimiser, devices.device)
     saver = _Saver(task, run, optimiser, devices, started, progress.seconds)
-    reporter = Reporter(run, active=devices.global_rank == 0, steps=config.steps)
+    is_first = devices.global_rank == 0
+    trackers = open_trackers(run.path, task.config, comet) if is_first else []
+    reporter = Reporter(run, trackers, active=is_first, steps=config.steps)
+    for sentence in task.notes:
+        reporter.note(sentence)
     reporter.note(
         f"Training {sum(p.numel() for p in learning):,} parameters on {devices.device}, "
         f"from step {progress.step} to {config.steps}, in {run.path}."
@@ -157,10 +181,12 @@ def train(task: Task, run: RunDir, devices: Any, *, resume: bool, max_minutes: f
                     last_report, first_step = now, progress.step
                     reporter.train(record, deadline=deadline)
                 if progress.step % config.validate_every == 0 or progress.step == config.steps:
-                    value = _validate(task, objective, devices)
+                    folder = run.path / "samples" / f"step-{progress.step:08d}" if is_first else None
+                    value, sheet = _validate(task, objective, folder)
                     saver.seconds(progress)
                     reporter.validation(
-                        {"step": progress.step, "validation_chamfer_l2": value, "seconds": progress.seconds}
+                        {"step": progress.step, "validation_chamfer_l2": value, "seconds": progress.seconds},
+                        sheet,
                     )
                     if value < progress.best:
                         progress.best = value
@@ -187,7 +213,7 @@ def learning_rate(config: TrainingConfig, step: int) -> float:
     """Return the learning rate of a step, counted from 0."""
     peak, final = config.learning_rate, config.final_rate
     if config.schedule == "published":
-        return max(final, peak * 0.98 ** (step // 250))
+        return max(final, peak * config.rate_decay ** (step // 250))
     if step < config.warmup:
         return peak * (step + 1) / config.warmup
     share = min(1.0, (step - config.warmup) / max(1, config.steps - config.warmup))
@@ -254,13 +280,18 @@ def _means(progress: Progress, task: Task, devices: Any, rate: float) -> dict[st
     return record | {f"chamfer_{i}": value / count for i, value in enumerate(chamfers, start=1)}
 
 
-def _validate(task: Task, objective: nn.Module, devices: Any) -> float:
-    """Measure on every process alike, so that none waits for another."""
+def _validate(task: Task, objective: nn.Module, folder: Path | None) -> tuple[float, Path | None]:
+    """Measure on every process alike, so that none waits for another; write samples into the folder, if any.
+
+    Returns:
+        chamfer_l2, and the picture of the samples.
+    """
     task.model.eval()
     with torch.no_grad():
         value = task.validation()
+        sheet = task.samples(folder) if task.samples is not None and folder is not None else None
     objective.train()
-    return value
+    return value, sheet
 
 
 def _reason_to_stop(

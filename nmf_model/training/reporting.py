@@ -1,15 +1,17 @@
-"""Telling how a run goes: files always, TensorBoard where it is installed, a line on the terminal."""
+"""Telling how a run goes: files always, trackers where there are any, a line on the terminal."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 from rich.status import Status
 
 from nmf_model.training.run_dir import RunDir
+from nmf_model.training.trackers import Tracker
 
 
 class Reporter:
@@ -17,14 +19,14 @@ class Reporter:
 
     Args:
         run: its metrics file is appended to.
+        trackers: told the same.
         active: whether this is the first process.
         steps: length of the schedule.
     """
 
-    def __init__(self, run: RunDir, *, active: bool, steps: int) -> None:
-        self._run, self._active, self._steps = run, active, steps
+    def __init__(self, run: RunDir, trackers: Sequence[Tracker], *, active: bool, steps: int) -> None:
+        self._run, self._trackers, self._active, self._steps = run, trackers, active, steps
         self.console = Console(highlight=False, soft_wrap=True, stderr=False)
-        self._board = _tensorboard(run) if active else None
         self._status: Status | None = None
         if active and self.console.is_terminal:
             self._status = self.console.status("starting")
@@ -43,9 +45,11 @@ class Reporter:
             f"nfe {record['nfe']}  {_clock(left)} left"
         )
 
-    def validation(self, record: Mapping[str, Any]) -> None:
-        """Report a validation."""
+    def validation(self, record: Mapping[str, Any], sheet: Path | None) -> None:
+        """Report a validation, with a picture of samples if there is one."""
         self._write("validation", record)
+        for tracker in self._trackers if sheet is not None else ():
+            tracker.picture("samples", sheet, record["step"])  # type: ignore[arg-type]
         self.note(f"validation at step {record['step']}: chamfer_l2 {record['validation_chamfer_l2']:.5f}")
 
     def note(self, sentence: str) -> None:
@@ -57,8 +61,8 @@ class Reporter:
         """Finish the files and the terminal's line."""
         if self._status is not None:
             self._status.stop()
-        if self._board is not None:
-            self._board.close()
+        for tracker in self._trackers:
+            tracker.close()
         if self._active:
             self._run.write_csv()
 
@@ -66,24 +70,19 @@ class Reporter:
         if not self._active:
             return
         self._run.log({"kind": kind, **record})
-        if self._board is not None:
-            for name, value in record.items():
-                if isinstance(value, (int, float)) and name != "step":
-                    self._board.add_scalar(f"{kind}/{name}", value, record["step"])
+        numbers = {
+            f"{kind}/{name}": value
+            for name, value in record.items()
+            if isinstance(value, int | float) and name != "step"
+        }
+        for tracker in self._trackers:
+            tracker.numbers(numbers, record["step"])
 
     def _say(self, line: str) -> None:
         if self._status is not None:
             self._status.update(line)
         else:
             self.note(line)
-
-
-def _tensorboard(run: RunDir) -> Any:
-    try:
-        from torch.utils.tensorboard import SummaryWriter
-    except ImportError:
-        return None
-    return SummaryWriter(str(run.path / "tensorboard"))
 
 
 def _clock(seconds: float) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -38,10 +38,15 @@ class TrainingConfig:
         batch_size: shapes an update, over all devices and accumulated parts together.
         accumulate: parts that a device's share of the batch is computed in.
         learning_rate, final_rate: at the start and end of the schedule.
-        schedule: "cosine"; "decay" (constant, then linear over the last fifth); "published" (×0.98
-            every 250 steps, never below ``final_rate``).
+        epochs: if not 0, ``steps`` is what so many passes over the shapes take.
+        schedule: "cosine"; "decay" (constant, then linear over the last fifth); "published"
+            (×``rate_decay`` every 250 steps, never below ``final_rate``).
         warmup: steps over which the rate rises from 0.
         clip: largest norm of the gradient; 0 leaves it alone.
+        points_per_shape: how many points of each shape are kept in memory.
+        synthetic_share: share of each batch that is procedural shapes, made on the fly.
+        synthetic_seed: which sequence of them.
+        data_workers: processes that make them; -1 takes most processors beside a GPU, none on a CPU.
         input_points, fewest_points: how many points the encoder sees, log-uniform between these.
         target_points, samples: points of the target and of each surface in the loss.
         template_level: icosphere while training.
@@ -55,18 +60,25 @@ class TrainingConfig:
         compile: let torch.compile fuse the velocity; falls back by itself where that fails.
         log_every, validate_every: steps. checkpoint_minutes: time between checkpoints.
         validation_shapes: how many of the validation part are measured.
+        sample_shapes: how many of them are written as meshes and pictures then.
     """
 
     steps: int = 20_000
+    epochs: int = 0
     batch_size: int = 64
     accumulate: int = 1
     seed: int = 0
     learning_rate: float = 1e-3
     final_rate: float = 1e-5
     schedule: Literal["cosine", "decay", "published"] = "cosine"
+    rate_decay: float = 0.98
     warmup: int = 200
     weight_decay: float = 0.0
     clip: float = 1.0
+    points_per_shape: int = 4096
+    synthetic_share: float = 0.0
+    synthetic_seed: int = 0
+    data_workers: int = -1
     input_points: int = 2048
     fewest_points: int = 2048
     target_points: int = 2562
@@ -82,15 +94,24 @@ class TrainingConfig:
     log_every: int = 20
     validate_every: int = 500
     validation_shapes: int = 64
+    sample_shapes: int = 6
     checkpoint_minutes: float = 2.0
     augment: AugmentConfig = field(default_factory=AugmentConfig)
 
     def __post_init__(self) -> None:
         positive = ("steps", "batch_size", "accumulate", "input_points", "fewest_points", "target_points",
-                    "samples", "log_every", "validate_every", "validation_shapes")  # fmt: skip
+                    "samples", "points_per_shape",
+                    "log_every", "validate_every", "validation_shapes")  # fmt: skip
         for name in positive:
             if getattr(self, name) < 1:
                 raise InputError(f"The setting 'training.{name}' must be at least 1.")
+        for name, low in (("epochs", 0), ("data_workers", -1), ("synthetic_seed", 0), ("sample_shapes", 0)):
+            if getattr(self, name) < low:
+                raise InputError(f"The setting 'training.{name}' must be at least {low}.")
+        if not 0 <= self.synthetic_share <= 1:
+            raise InputError("The setting 'training.synthetic_share' must lie between 0 and 1.")
+        if not 0 < self.rate_decay <= 1:
+            raise InputError("The setting 'training.rate_decay' must lie between 0 and 1.")
         if not self.block_weights or min(self.block_weights) < 0 or sum(self.block_weights) <= 0:
             raise InputError("The setting 'training.block_weights' needs weights that are not all 0.")
 
@@ -108,11 +129,20 @@ class RunConfig:
     training: TrainingConfig = field(default_factory=TrainingConfig)
 
 
-def load_run_config(path: Path, overrides: Sequence[str] = ()) -> RunConfig:
+def with_epochs(config: TrainingConfig, shapes: int) -> TrainingConfig:
+    """Return the settings with ``steps`` as ``epochs`` passes over the shapes take, if it is not 0."""
+    if config.epochs == 0:
+        return config
+    real = config.batch_size * (1 - config.synthetic_share)
+    return replace(config, steps=max(1, round(config.epochs * shapes / max(real, 1))))
+
+
+def load_run_config(path: Path, overrides: Sequence[str] = (), kind: str = "ae") -> RunConfig:
     """Read a TOML file of model settings with a table ``training``.
 
     Args:
         path: the file.
+        kind: "ae" or "svr", whose table ``training.svr`` goes before ``training``.
         overrides: ``name=value`` with dotted names, for example ``training.steps=100`` or ``flow.width=64``;
             values as in TOML, quotes around words may be left out.
 
@@ -127,9 +157,14 @@ def load_run_config(path: Path, overrides: Sequence[str] = ()) -> RunConfig:
         raise InputError(f"The configuration {path} cannot be read: {error}.") from error
     except tomllib.TOMLDecodeError as error:
         raise InputError(f"The configuration {path} is not valid TOML: {error}.") from error
+    training = values.setdefault("training", {})
+    if not isinstance(training, dict) or not isinstance(pictures := training.pop("svr", {}), dict):
+        raise InputError(f"In {path}, training and training.svr must be tables of settings.")
+    if kind == "svr":
+        training.update(pictures)
     for override in overrides:
         _override(values, override)
-    training = values.pop("training", {})
+    values.pop("training")
     return RunConfig(from_dict(ModelConfig, values), from_dict(TrainingConfig, training, "training"))
 
 

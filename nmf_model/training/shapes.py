@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,8 +13,12 @@ from jaxtyping import Float
 from numpy.typing import NDArray
 from torch import Tensor
 
-from nmf_model.data.splits import split_of
+from nmf_model.data.packed import read_packed_points
+from nmf_model.data.shapenet import ShapeNetSet
 from nmf_model.errors import InputError
+
+SYNTHETIC_POINTS = 4096
+"""Points of a procedural shape unless something else is asked for."""
 
 
 @dataclass(frozen=True)
@@ -21,7 +26,7 @@ class ShapeSet:
     """N shapes of P points each.
 
     Attributes:
-        points: (N, P, 3) float16 or float32, at most 1 from the origin; upright, y up.
+        points: (N, P, 3) float32, unit-sphere units; upright, y up.
         normals: (N, P, 3), unit, of either sign; None where the set has none.
         ids, categories, splits: (N,) words; splits are "train", "validation" or "test".
     """
@@ -51,17 +56,23 @@ class ShapeSet:
         )
 
 
-def load_shapes(paths: Sequence[Path]) -> ShapeSet:
-    """Read packed sets (``.npz``) or folders ``category/object/points.npy``; several are joined.
+def load_shapes(
+    paths: Sequence[Path], *, split_file: Path | None = None, points: int | None = None
+) -> ShapeSet:
+    """Read packed sets, folders in the published layout, or ``synthetic:COUNT[:SEED]``; several are joined.
+
+    Args:
+        paths: ``.npz`` files, folders (a set's root or its ``ShapeNetPoints``), or procedural shapes.
+        split_file: for the folders, instead of the ``split.json`` beside them.
+        points: keep at most so many of each shape's points, drawn once; None keeps as many as the
+            smallest shape has.
 
     Raises:
         InputError: naming the file that is missing, damaged or of the wrong kind.
     """
-    sets = [_from_folder(path) if path.is_dir() else _from_pack(path) for path in paths]
+    sets = [_one_set(path, split_file, points) for path in paths]
     if not sets:
         raise InputError("Name the data with --packed FILE or --points-path FOLDER.")
-    if len(sets) == 1:
-        return sets[0]
     count = min(part.points.shape[1] for part in sets)
     normals = [part.normals for part in sets]
     known = [n[:, :count] for n in normals if n is not None]
@@ -95,51 +106,58 @@ def to_device(points: NDArray[np.floating], device: torch.device) -> Float[Tenso
     return torch.from_numpy(np.ascontiguousarray(points)).to(device).float()
 
 
-def _from_pack(path: Path) -> ShapeSet:
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            points = file["points"]
-            normals = file["normals"] if "normals" in file.files else None
-            ids, splits = file["id"], file["split"]
-            categories = file["category"] if "category" in file.files else np.full(len(ids), "all")
-    except FileNotFoundError as error:
-        raise InputError(f"There is no data file {path}; check its name.") from error
-    except (OSError, ValueError, KeyError, EOFError) as error:
-        raise InputError(f"{path} is not a packed data set: {error}; write it with 'prepare'.") from error
-    if points.ndim != 3 or points.shape[2] != 3 or len(points) != len(ids):
-        raise InputError(f"{path} is not a packed data set: its points have the shape {points.shape}.")
+def _one_set(path: Path, split_file: Path | None, points: int | None) -> ShapeSet:
+    if path.name.startswith("synthetic:"):
+        return _procedural(path.name, points or SYNTHETIC_POINTS)
+    if path.is_dir():
+        return _from_folder(ShapeNetSet(path, split_file=split_file), points)
+    stored = read_packed_points(path)
+    clouds, normals = stored.points, stored.normals
+    if points is not None and points < clouds.shape[1]:
+        # Packed points are sorted along a curve, so the first of them would be one side of the shape.
+        chosen = np.sort(np.random.default_rng(0).permutation(clouds.shape[1])[:points])
+        clouds, normals = clouds[:, chosen], None if normals is None else normals[:, chosen]
+    return ShapeSet(clouds, normals, stored.ids, stored.categories, stored.splits)
+
+
+def _from_folder(prepared: ShapeNetSet, points: int | None) -> ShapeSet:
+    """Read all shapes, in threads since disks are slow; each is cut to the count of the smallest."""
+    with_normals = prepared.has_normals()
+
+    def read(index: int) -> NDArray[np.float32]:
+        """Return (P, 3), or (P, 6) with normals, shuffled."""
+        if with_normals:
+            shape = prepared.shape(index)
+            rows = np.concatenate([shape.points, shape.normals], axis=1)
+        else:
+            rows = prepared.points(index)
+        order = np.random.default_rng(index).permutation(len(rows))[:points]
+        kept: NDArray[np.float32] = rows[order]
+        return kept
+
+    with ThreadPoolExecutor(8) as pool:
+        arrays = list(pool.map(read, range(len(prepared))))
+    count = min(len(array) for array in arrays)
+    stacked = np.stack([array[:count] for array in arrays])
+    items = prepared.items
     return ShapeSet(
-        _decoded(points, 32767), None if normals is None else _decoded(normals, 127), ids, categories, splits
+        normalized(torch.from_numpy(stacked[:, :, :3].copy())).numpy(),
+        stacked[:, :, 3:].copy() if with_normals else None,
+        np.array([item.id for item in items]),
+        np.array([item.category for item in items]),
+        np.array([item.split for item in items]),
     )
 
 
-def _decoded(values: NDArray[np.generic], scale: int) -> NDArray[np.floating]:
-    if np.issubdtype(values.dtype, np.integer):
-        return values.astype(np.float32) / np.float32(scale)
-    return values.astype(np.float32)
+def _procedural(source: str, points: int) -> ShapeSet:
+    from nmf_model.data.synthetic import SyntheticShapes, parse_source
 
-
-def _from_folder(folder: Path) -> ShapeSet:
-    """Read the published layout; shapes with more points than the smallest are cut to its count."""
-    files = sorted(folder.glob("*/*/points.npy"))
-    if not files:
-        raise InputError(f"{folder} holds no category/object/points.npy; name the folder of categories.")
-    arrays = [_read_points(file) for file in files]
-    count = min(len(array) for array in arrays)
-    rng = np.random.default_rng(0)
-    cut = [array if len(array) == count else rng.permutation(array)[:count] for array in arrays]
-    ids = [file.parent.relative_to(folder).as_posix() for file in files]
-    points = normalized(torch.from_numpy(np.stack(cut))).numpy()
-    categories = np.array([file.parent.parent.name for file in files])
-    return ShapeSet(points, None, np.array(ids), categories, np.array([split_of(name) for name in ids]))
-
-
-def _read_points(file: Path) -> NDArray[np.float32]:
-    try:
-        array = np.load(file, allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
-        raise InputError(f"{file} is damaged: {error}; fetch or prepare it again.") from error
-    if array.ndim != 2 or array.shape[1] != 3 or len(array) == 0 or not np.isfinite(array).all():
-        raise InputError(f"{file} must hold finite points (N, 3), not {array.shape}; prepare it again.")
-    points: NDArray[np.float32] = array.astype(np.float32)
-    return points
+    shapes = SyntheticShapes(*parse_source(source), points)
+    made = [shapes.shape(index) for index in range(len(shapes.items))]
+    return ShapeSet(
+        np.stack([shape.points for shape in made]),
+        np.stack([shape.normals for shape in made]),
+        np.array([item.id for item in shapes.items]),
+        np.array([item.category for item in shapes.items]),
+        np.array([item.split for item in shapes.items]),
+    )

@@ -17,26 +17,38 @@ from nmf_model.encoders.pictures import network_input
 from nmf_model.errors import InputError
 from nmf_model.losses import chamfer
 from nmf_model.model import NeuralMeshFlow
+from nmf_model.training.batch_norm import synchronized
 from nmf_model.training.batches import CloudBatch, CloudBatches, PictureBatches, centred
 from nmf_model.training.loop import Task
 from nmf_model.training.objective import AutoEncoderObjective, SingleViewObjective
-from nmf_model.training.settings import RunConfig, TrainingConfig
+from nmf_model.training.samples import cloud_samples, picture_samples
+from nmf_model.training.settings import RunConfig, TrainingConfig, with_epochs
 from nmf_model.training.shapes import ShapeSet, load_shapes, normalized, to_device
 from nmf_model.training.views import ViewSet, load_views
 
 _VALIDATION_BATCH = 16
+_KEPT_PICTURES = 4 * 2**30
+"""Bytes of pictures that are kept on the device; more are read step by step."""
 _EVALUATIONS = {"euler": 1, "midpoint": 2, "rk4": 4, "dopri5": 0}
 
 
-def autoencoder_task(config: RunConfig, data: Sequence[Path], devices: Any) -> Task:
+def autoencoder_task(
+    config: RunConfig, data: Sequence[Path], devices: Any, split_file: Path | None = None
+) -> Task:
     """Set up the training of encoder and flow on clouds.
+
+    Args:
+        config: what to train, and how.
+        data: shapes; see ``shapes.load_shapes``.
+        devices: see ``devices.open_devices``.
+        split_file: for folders of shapes.
 
     Raises:
         InputError: if the data or a setting cannot be used.
     """
-    config = dataclasses.replace(config, model=dataclasses.replace(config.model, image=None))
-    shapes = load_shapes(data)
-    training = config.training
+    shapes = load_shapes(data, split_file=split_file, points=config.training.points_per_shape)
+    training = with_epochs(config.training, len(shapes.part("train").ids))
+    config = RunConfig(dataclasses.replace(config.model, image=None), training)
     _check_share(training, devices)
     torch.manual_seed(training.seed)
     model = _placed(NeuralMeshFlow(config.model), devices)
@@ -54,11 +66,17 @@ def autoencoder_task(config: RunConfig, data: Sequence[Path], devices: Any) -> T
         validation=_cloud_validation(objective, shapes, training, devices.device),
         nfe=_evaluations(config.model),
         provenance={"data": ", ".join(path.name for path in data), "shapes": str(len(points))},
+        samples=cloud_samples(model, shapes.part("validation"), training, devices.device),
     )
 
 
 def single_view_task(
-    config: RunConfig, data: Sequence[Path], pictures: Path, autoencoder: Path, devices: Any
+    config: RunConfig,
+    data: Sequence[Path],
+    pictures: Path,
+    autoencoder: Path,
+    devices: Any,
+    split_file: Path | None = None,
 ) -> Task:
     """Set up the training of the picture branch, beside a trained encoder and flow.
 
@@ -68,25 +86,27 @@ def single_view_task(
         pictures: their renderings.
         autoencoder: checkpoint of encoder and flow, which stay as they are.
         devices: see ``devices.open_devices``.
+        split_file: for folders of shapes.
 
     Raises:
         InputError, CheckpointError: if the data, a setting or the checkpoint cannot be used.
     """
-    training = config.training
+    shapes = load_shapes(data, split_file=split_file, points=config.training.points_per_shape)
+    part = shapes.part("train")
+    learnt = _with_views(part, pictures)
+    training = with_epochs(config.training, len(learnt[1].ids))
     _check_share(training, devices)
     trained = checkpoint.load(autoencoder)
-    branch = config.model.image
-    config = dataclasses.replace(config, model=dataclasses.replace(trained.config, image=branch))
+    config = RunConfig(dataclasses.replace(trained.config, image=config.model.image), training)
     torch.manual_seed(training.seed)
     model = NeuralMeshFlow(config.model)
     model.encoder, model.flow = trained.encoder, trained.flow
     model = _placed(model, devices)
-    shapes = load_shapes(data)
     objective = SingleViewObjective(model, low_precision=uses_bf16(training, devices.device))
     generator = _generator(training, devices)
-    learnt = _with_views(shapes.part("train"), pictures)
+    views = learnt[1]
     batches = PictureBatches(
-        torch.from_numpy(learnt[1].pictures).to(devices.device),
+        views if views.nbytes > _KEPT_PICTURES else torch.from_numpy(views.pictures).to(devices.device),
         normalized(to_device(learnt[0].points, devices.device)),
         training,
         generator,
@@ -102,7 +122,11 @@ def single_view_task(
         generator=generator,
         validation=_picture_validation(model, shapes, pictures, training, devices.device),
         nfe=0,
-        provenance={"data": ", ".join(path.name for path in data), "objects": str(len(learnt[1].ids))},
+        provenance={"data": ", ".join(path.name for path in data), "objects": str(len(views.ids))},
+        samples=picture_samples(
+            model, *_with_views(shapes.part("validation"), pictures), training, devices.device
+        ),
+        notes=_left_out(len(part.ids) - len(views.ids)),
     )
 
 
@@ -112,10 +136,10 @@ def uses_bf16(config: TrainingConfig, device: torch.device) -> bool:
 
 
 def _placed(model: NeuralMeshFlow, devices: Any) -> NeuralMeshFlow:
-    """Move a model to its device; on several GPUs batch norm sees the whole batch."""
+    """Move a model to its device; among several processes batch norm sees the whole batch."""
     moved: nn.Module = model.to(devices.device)
-    if devices.world_size > 1 and devices.device.type == "cuda":
-        moved = nn.SyncBatchNorm.convert_sync_batchnorm(moved)
+    if devices.world_size > 1:
+        moved = synchronized(moved, devices.device)
     assert isinstance(moved, NeuralMeshFlow)
     return moved
 
@@ -169,8 +193,8 @@ def _picture_validation(
     part, views = _with_views(shapes.part("validation"), path)
     count = config.validation_shapes
     points = normalized(to_device(part.points[:count], device))
-    chosen = np.arange(len(points)) % views.pictures.shape[1]
-    pictures = torch.from_numpy(views.pictures[:count][np.arange(len(points)), chosen]).to(device)
+    rows = np.arange(len(points))
+    pictures = torch.from_numpy(views.take(rows, rows % views.count)).to(device)
 
     def measure() -> float:
         total = 0.0
@@ -183,6 +207,10 @@ def _picture_validation(
         return total / len(points)
 
     return measure
+
+
+def _left_out(count: int) -> tuple[str, ...]:
+    return (f"{count} objects have no pictures and are left out.",) if count else ()
 
 
 def _with_views(shapes: ShapeSet, path: Path) -> tuple[ShapeSet, ViewSet]:

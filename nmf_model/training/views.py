@@ -2,88 +2,118 @@
 
 from __future__ import annotations
 
-import io
-from collections.abc import Iterable
+import os
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from nmf_model.data.packed import PackedViews
+from nmf_model.data.renderings import open_renderings, read_picture
 from nmf_model.errors import InputError
+
+Read = Callable[[int, int], NDArray[np.uint8]]
+"""``(row, view) -> (H, W, 4) uint8``."""
 
 
 @dataclass(frozen=True)
 class ViewSet:
-    """V renderings of each of M objects.
+    """V renderings of each of M objects, read when they are needed.
 
     Attributes:
-        pictures: (M, V, 4, H, W) uint8: red, green, blue, alpha, not premultiplied.
         ids: (M,) the objects' ids.
+        count: V.
+        size: side of the pictures handed out, in pixels.
+        read: reads one as it is stored.
     """
 
-    pictures: NDArray[np.uint8]
     ids: NDArray[np.str_]
+    count: int
+    size: int
+    read: Read
+
+    @property
+    def nbytes(self) -> int:
+        """Memory that all pictures would take, in bytes."""
+        return len(self.ids) * self.count * 4 * self.size**2
+
+    @property
+    def pictures(self) -> NDArray[np.uint8]:
+        """All of them: (M, V, 4, H, W), red, green, blue, alpha, not premultiplied."""
+        rows, views = np.divmod(np.arange(len(self.ids) * self.count), self.count)
+        return self.take(rows, views).reshape(len(self.ids), self.count, 4, self.size, self.size)
+
+    def rows(self, index: NDArray[np.int64]) -> ViewSet:
+        """Return the objects with these indices."""
+        places = index.tolist()
+        return ViewSet(self.ids[index], self.count, self.size, lambda row, view: self.read(places[row], view))
+
+    def take(self, rows: NDArray[np.int64], views: NDArray[np.int64]) -> NDArray[np.uint8]:
+        """Return (B, 4, H, W): one view of each named object.
+
+        Raises:
+            InputError: a picture is missing or damaged; the sentence names it.
+        """
+        wanted = zip(rows.tolist(), views.tolist(), strict=True)
+        with ThreadPoolExecutor(os.cpu_count()) as pool:
+            return np.stack(list(pool.map(lambda place: _resized(self.read(*place), self.size), wanted)))
 
 
 def load_views(path: Path, wanted: Iterable[str], size: int = 112) -> ViewSet:
-    """Read the renderings of the wanted objects that have any, at ``size`` × ``size`` pixels.
+    """Find the renderings of the wanted objects that have any.
 
     Args:
-        path: a packed file (``.npz``), or a folder ``category/object/rendering/00.png`` (or ``renderings``).
-        wanted: ids.
-        size: pictures of another size are resampled.
+        path: a packed file (``.npz``), or a folder in the published layout: a set's root, or its
+            ``ShapeNetRendering``.
+        wanted: ids; those of the objects found keep this order.
+        size: pictures of another size are resampled to ``size`` × ``size`` pixels.
 
     Raises:
-        InputError: naming the file that is missing or damaged, or if no object has views.
+        InputError: naming the file that is missing or damaged, or an object that lacks some of its
+            pictures; or if no object has any.
     """
-    found = _from_folder(path, wanted, size) if path.is_dir() else _from_pack(path, set(wanted), size)
-    if not found:
+    names = list(wanted)
+    found = _from_pack(path, names, size) if path.suffix == ".npz" else _from_folder(path, names, size)
+    if not len(found.ids):
         raise InputError(
             f"{path} holds no pictures of the objects to learn; check that both belong together."
         )
-    count = min(len(views) for views in found.values())
-    return ViewSet(np.stack([views[:count] for views in found.values()]), np.array(list(found)))
+    return found
 
 
-def _from_pack(path: Path, wanted: set[str], size: int) -> dict[str, NDArray[np.uint8]]:
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            data, offset, ids, usable = (file[name] for name in ("webp", "offset", "id", "has_views"))
-    except FileNotFoundError as error:
-        raise InputError(f"There is no file of renderings {path}; check its name.") from error
-    except (OSError, ValueError, KeyError, EOFError) as error:
-        raise InputError(f"{path} is not a packed set of renderings: {error}; write it anew.") from error
-    views = (len(offset) - 1) // len(ids)
-    found = {}
-    for index, name in enumerate(ids):
-        if usable[index] and str(name) in wanted:
-            bounds = offset[views * index : views * (index + 1) + 1]
-            parts = [data[a:b].tobytes() for a, b in pairwise(bounds)]
-            found[str(name)] = np.stack(
-                [_decode(part, f"a picture of {name} in {path}", size) for part in parts]
+def _from_pack(path: Path, wanted: list[str], size: int) -> ViewSet:
+    stored = PackedViews(path)
+    places = {str(name): row for row, name in enumerate(stored.ids) if stored.has_views[row]}
+    ids = [name for name in wanted if name in places]
+    return ViewSet(
+        np.array(ids), stored.per_object, size, lambda row, view: stored.image(places[ids[row]], view)
+    )
+
+
+def _from_folder(folder: Path, wanted: list[str], size: int) -> ViewSet:
+    renderings = open_renderings(folder)
+    keys = renderings.keys_by_id()
+    paths = {name: renderings.paths(keys[name]) for name in wanted if name in keys}
+    ids = [name for name, files in paths.items() if files]
+    count = max((len(paths[name]) for name in ids), default=0)
+    for name in ids:
+        if len(paths[name]) != count:
+            raise InputError(
+                f"{keys[name]} has only {len(paths[name])} of {count} pictures in {renderings.folder}; "
+                f"copy or make them again."
             )
-    return found
+    return ViewSet(np.array(ids), count, size, lambda row, view: read_picture(paths[ids[row]][view]))
 
 
-def _from_folder(folder: Path, wanted: Iterable[str], size: int) -> dict[str, NDArray[np.uint8]]:
-    found = {}
-    for name in wanted:
-        files = sorted((folder / name).glob("rendering*/[0-9]*.png"))
-        if files:
-            found[name] = np.stack([_decode(file.read_bytes(), str(file), size) for file in files])
-    return found
-
-
-def _decode(data: bytes, name: str, size: int) -> NDArray[np.uint8]:
+def _resized(picture: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
+    """Return (4, size, size)."""
     from PIL import Image
 
-    try:
-        with Image.open(io.BytesIO(data)) as image:
-            picture = image.convert("RGBA")
-    except OSError as error:
-        raise InputError(f"{name} is damaged: {error}; render it again.") from error
-    if picture.size != (size, size):
-        picture = picture.resize((size, size), Image.Resampling.BILINEAR)
-    return np.asarray(picture).transpose(2, 0, 1)
+    if picture.shape[:2] != (size, size):
+        # Pillow weighs colours by alpha itself when it resamples this mode.
+        resampled = Image.fromarray(picture).resize((size, size), Image.Resampling.BILINEAR)
+        picture = np.asarray(resampled)
+    return picture.transpose(2, 0, 1)

@@ -1,0 +1,210 @@
+"""``training_cli.py prepare``, ``pack`` and ``contact-sheet``."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from nmf_model.errors import InputError
+
+if TYPE_CHECKING:
+    from nmf_model.data.pack import Shapes
+    from nmf_model.data.prepare import OnProgress, PrepareSummary, Skipped
+    from nmf_model.training.shapes import ShapeSet
+
+EXIT_INTERRUPTED = 130
+_QUIET_SECONDS = 30.0
+"""Without a terminal a line is printed this often."""
+_LISTED = 20
+
+
+def prepare(
+    source: Annotated[
+        list[str],
+        typer.Option(help="A .sh3f library, a folder of meshes or synthetic:COUNT[:SEED]; several."),
+    ],
+    out: Annotated[Path, typer.Option(help="Folder of the set; what is there already is kept.")],
+    views: Annotated[int, typer.Option(help="Renderings of each object; 0 for none.")] = 24,
+    points: Annotated[int, typer.Option(help="Points with normals of each object.")] = 16384,
+    jobs: Annotated[int | None, typer.Option(help="Processes; one for each processor if not given.")] = None,
+) -> None:
+    """Make a training set in the published layout; Ctrl-C is safe, and the same command goes on."""
+    from nmf_model.data.prepare import prepare as run
+
+    try:
+        with _progress("Preparing") as on_progress:
+            summary = run(source, out, views=views, points=points, jobs=jobs, on_progress=on_progress)
+    except KeyboardInterrupt:
+        _say(f"Stopped. What is finished is in {out}; the same command goes on with the rest.")
+        raise typer.Exit(EXIT_INTERRUPTED) from None
+    _summarise(summary, out)
+
+
+def pack(
+    dataset: Annotated[str, typer.Argument(help="A prepared set's folder, or synthetic:COUNT[:SEED].")],
+    out: Annotated[Path, typer.Option(help="File of points and normals to write (.npz).")],
+    views: Annotated[Path | None, typer.Option(help="File of renderings to write (.npz).")] = None,
+    points_per_shape: Annotated[int, typer.Option(min=1, help="Points of each object.")] = 4096,
+    view_size: Annotated[int, typer.Option(min=8, help="Side of a rendering in pixels.")] = 112,
+    views_per_shape: Annotated[int | None, typer.Option(min=1, help="Renderings; all if not given.")] = None,
+    quality: Annotated[int, typer.Option(min=1, max=100, help="Of the renderings' WebP.")] = 80,
+) -> None:
+    """Pack a set into a file or two that train with nothing but torch, numpy and Pillow."""
+    from nmf_model.data.pack import write_points, write_views
+
+    for path in [out, *([views] if views else [])]:
+        if path.suffix != ".npz":
+            raise InputError(f"The file to write must end in .npz, but {path} does not.")
+        if not path.absolute().parent.is_dir():
+            raise InputError(f"The folder of {path} does not exist; create it or choose another one.")
+    shapes = _shapes(dataset, points_per_shape)
+    with _progress("Packing points") as on_progress:
+        write_points(out, shapes, points_per_shape, on_progress)
+    _say(f"Wrote {out}: {len(shapes.items)} objects, {_size(out)}.")
+    if views is None:
+        return
+    from nmf_model.data.shapenet import ShapeNetSet
+
+    if not isinstance(shapes, ShapeNetSet):
+        raise InputError("Procedural shapes have no renderings before they are prepared; leave --views out.")
+    with _progress("Packing pictures") as on_progress:
+        write_views(views, shapes, views_per_shape, view_size, quality, on_progress)
+    _say(f"Wrote {views}: {_size(views)}.")
+
+
+def contact_sheet(
+    out: Annotated[Path, typer.Option(help="The picture to write (.png).")],
+    source: Annotated[
+        str, typer.Option(help="synthetic:COUNT[:SEED], a prepared set's folder, or a packed file.")
+    ] = "synthetic:96:0",
+    count: Annotated[int, typer.Option(min=1, help="At most so many shapes, spread over the set.")] = 96,
+    columns: Annotated[int, typer.Option(min=1, help="Tiles in a row.")] = 12,
+) -> None:
+    """Draw the shapes of a set, or of the procedural generator, on one picture."""
+    from nmf_model.data.contact_sheet import draw_tile, write_sheet
+
+    if out.suffix.lower() != ".png":
+        raise InputError(f"The picture to write must end in .png, but {out} does not.")
+    shapes = _set_of(source, count)
+    normals = shapes.normals
+    tiles = [
+        draw_tile(points, None if normals is None else normals[index])
+        for index, points in enumerate(shapes.points)
+    ]
+    write_sheet(out, tiles, min(columns, len(tiles)))
+    _say(f"Wrote {out}: {len(tiles)} shapes.")
+
+
+def generator_speed(
+    count: Annotated[int, typer.Option(min=1, help="How many shapes to make.")] = 200,
+    points: Annotated[int, typer.Option(min=1, help="Points of each.")] = 4096,
+    seed: Annotated[int, typer.Option(help="Of the sequence.")] = 0,
+) -> None:
+    """Measure how many procedural shapes a second one processor core makes."""
+    import torch
+
+    from nmf_model.data.synthetic import synthetic_batch
+
+    torch.set_num_threads(1)
+    synthetic_batch(seed, 0, 2, points)
+    started = time.process_time()
+    for number in range(count):
+        synthetic_batch(seed, number, 1, points)
+    rate = count / (time.process_time() - started)
+    cores = os.cpu_count() or 1
+    _say(
+        f"{rate:.0f} shapes/s of {points:,} points on one core; {16 * rate:.0f} on 16, "
+        f"{cores * rate:.0f} on the {cores} here."
+    )
+
+
+def _shapes(dataset: str, points: int) -> Shapes:
+    from nmf_model.data.shapenet import ShapeNetSet
+    from nmf_model.data.synthetic import SyntheticShapes, parse_source
+
+    if dataset.startswith("synthetic:"):
+        return SyntheticShapes(*parse_source(dataset), points)
+    return ShapeNetSet(Path(dataset))
+
+
+def _set_of(source: str, count: int) -> ShapeSet:
+    """Return at most ``count`` shapes, of as many points as a tile needs where there are so many."""
+    import numpy as np
+
+    from nmf_model.training.shapes import load_shapes
+
+    shapes = load_shapes([Path(source)], points=12_000)
+    chosen = np.unique(np.linspace(0, len(shapes.ids) - 1, min(count, len(shapes.ids))).astype(np.int64))
+    return shapes.rows(chosen)
+
+
+def _summarise(summary: PrepareSummary, out: Path) -> None:
+    wanted = summary.objects + len(summary.skipped)
+    _say(f"{summary.objects} of {wanted} objects are in {out}; {summary.made} were made now.")
+    if summary.with_views:
+        _say(f"{summary.with_views} have renderings, {summary.plain} of these without their materials.")
+    _list("Left out", summary.skipped)
+    _list("Without renderings", summary.without_views)
+
+
+def _list(title: str, entries: tuple[Skipped, ...]) -> None:
+    if not entries:
+        return
+    _say(f"{title}: {len(entries)}")
+    for entry in entries[:_LISTED]:
+        _say(f"  {entry.id}: {entry.reason}")
+    if len(entries) > _LISTED:
+        _say(f"  … and {len(entries) - _LISTED} more; manifest.json lists them all.")
+
+
+@contextmanager
+def _progress(title: str) -> Iterator[OnProgress]:
+    """Show a bar with the remaining time on a terminal, or a line now and then elsewhere."""
+    console = Console(highlight=False, soft_wrap=True)
+    if not console.is_terminal:
+        yield _Lines(title)
+        return
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(),
+               TextColumn("left  {task.fields[last]}", markup=False))  # fmt: skip
+    with Progress(*columns, console=console) as bar:
+        task = bar.add_task(title, total=None, last="")
+
+        def show(done: int, total: int, object_id: str) -> None:
+            bar.update(task, completed=done, total=total, last=object_id)
+
+        yield show
+
+
+class _Lines:
+    """Progress for a log."""
+
+    def __init__(self, title: str) -> None:
+        self._title, self._started = title, time.monotonic()
+        self._first: int | None = None
+        self._said = self._started
+
+    def __call__(self, done: int, total: int, object_id: str) -> None:
+        now = time.monotonic()
+        if self._first is None:
+            self._first = done - 1
+        if now - self._said < _QUIET_SECONDS and done < total:
+            return
+        self._said = now
+        left = (now - self._started) / (done - self._first) * (total - done)
+        _say(f"{self._title}: {done} of {total}, {left / 60:.0f} minutes left ({object_id})")
+
+
+def _size(path: Path) -> str:
+    return f"{path.stat().st_size / 1e6:.1f} MB"
+
+
+def _say(sentence: str) -> None:
+    Console(highlight=False, soft_wrap=True).print(sentence, markup=False)

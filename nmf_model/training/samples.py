@@ -1,0 +1,127 @@
+"""What a model answers for a few validation shapes, as meshes and one picture, while it trains.
+
+``samples/step-00001000/``: ``00.ply``, … in the frame of the targets, and ``sheet.png`` with a row for
+each: what the model was shown, its mesh, the target. No graphics library: training machines have none.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from numpy.typing import NDArray
+from torch import Tensor
+
+from nmf_model.data.contact_sheet import TILE, draw_tile, write_sheet
+from nmf_model.encoders.pictures import network_input
+from nmf_model.errors import InputError
+from nmf_model.geometry.normals import face_normals
+from nmf_model.geometry.sampling import sample_surface
+from nmf_model.io.atomic import write_atomically
+from nmf_model.io.writers import write_ply
+from nmf_model.model import NeuralMeshFlow
+from nmf_model.training.settings import TrainingConfig
+from nmf_model.training.shapes import ShapeSet, normalized
+from nmf_model.training.views import ViewSet
+from nmf_model.types import Mesh
+
+_SHOWN_POINTS = 12_000
+Tile = NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class SampleWriter:
+    """Writes the samples of one model.
+
+    Attributes:
+        model: asked in eval mode, without gradients; the caller sees to that.
+        clouds: returns what the encoder sees, (K, N, 3), on the model's device.
+        targets: (K, P, 3) with their normals, or None.
+        shown: tiles to put first in each row, such as the pictures.
+    """
+
+    model: NeuralMeshFlow
+    clouds: Callable[[], Float[Tensor, "K N 3"]]
+    targets: NDArray[np.float32]
+    normals: NDArray[np.floating] | None
+    shown: list[Tile]
+
+    def __call__(self, folder: Path) -> Path | None:
+        """Write into a folder; return its sheet, or None if there is nothing to show.
+
+        Raises:
+            InputError: if it cannot be written there.
+        """
+        if not len(self.targets):
+            return None
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise InputError(f"The folder {folder} cannot be made: {error.strerror}.") from error
+        clouds = self.clouds()
+        surfaces = self.model(clouds).vertices[-1].float().cpu().numpy()
+        tiles: list[Tile] = []
+        for index, vertices in enumerate(surfaces):
+            mesh = Mesh(vertices.astype(np.float64), self.model.template.faces)
+            write_atomically(folder / f"{index:02d}.ply", partial(write_ply, mesh))
+            tiles += self.shown[index : index + 1]
+            tiles.append(draw_tile(clouds[index].float().cpu().numpy()))
+            tiles.append(_mesh_tile(mesh))
+            normals = None if self.normals is None else self.normals[index]
+            tiles.append(draw_tile(self.targets[index], normals))
+        write_sheet(folder / "sheet.png", tiles, columns=2 * len(tiles) // len(surfaces))
+        return folder / "sheet.png"
+
+
+def cloud_samples(
+    model: NeuralMeshFlow, part: ShapeSet, config: TrainingConfig, device: torch.device
+) -> SampleWriter:
+    """Return the samples of an auto-encoder: validation shapes, seen by as many points as in training."""
+    chosen = part.rows(_spread(len(part.ids), config.sample_shapes))
+    targets = normalized(torch.from_numpy(chosen.points))
+    random = torch.Generator().manual_seed(0)
+    index = torch.randint(targets.shape[1], (config.input_points,), generator=random)
+    inputs = targets[:, index].to(device)
+    return SampleWriter(model, lambda: inputs, targets.numpy(), chosen.normals, [])
+
+
+def picture_samples(
+    model: NeuralMeshFlow, part: ShapeSet, views: ViewSet, config: TrainingConfig, device: torch.device
+) -> SampleWriter:
+    """Return the samples of a picture branch; part and views are of the same objects."""
+    rows = _spread(len(part.ids), config.sample_shapes)
+    chosen = part.rows(rows)
+    targets = normalized(torch.from_numpy(chosen.points))
+    targets = targets - targets.mean(dim=1, keepdim=True)
+    if not len(rows):
+        return SampleWriter(model, lambda: targets, targets.numpy(), None, [])
+    pictures = views.take(rows, rows % views.count)
+    inputs = network_input(torch.from_numpy(pictures).to(device).float() / 255)
+    tiles = [_on_white(picture) for picture in pictures]
+    return SampleWriter(model, lambda: model.image_points(inputs), targets.numpy(), chosen.normals, tiles)
+
+
+def _spread(count: int, wanted: int) -> NDArray[np.int64]:
+    """Return at most ``wanted`` indices, spread over ``count``, so that they are of many categories."""
+    return np.unique(np.linspace(0, count - 1, min(count, wanted)).astype(np.int64))
+
+
+def _mesh_tile(mesh: Mesh) -> Tile:
+    if not np.isfinite(mesh.vertices).all():
+        return np.zeros((TILE, TILE, 3), dtype=np.uint8)
+    points, faces = sample_surface(mesh.vertices, mesh.faces, _SHOWN_POINTS, np.random.default_rng(0))
+    return draw_tile(points, face_normals(mesh.vertices, mesh.faces)[faces])
+
+
+def _on_white(picture: NDArray[np.uint8]) -> Tile:
+    """Return a picture (4, H, W) as a tile on white."""
+    from PIL import Image
+
+    image = Image.fromarray(picture.transpose(1, 2, 0))
+    white = Image.new("RGBA", image.size, (255, 255, 255, 255))
+    return np.asarray(Image.alpha_composite(white, image).convert("RGB").resize((TILE, TILE)))
