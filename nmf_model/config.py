@@ -176,26 +176,42 @@ class VolumeConfig:
 
 @dataclass(frozen=True)
 class ImageEncoderConfig:
-    """A ResNet-18 and a small network that answer a picture with a cloud of points.
+    """A network that answers a picture with a cloud of points.
 
     Attributes:
+        kind: "resnet", the published ResNet-18 with a small network after it, which answers in the object's
+            own frame; "pixels", depths behind each pixel of a cut-out object, in the viewer's frame
+            (``encoders.pixel_points``). ``features``, ``hidden``, ``width`` and ``preprocessing`` are the
+            former's, ``size`` and ``depths`` the latter's.
         features: outputs of the ResNet (ImageNet's 1000 classes).
         hidden: widths of the hidden layers after it.
         points: P, size of the cloud.
         preprocessing: name of the way from a picture to the network's input that the weights were
             trained with: "imagenet", or "published-columns" (see ``checkpoint_legacy``).
         width: channels of the ResNet's first stage; 64 is ResNet-18 itself.
+        size: side of the cut-out in pixels, a multiple of 16.
+        depths: points behind each cell of 4 × 4 pixels.
     """
 
+    kind: Literal["resnet", "pixels"] = "resnet"
     features: int = 1000
     hidden: tuple[int, ...] = (2000, 2000)
     points: int = 1024
     preprocessing: Literal["imagenet", "published-columns"] = "imagenet"
     width: int = 64
+    size: int = 112
+    depths: int = 4
 
     def __post_init__(self) -> None:
-        _check_positive(self, "features", "points", "width")
+        _check_positive(self, "features", "points", "width", "size", "depths")
         _check_widths(self, "hidden")
+        if self.size % 16:
+            raise InputError(f"The setting 'size' must be a multiple of 16, but is {self.size}.")
+
+    @property
+    def frame(self) -> Literal["object", "camera"]:
+        """Whose frame the answered cloud is in."""
+        return "object" if self.kind == "resnet" else "camera"
 
 
 @dataclass(frozen=True)

@@ -6,8 +6,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from nmf_model.config import ModelConfig
+from nmf_model.config import ImageEncoderConfig, ModelConfig
 from nmf_model.encoders.image import ImageEncoder
+from nmf_model.encoders.pixel_points import PixelPoints
 from nmf_model.encoders.pointnet import PointNet
 from nmf_model.encoders.volume import VolumeEncoder
 from nmf_model.errors import InputError
@@ -35,7 +36,7 @@ class NeuralMeshFlow(nn.Module):
         else:
             self.encoder = VolumeEncoder(config.volume)
             self.flow = VolumeFlow(config.volume, config.flow, config.solver)
-        self.image = None if config.image is None else ImageEncoder(config.image)
+        self.image = None if config.image is None else _image_branch(config.image)
 
     @property
     def template(self) -> Template:
@@ -47,8 +48,8 @@ class NeuralMeshFlow(nn.Module):
         code: Tensor = self.encoder(points)
         return code
 
-    def image_points(self, images: Float[Tensor, "B 3 H W"]) -> Float[Tensor, "B P 3"]:
-        """Return one cloud a picture.
+    def image_points(self, images: Float[Tensor, "B C H W"]) -> Float[Tensor, "B P 3"]:
+        """Return one cloud a picture, prepared as the kind of the picture branch asks for.
 
         Raises:
             InputError: if the model has no picture branch.
@@ -73,3 +74,7 @@ class NeuralMeshFlow(nn.Module):
             template = torch.tensor(self.template.vertices, dtype=points.dtype, device=points.device)
         outputs: BlockOutputs = self.flow(template, self.encode(points), cancel=cancel)
         return outputs
+
+
+def _image_branch(config: ImageEncoderConfig) -> ImageEncoder | PixelPoints:
+    return ImageEncoder(config) if config.kind == "resnet" else PixelPoints(config)

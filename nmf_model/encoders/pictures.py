@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
+import numpy as np
 import torch
 from jaxtyping import Float
+from numpy.typing import NDArray
 from torch import Tensor
+
+from nmf_model.errors import InputError
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
@@ -19,3 +25,57 @@ def network_input(pictures: Float[Tensor, "B 4 H W"]) -> Float[Tensor, "B 3 H W"
     mean = torch.tensor(IMAGENET_MEAN, dtype=pictures.dtype, device=pictures.device)[:, None, None]
     std = torch.tensor(IMAGENET_STD, dtype=pictures.dtype, device=pictures.device)[:, None, None]
     return (colour * alpha + (1 - alpha) - mean) / std
+
+
+MARGIN = 1.12
+"""Half the side of a cut-out, in halves of the longer side of the object's box."""
+
+
+class CutOut(NamedTuple):
+    """Which square of a picture is cut out.
+
+    Attributes:
+        centre: (x, y) of its middle, pixels from the upper left corner.
+        half: half of its side, pixels.
+    """
+
+    centre: tuple[float, float]
+    half: float
+
+
+def place_cut_out(mask: NDArray[np.bool_], margin: float = MARGIN) -> CutOut:
+    """Return the square around the object of a mask (H, W).
+
+    Raises:
+        InputError: if the mask is empty.
+    """
+    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
+    if not len(rows):
+        raise InputError("The picture shows no object.")
+    (top, bottom), (left, right) = (rows[0], rows[-1] + 1), (columns[0], columns[-1] + 1)
+    half = margin * max(bottom - top, right - left) / 2
+    return CutOut((float(left + right) / 2, float(top + bottom) / 2), float(half))
+
+
+def cut_out(rgba: NDArray[np.uint8], mask: NDArray[np.bool_], size: int) -> Float[Tensor, "1 4 S S"]:
+    """Cut the object out of a picture (H, W, 4), as the network that answers pixels takes it.
+
+    Raises:
+        InputError: if the mask is empty.
+    """
+    from PIL import Image
+
+    square = place_cut_out(mask)
+    cleared = rgba.copy()
+    cleared[..., 3] = np.where(mask, np.maximum(rgba[..., 3], 128), 0)
+    (x, y), half = square
+    scale = 2 * half / size
+    # A box that reaches beyond the picture is filled with nothing, which is what lies around the object.
+    moved = Image.fromarray(cleared)
+    if scale > 1:
+        reduced = (max(1, round(moved.width / scale)), max(1, round(moved.height / scale)))
+        moved, x, y = moved.resize(reduced, Image.Resampling.BOX), x / scale, y / scale
+        half, scale = half / scale, 1.0
+    coefficients = (scale, 0, x - half, 0, scale, y - half)
+    cut = moved.transform((size, size), Image.Transform.AFFINE, coefficients, Image.Resampling.BILINEAR)
+    return torch.from_numpy(np.asarray(cut).copy()).permute(2, 0, 1)[None].float() / 255

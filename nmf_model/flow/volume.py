@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from fractions import Fraction
+from functools import lru_cache
 from typing import NamedTuple
 
 import torch
@@ -49,15 +50,9 @@ class Unrolled(NamedTuple):
 class VolumeFlow(nn.Module):
     """``blocks`` blocks of ``nodes_per_block`` autonomous ODEs, each running for unit time."""
 
-    sphere: Tensor
-    faces: Tensor
-
     def __init__(self, volume: VolumeConfig, flow: FlowConfig, solver: SolverConfig) -> None:
         super().__init__()
         self.config, self.solver, self.volume = flow, solver, volume
-        reference = icosphere(volume.reference_level)
-        self.register_buffer("sphere", torch.tensor(reference.vertices), persistent=False)
-        self.register_buffer("faces", torch.tensor(reference.faces), persistent=False)
         self.heads = nn.ModuleList(_BlockHead(volume, flow.nodes_per_block) for _ in range(flow.blocks))
 
     def unroll(self, code: Float[Tensor, "B Z"], steps: int | None = None) -> Unrolled:
@@ -69,10 +64,11 @@ class VolumeFlow(nn.Module):
         """
         side = self.volume.cells // 2
         target = code.unflatten(1, (self.volume.code_channels, side, side, side))
-        x = start = (self.sphere * self.volume.radius).expand(len(code), -1, -1)
+        sphere, faces = _reference(self.volume.reference_level, code.device)
+        x = start = (sphere * self.volume.radius).expand(len(code), -1, -1)
         surfaces, fields = [], []
         for head in self.heads:
-            written = head(target, self._seen(x, start))
+            written = head(target, _seen(x, start, faces))
             for field in written.unbind(dim=1):
                 x = _midpoint(field, x, steps or self.volume.steps)
             surfaces.append(x)
@@ -154,13 +150,6 @@ class VolumeFlow(nn.Module):
                 if time < 1 or index + 1 in moments:
                     yield FlowState(state, block, index + time, nfe)
 
-    def _seen(self, x: Float[Tensor, "B V 3"], start: Float[Tensor, "B V 3"]) -> tuple[Tensor, Tensor]:
-        """Return the middle of each face of the reference surface, and what describes it."""
-        a, b, c = (x.index_select(1, self.faces[:, corner]) for corner in range(3))
-        middle, from_middle = (a + b + c) / 3, start[:, self.faces].mean(dim=2)
-        normal = F.normalize(torch.linalg.cross(b - a, c - a), dim=2, eps=1e-9)
-        return middle, torch.cat([normal, from_middle, middle - from_middle], dim=2)
-
 
 class _BlockHead(nn.Module):
     """Write the velocities of one block from the code and the surface so far."""
@@ -209,6 +198,20 @@ def batched_velocity(
         field, (x / EXTENT)[:, None, None], mode="bilinear", padding_mode="border", align_corners=True
     )
     return samples[:, :, 0, 0].transpose(1, 2)
+
+
+@lru_cache(maxsize=4)
+def _reference(level: int, device: torch.device) -> tuple[Tensor, Tensor]:
+    template = icosphere(level)
+    return torch.tensor(template.vertices, device=device), torch.tensor(template.faces, device=device)
+
+
+def _seen(x: Tensor, start: Tensor, faces: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the middle (B, F, 3) of each face of the reference surface, and what describes it (B, F, 9)."""
+    a, b, c = (x.index_select(1, faces[:, corner]) for corner in range(3))
+    middle, from_middle = (a + b + c) / 3, start[:, faces].mean(dim=2)
+    normal = F.normalize(torch.linalg.cross(b - a, c - a), dim=2, eps=1e-9)
+    return middle, torch.cat([normal, from_middle, middle - from_middle], dim=2)
 
 
 def _midpoint(field: Tensor, x: Tensor, steps: int) -> Tensor:

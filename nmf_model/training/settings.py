@@ -55,6 +55,7 @@ class TrainingConfig:
         early_share: share of them for all surfaces but the last; finding neighbours is half of a step's time.
         smoothness_weight, lipschitz_weight, lipschitz_bound: for a flow on grids, of the mean squared gradient
             of the velocity and of its excess over the bound.
+        freeze_backbone: leave the picture branch's pretrained backbone as it is ("pixels" only).
         precision: "bf16" inside the networks (the state of the flow stays float32), "float32", or
             "auto": bf16 on a GPU.
         compile: let torch.compile fuse the velocity; falls back by itself where that fails.
@@ -89,6 +90,7 @@ class TrainingConfig:
     smoothness_weight: float = 1e-4
     lipschitz_weight: float = 0.5
     lipschitz_bound: float = 1.0
+    freeze_backbone: bool = True
     precision: Literal["auto", "bf16", "float32"] = "auto"
     compile: bool = False
     log_every: int = 20

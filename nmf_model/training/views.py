@@ -28,12 +28,14 @@ class ViewSet:
         count: V.
         size: side of the pictures handed out, in pixels.
         read: reads one as it is stored.
+        angles: (M, V, 2) azimuth and elevation of the cameras, radians (``geometry.cameras``).
     """
 
     ids: NDArray[np.str_]
     count: int
     size: int
     read: Read
+    angles: NDArray[np.float64]
 
     @property
     def nbytes(self) -> int:
@@ -49,7 +51,13 @@ class ViewSet:
     def rows(self, index: NDArray[np.int64]) -> ViewSet:
         """Return the objects with these indices."""
         places = index.tolist()
-        return ViewSet(self.ids[index], self.count, self.size, lambda row, view: self.read(places[row], view))
+        return ViewSet(
+            self.ids[index],
+            self.count,
+            self.size,
+            lambda row, view: self.read(places[row], view),
+            self.angles[index],
+        )
 
     def take(self, rows: NDArray[np.int64], views: NDArray[np.int64]) -> NDArray[np.uint8]:
         """Return (B, 4, H, W): one view of each named object.
@@ -89,7 +97,11 @@ def _from_pack(path: Path, wanted: list[str], size: int) -> ViewSet:
     places = {str(name): row for row, name in enumerate(stored.ids) if stored.has_views[row]}
     ids = [name for name in wanted if name in places]
     return ViewSet(
-        np.array(ids), stored.per_object, size, lambda row, view: stored.image(places[ids[row]], view)
+        np.array(ids),
+        stored.per_object,
+        size,
+        lambda row, view: stored.image(places[ids[row]], view),
+        stored.angles[[places[name] for name in ids]].astype(np.float64),
     )
 
 
@@ -105,7 +117,14 @@ def _from_folder(folder: Path, wanted: list[str], size: int) -> ViewSet:
                 f"{keys[name]} has only {len(paths[name])} of {count} pictures in {renderings.folder}; "
                 f"copy or make them again."
             )
-    return ViewSet(np.array(ids), count, size, lambda row, view: read_picture(paths[ids[row]][view]))
+    angles = np.zeros((len(ids), count, 2))
+    for row, name in enumerate(ids):
+        cameras = renderings.cameras(keys[name])
+        if cameras is not None:
+            angles[row] = cameras
+    return ViewSet(
+        np.array(ids), count, size, lambda row, view: read_picture(paths[ids[row]][view]), angles
+    )
 
 
 def _resized(picture: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:

@@ -1,0 +1,202 @@
+"""Batches for the picture branch that answers pixels: cut-outs, and clouds in the frame of each cut-out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor
+
+from nmf_model.encoders.pictures import MARGIN
+from nmf_model.encoders.pixel_points import without_perspective
+from nmf_model.geometry.cameras import camera_rotation
+from nmf_model.losses import chamfer
+from nmf_model.model import NeuralMeshFlow
+from nmf_model.training.batches import Order, PictureBatch, own_rows, take
+from nmf_model.training.settings import TrainingConfig
+from nmf_model.training.views import ViewSet
+
+DISTANCE = 3.4
+"""Of the renderings' camera, in radii of the object's box (half its diagonal)."""
+_DRAWN = 16
+"""Random numbers drawn for each picture."""
+
+
+class CutOutBatches:
+    """Batches for single-view reconstruction in the viewer's frame.
+
+    Args:
+        views: V views of each of M objects, with their cameras.
+        points: (M, P, 3), the same objects, upright, in any scale.
+        config: sizes.
+        size: side of the cut-outs, pixels.
+        generator: on the device of the points; the only source of what is drawn.
+        rank, world: which of how many processes this is.
+    """
+
+    def __init__(
+        self,
+        views: ViewSet,
+        points: Float[Tensor, "M P 3"],
+        config: TrainingConfig,
+        size: int,
+        generator: torch.Generator,
+        rank: int = 0,
+        world: int = 1,
+    ) -> None:
+        self._views, self._points, self._config, self._size = views, points, config, size
+        self._generator = generator
+        self._order = Order(len(points), config.batch_size, config.seed)
+        self._rows = own_rows(config.batch_size, rank, world)
+
+    def draw(self, step: int) -> PictureBatch:
+        """Return this process's share of the batch of a step."""
+        config, rows, device = self._config, self._rows, self._points.device
+        random = torch.rand(config.batch_size, _DRAWN, device=device, generator=self._generator)[rows]
+        targets_at = torch.rand(
+            config.batch_size, self._points.shape[1], device=device, generator=self._generator
+        )[rows]
+        chosen = self._order.at(step)[rows]
+        view = (random[:, 0].cpu() * self._views.count).long().clamp_max(self._views.count - 1)
+        pictures, rotations = read_views(self._views, chosen, view, device)
+        points = take(self._points[chosen.to(device)], targets_at.argsort(dim=1)[:, : config.target_points])
+        changed = damaged(recoloured(pictures, random[:, 5:10]), random[:, 10:])
+        return cut(changed, points, rotations, self._size, random[:, 1:5])
+
+
+def read_views(
+    views: ViewSet, rows: Tensor, view: Tensor, device: torch.device
+) -> tuple[Float[Tensor, "B 4 H W"], Float[Tensor, "B 3 3"]]:
+    """Return pictures in 0 … 1, and the rotations from the world to the camera that took them."""
+    index, number = rows.numpy(), view.numpy()
+    pictures = torch.from_numpy(views.take(index, number)).to(device).float() / 255
+    angles = views.angles[index, number]
+    rotations = np.stack([camera_rotation(float(a), float(e)) for a, e in angles]).astype(np.float32)
+    return pictures, torch.from_numpy(rotations).to(device)
+
+
+def cut(
+    pictures: Float[Tensor, "B 4 H W"],
+    points: Float[Tensor, "B P 3"],
+    rotations: Float[Tensor, "B 3 3"],
+    size: int,
+    random: Float[Tensor, "B 4"] | None = None,
+) -> PictureBatch:
+    """Cut the objects out, and bring their points to the frames of the cut-outs.
+
+    Where the object lies in the picture is read off the picture, not computed from the camera: so it is in use.
+
+    Args:
+        pictures: colours and alpha in 0 … 1.
+        points: of each object, upright, in any scale.
+        rotations: from the world to the camera.
+        size: side of the cut-outs, pixels.
+        random: numbers in 0 … 1 that vary margin, place and mirroring; None for the plain cut-out.
+    """
+    low, high = _box_of(pictures[:, 3] > 0.5)
+    side = (high - low).amax(dim=1)
+    if random is None:
+        random = pictures.new_tensor([0.0, 0.5, 0.5, 1.0]).expand(len(pictures), -1)
+        margin = torch.full_like(side, MARGIN)
+    else:
+        margin = 1.04 + 0.24 * random[:, 0]
+    half = margin * side / 2
+    centre = (low + high) / 2 + 0.12 * (random[:, 1:3] - 0.5) * side[:, None]
+    flip = torch.where(random[:, 3] < 0.5, -1.0, 1.0)
+    placed = _placed(points, rotations, (low - centre) / half[:, None], (high - centre) / half[:, None])
+    placed = torch.cat([placed[:, :, :1] * flip[:, None, None], placed[:, :, 1:]], dim=2)
+    return PictureBatch(_resampled(pictures, centre, half, flip, size), placed)
+
+
+def recoloured(pictures: Float[Tensor, "B 4 H W"], random: Float[Tensor, "B 5"]) -> Tensor:
+    """Change light, contrast and the balance of the colours."""
+    gain = (0.7 + 0.6 * random[:, :3])[:, :, None, None]
+    brightness = (0.4 * (random[:, 3] - 0.5))[:, None, None, None]
+    contrast = (0.6 + 0.8 * random[:, 4])[:, None, None, None]
+    colour = ((pictures[:, :3] * gain - 0.5) * contrast + 0.5 + brightness).clamp(0, 1)
+    return torch.cat([colour, pictures[:, 3:]], dim=1)
+
+
+def damaged(pictures: Float[Tensor, "B 4 H W"], random: Float[Tensor, "B 6"]) -> Tensor:
+    """Treat a third of the outlines as a mask that was found on a photo: too wide with some of the background's colour, or too narrow."""
+    colour, alpha = pictures[:, :3], pictures[:, 3:]
+    wider, narrower = F.max_pool2d(alpha, 3, 1, 1), -F.max_pool2d(-alpha, 3, 1, 1)
+    kind = random[:, 0][:, None, None, None]
+    background = random[:, 1:4][:, :, None, None]
+    seen = colour * alpha + background * (1 - alpha)
+    is_wide, is_narrow = kind < 0.17, (kind >= 0.17) & (kind < 0.33)
+    alpha = torch.where(is_wide, wider, torch.where(is_narrow, narrower, alpha))
+    return torch.cat([torch.where(is_wide, seen, colour), alpha], dim=1)
+
+
+def cut_out_validation(
+    model: NeuralMeshFlow,
+    views: ViewSet,
+    points: Float[Tensor, "M P 3"],
+    config: TrainingConfig,
+    batch: int = 16,
+) -> Callable[[], float]:
+    """Measure the predicted clouds of one view of each object, each pair centred and scaled to the target's radius 1."""
+    assert model.config.image is not None
+    rows = torch.arange(min(len(points), config.validation_shapes))
+    size, device = model.config.image.size, points.device
+    pictures, rotations = read_views(views, rows, rows % views.count, device)
+    whole = cut(pictures, points[: len(rows), : config.target_points], rotations, size)
+
+    def measure() -> float:
+        total = 0.0
+        for inputs, targets in zip(whole.inputs.split(batch), whole.targets.split(batch), strict=True):
+            predicted = model.image_points(inputs)
+            predicted = predicted - predicted.mean(dim=1, keepdim=True)
+            targets = targets - targets.mean(dim=1, keepdim=True)
+            radius = targets.norm(dim=2).amax(dim=1)[:, None, None]
+            total += chamfer(predicted / radius, targets / radius).sum().item()
+        return total / len(rows)
+
+    return measure
+
+
+def _box_of(mask: Tensor) -> tuple[Float[Tensor, "B 2"], Float[Tensor, "B 2"]]:
+    """Return the corners (x, y) of each mask's box in the picture's coordinates, −1 … 1, y down."""
+    count = mask.shape[2]
+    lows, highs = [], []
+    for axis in (1, 2):
+        hit = mask.any(dim=axis)
+        first = hit.int().argmax(dim=1)
+        last = count - hit.flip(1).int().argmax(dim=1)
+        lows.append(2 * first / count - 1)
+        highs.append(2 * last / count - 1)
+    return torch.stack(lows, dim=1), torch.stack(highs, dim=1)
+
+
+def _placed(points: Tensor, rotations: Tensor, low: Tensor, high: Tensor) -> Tensor:
+    """Bring points to the frame of the cut-out in which the outline's box has the corners ``low`` and ``high``."""
+    corner, opposite = points.amin(dim=1, keepdim=True), points.amax(dim=1, keepdim=True)
+    radius = (opposite - corner).norm(dim=2, keepdim=True) / 2
+    seen = ((points - (corner + opposite) / 2) / radius) @ rotations.transpose(1, 2)
+    projected = seen[:, :, :2] / (DISTANCE - seen[:, :, 2:])
+    first, last = projected.amin(dim=1), projected.amax(dim=1)
+    scale = ((high - low).amax(dim=1) / (last - first).amax(dim=1))[:, None, None]
+    middle = (low + high) / 2 * torch.tensor([1.0, -1.0], device=points.device)
+    across = scale * (projected - (first + last)[:, None] / 2) + middle[:, None]
+    depth = scale / DISTANCE * (seen[:, :, 2:] - seen[:, :, 2:].mean(dim=1, keepdim=True))
+    return without_perspective(torch.cat([across, depth], dim=2))
+
+
+def _resampled(pictures: Tensor, centre: Tensor, half: Tensor, flip: Tensor, size: int) -> Tensor:
+    """Resample the squares; colours must not bleed from what is transparent, so they are premultiplied meanwhile."""
+    zero = torch.zeros_like(half)
+    affine = torch.stack(
+        [
+            torch.stack([half * flip, zero, centre[:, 0]], dim=1),
+            torch.stack([zero, half, centre[:, 1]], dim=1),
+        ],
+        dim=1,
+    )
+    grid = F.affine_grid(affine, [len(pictures), 4, size, size], align_corners=False)
+    colour, alpha = pictures[:, :3], pictures[:, 3:]
+    moved = F.grid_sample(torch.cat([colour * alpha, alpha], dim=1), grid, align_corners=False)
+    return torch.cat([moved[:, :3] / moved[:, 3:].clamp_min(1e-3), moved[:, 3:]], dim=1).clamp(0, 1)
