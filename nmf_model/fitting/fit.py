@@ -58,6 +58,8 @@ class FitSettings:
         smoothness_weight: of the mean squared gradient of the velocity.
         lipschitz_weight, lipschitz_bound: of the excess of the velocity's gradient over the bound.
         stages: in order; the last one settles.
+        stages_from_start: the same for a fit that starts from a flow which is nearly right.
+        start_rate: share of the learning rates that such a fit begins with.
     """
 
     blocks: int = 6
@@ -76,6 +78,8 @@ class FitSettings:
         Stage(3, 3, 250, 2),
         Stage(4, 3, 450, 3, settles=True),
     )
+    stages_from_start: tuple[Stage, ...] = (Stage(3, 3, 200, 2), Stage(4, 3, 300, 3, settles=True))
+    start_rate: float = 0.5
 
 
 @dataclass(frozen=True)
@@ -114,6 +118,7 @@ class FittedFlow:
 def fit_flow(
     points: NDArray[np.float32],
     *,
+    start: GridCarrier | None = None,
     settings: FitSettings | None = None,
     device: torch.device | None = None,
     seed: int = 0,
@@ -125,6 +130,8 @@ def fit_flow(
 
     Args:
         points: (N, 3), unit-sphere units, N ≥ 50.
+        start: a flow that nearly fits, as a network answers it: it is improved, rather than grown from a
+            small sphere. Of as many blocks, and no finer, than the fit's own.
         settings: None for the defaults.
         device: None for the CPU.
         seed: of the random samples.
@@ -134,10 +141,11 @@ def fit_flow(
         Cancelled: if ``cancel`` returned True.
         SolverError: if the optimisation produced a value that is not finite.
     """
-    fit = _Fit(points, settings or FitSettings(), device or torch.device("cpu"), seed)
-    total = sum(stage.max_steps for stage in fit.settings.stages)
+    fit = _Fit(points, settings or FitSettings(), device or torch.device("cpu"), seed, start)
+    stages = fit.settings.stages if start is None else fit.settings.stages_from_start
+    total = sum(stage.max_steps for stage in stages)
     done_before = 0
-    for stage in fit.settings.stages:
+    for stage in stages:
         for step, improves in fit.run(stage, cancel):
             if step % 5 == 0:
                 yield fit.glimpse((done_before + step) / total)
@@ -151,15 +159,26 @@ class _Fit:
     """State of one fit: the flow, its optimiser, the random generator and the last surface."""
 
     def __init__(
-        self, points: NDArray[np.float32], settings: FitSettings, device: torch.device, seed: int
+        self,
+        points: NDArray[np.float32],
+        settings: FitSettings,
+        device: torch.device,
+        seed: int,
+        start: GridCarrier | None = None,
     ) -> None:
         self.settings = settings
         self.device = device
         self.target: FitTarget = build_target(points, device)
         self.samples = max(settings.samples, min(len(self.target.points), settings.most_samples))
         self.flow = GridFlow(settings.blocks, settings.resolutions).to(device)
+        self.centre, self.radius = self.target.growth.centre, self.target.growth.radius
+        rate = settings.learning_rate
+        if start is not None:
+            self.centre, self.radius = start.centre, start.radius
+            self.flow.begin_from(start.fields.to(device))
+            rate *= settings.start_rate
         self.generator = torch.Generator().manual_seed(seed)
-        self.rates = [settings.learning_rate * settings.rate_decay**k for k in range(len(self.flow.grids))]
+        self.rates = [rate * settings.rate_decay**k for k in range(len(self.flow.grids))]
         groups = [{"params": [g], "lr": r} for g, r in zip(self.flow.grids, self.rates, strict=True)]
         self.optimizer = torch.optim.Adam(groups, betas=(0.9, 0.99))
         self.steps = 0
@@ -169,8 +188,8 @@ class _Fit:
     def run(self, stage: Stage, cancel: CancelCheck | None) -> Generator[tuple[int, bool], None, None]:
         """Take optimiser steps; yields the step's number and whether the stage still improves."""
         template = icosphere(stage.template_level)
-        sphere = torch.tensor(template.vertices, device=self.device) * self.target.growth.radius
-        centre = torch.tensor(self.target.growth.centre, device=self.device)
+        sphere = torch.tensor(template.vertices, device=self.device) * self.radius
+        centre = torch.tensor(self.centre, device=self.device)
         faces = torch.tensor(template.faces, device=self.device)
         self.faces = template.faces
         plateau = _Plateau()
@@ -190,8 +209,7 @@ class _Fit:
         """Return the flow as it is now."""
         with torch.no_grad():
             fields = self.flow.fields().clone()
-        growth = self.target.growth
-        return FittedFlow(fields, growth.centre, growth.radius, self.steps, self.target.outliers)
+        return FittedFlow(fields, self.centre, self.radius, self.steps, self.target.outliers)
 
     def _set_rates(self, settled: float) -> None:
         factor = 0.03 + 0.97 * 0.5 * (1 + math.cos(math.pi * settled))

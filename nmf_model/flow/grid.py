@@ -44,6 +44,20 @@ class GridFlow(nn.Module):
             nn.Parameter(torch.zeros(blocks, 3, size, size, size)) for size in resolutions
         )
 
+    def begin_from(self, fields: Float[Tensor, "K 3 R R R"]) -> None:
+        """Take over the velocities of another flow of as many blocks; the finest grid holds them.
+
+        Raises:
+            ValueError: if it has another number of blocks.
+        """
+        if len(fields) != self.blocks:
+            raise ValueError(f"a flow of {len(fields)} blocks cannot start one of {self.blocks}")
+        finest = self.grids[-1]
+        with torch.no_grad():
+            for grid in self.grids:
+                grid.zero_()
+            finest.copy_(F.interpolate(fields, finest.shape[2:], mode="trilinear", align_corners=True))
+
     def fields(self, depth: int | None = None) -> Float[Tensor, "K 3 R R R"]:
         """Return the velocities of all blocks on the finest of the first ``depth`` grids (default all)."""
         total: Tensor = self.grids[0]
