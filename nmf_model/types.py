@@ -16,10 +16,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from nmf_model.flow.carrier import Carrier
 
 Method = Literal["auto", "network", "fit", "silhouette"]
 Device = Literal["auto", "cpu", "cuda"]
@@ -243,6 +246,7 @@ class Reconstruction:
         method: the method that was really used ("fit", "silhouette", "network").
         seconds, nfe, seed: cost and reproducibility.
         notes: sentences for the user (what was dropped, thinned, filled, what to be wary of).
+        carrier: the flow itself, which carries any point of the unit ball; unit-sphere units.
     """
 
     mesh: Mesh
@@ -254,3 +258,4 @@ class Reconstruction:
     nfe: int
     seed: int
     notes: tuple[str, ...] = field(default=())
+    carrier: Carrier | None = None
