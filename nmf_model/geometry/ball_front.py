@@ -100,7 +100,7 @@ class Front:
         if factor < 1:
             self.pull(c, factor * self.radii[c])
             self.pull(d, factor * self.radii[d])
-        self.tetrahedra.append((self.nodes[a], self.nodes[d], self.nodes[b], self.nodes[c]))
+        self.tetrahedra.append((self.nodes[a], self.nodes[c], self.nodes[b], self.nodes[d]))
         self._remove(a, b, c)
         self._remove(b, a, d)
         self._add(a, d, c)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+import tempfile
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -61,7 +63,12 @@ def _read(path: Path) -> TetMesh:
 def _write_vtu(solid: TetMesh, stream: BinaryIO) -> None:
     import meshio
 
-    meshio.Mesh(solid.vertices, [("tetra", solid.tetrahedra)]).write(stream, file_format="vtu")
+    # meshio writes this format to a path only.
+    with tempfile.TemporaryDirectory(prefix="nmf-") as folder:
+        path = Path(folder) / "solid.vtu"
+        meshio.Mesh(solid.vertices, [("tetra", solid.tetrahedra)]).write(path)
+        with open(path, "rb") as file:
+            shutil.copyfileobj(file, stream)
 
 
 def _write_msh(solid: TetMesh, stream: BinaryIO) -> None:
