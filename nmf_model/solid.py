@@ -19,12 +19,12 @@ from nmf_model.geometry.template import Template
 from nmf_model.geometry.tetrahedra import dihedral_angles, orientations, volumes
 from nmf_model.types import CancelCheck, Mesh, Normalization, Reconstruction, SolidFacts, TetMesh
 
-STAGES = 18
+STAGES = 12
 _STEPS = 8
 _ITERATIONS = 10
 """Of the relaxation after each stage; it starts near its goal."""
-_LAST_ROUNDS = 8
-_LAST_ITERATIONS = 40
+_LAST_ROUNDS = 4
+_LAST_ITERATIONS = 30
 
 
 def solid_of(result: Reconstruction, cancel: CancelCheck | None = None) -> TetMesh:

@@ -33,8 +33,7 @@ def write_solid(solid: TetMesh, path: Path) -> None:
         raise InputError(f"{path} cannot be written; let the name end in {listed(SOLID_SUFFIXES)}.")
     if len(solid.tetrahedra) == 0 or not np.isfinite(solid.vertices).all():
         raise InputError(f"{path} was not written because the solid is empty or has infinite coordinates.")
-    write = _write_vtu if path.suffix.lower() == ".vtu" else _write_msh
-    write_atomically(path, lambda stream: write(solid, stream), lambda written: _verify(solid, written, path))
+    write_atomically(path, lambda stream: _write(solid, path, stream), lambda file: _verify(solid, file, path))
 
 
 def read_solid(path: Path) -> TetMesh:
@@ -49,29 +48,30 @@ def read_solid(path: Path) -> TetMesh:
 def _read(path: Path) -> TetMesh:
     import meshio
 
-    form = "gmsh" if path.suffix.lower() == ".msh" else "vtu"
-    try:
-        mesh = meshio.read(path, file_format=form)
-    except meshio.ReadError as error:
-        raise InputError(f"{path.name} is no tetrahedral mesh that can be read: {error}.") from error
+    # Its general reader ends the process where a file is broken.
+    read = meshio.gmsh.read if path.suffix.lower() == ".msh" else meshio.vtu.read
+    mesh = read(str(path))
     tetrahedra = mesh.cells_dict.get("tetra", np.zeros((0, 4))).astype(np.int64)
     boundary = mesh.cells_dict.get("triangle")
     faces = boundary_faces(tetrahedra) if boundary is None else boundary.astype(np.int64)
     return TetMesh(np.asarray(mesh.points, dtype=np.float64), tetrahedra, faces)
 
 
-def _write_vtu(solid: TetMesh, stream: BinaryIO) -> None:
+def _write(solid: TetMesh, target: Path, stream: BinaryIO) -> None:
     import meshio
 
-    # meshio writes this format to a path only.
+    # meshio writes these formats to a path only.
     with tempfile.TemporaryDirectory(prefix="nmf-") as folder:
-        path = Path(folder) / "solid.vtu"
-        meshio.Mesh(solid.vertices, [("tetra", solid.tetrahedra)]).write(path)
+        path = Path(folder) / "solid"
+        if target.suffix.lower() == ".vtu":
+            meshio.vtu.write(path, meshio.Mesh(solid.vertices, [("tetra", solid.tetrahedra)]))
+        else:
+            meshio.gmsh.write(path, _with_groups(solid), fmt_version="2.2", binary=True)
         with open(path, "rb") as file:
             shutil.copyfileobj(file, stream)
 
 
-def _write_msh(solid: TetMesh, stream: BinaryIO) -> None:
+def _with_groups(solid: TetMesh) -> Any:
     import meshio
 
     # Gmsh's indices have 32 bits.
@@ -83,12 +83,12 @@ def _write_msh(solid: TetMesh, stream: BinaryIO) -> None:
         np.full(len(block), number, dtype=np.int32)
         for (_, block), (number, _) in zip(cells, _GROUPS.values(), strict=True)
     ]
-    meshio.Mesh(
+    return meshio.Mesh(
         solid.vertices,
         cells,
         cell_data={"gmsh:physical": tags, "gmsh:geometrical": tags},
         field_data={name: np.array(group) for name, group in _GROUPS.items()},
-    ).write(stream, file_format="gmsh22", binary=True)
+    )
 
 
 def _verify(solid: TetMesh, written: Path, target: Path) -> None:
