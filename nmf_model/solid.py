@@ -8,6 +8,8 @@ the surface's own vertices, bit for bit.
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -93,7 +95,7 @@ def _carried(
     free[: len(boundary)] = False
     x = relax(start.vertices, start.tetrahedra, free, iterations=_ITERATIONS, cancel=cancel)
     moments = np.linspace(0.0, 1.0, STAGES + 1)
-    for since, until in zip(moments[:-1], moments[1:], strict=True):
+    for since, until in itertools.pairwise(moments.tolist()):
         x = carrier.carry(x, steps=_STEPS, since=since, until=until, cancel=cancel)
         x = relax(x, start.tetrahedra, free, iterations=_ITERATIONS, cancel=cancel)
     x[: len(boundary)] = boundary

@@ -109,7 +109,7 @@ def _nearby(
 
     length = np.linalg.norm(points, axis=1, keepdims=True)
     distance, nearest = cKDTree(sites).query(points / np.maximum(length, 1e-12), k=min(6, len(sites)))
-    weights = 1 / (distance + 1e-9)
+    weights = 1 / (np.asarray(distance) + 1e-9)
     mean: NDArray[np.float64] = (weights * values[nearest]).sum(axis=1) / weights.sum(axis=1)
     return mean
 

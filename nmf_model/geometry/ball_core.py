@@ -48,7 +48,8 @@ def fill(sites: Points, spacing: NDArray[np.float64], rng: np.random.Generator) 
     points = points + _JITTER * cell[:, None] * rng.uniform(-1, 1, points.shape)
     depth = 1 - np.linalg.norm(points, axis=1)
     points, depth = points[depth > 0], depth[depth > 0]
-    return points[depth > _CLEARANCE * _wanted(tree, spacing, points)]
+    chosen: Points = points[depth > _CLEARANCE * _wanted(tree, spacing, points)]
+    return chosen
 
 
 def connect(sites: Points, inner: Points) -> NDArray[np.int64]:

@@ -52,8 +52,13 @@ def relax(
     if not free.any():
         return vertices
     energy = _Energy(vertices, tetrahedra, free, epsilon, cancel)
-    options = {"maxiter": iterations, "maxfun": 2 * iterations}
-    found = minimize(energy, vertices[free].ravel(), jac=True, method="L-BFGS-B", options=options)
+    found = minimize(
+        energy,
+        vertices[free].ravel(),
+        jac=True,
+        method="L-BFGS-B",
+        options={"maxiter": iterations, "maxfun": 2 * iterations},
+    )
     moved = vertices.copy()
     moved[free] = found.x.reshape(-1, 3)
     return moved if not_positive(moved, tetrahedra) <= not_positive(vertices, tetrahedra) else vertices

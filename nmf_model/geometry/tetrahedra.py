@@ -39,7 +39,8 @@ def boundary_faces(tetrahedra: Tetrahedra) -> NDArray[np.int64]:
     """Return (F, 3) the faces that belong to one tetrahedron, counter-clockwise seen from outside."""
     faces = tetrahedra[:, _OUTWARD].reshape(-1, 3)
     _, first, counts = np.unique(np.sort(faces, axis=1), axis=0, return_index=True, return_counts=True)
-    return faces[first[counts == 1]]
+    outside: NDArray[np.int64] = faces[first[counts == 1]]
+    return outside
 
 
 def dihedral_angles(vertices: Vertices, tetrahedra: Tetrahedra) -> NDArray[np.float64]:
@@ -49,4 +50,5 @@ def dihedral_angles(vertices: Vertices, tetrahedra: Tetrahedra) -> NDArray[np.fl
     along = end - start
     one, other = np.cross(along, left - start), np.cross(along, right - start)
     sine = np.linalg.norm(np.cross(one, other), axis=2)
-    return np.degrees(np.arctan2(sine, np.einsum("ijk,ijk->ij", one, other)))
+    angles: NDArray[np.float64] = np.degrees(np.arctan2(sine, np.einsum("ijk,ijk->ij", one, other)))
+    return angles

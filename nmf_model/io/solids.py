@@ -33,7 +33,9 @@ def write_solid(solid: TetMesh, path: Path) -> None:
         raise InputError(f"{path} cannot be written; let the name end in {listed(SOLID_SUFFIXES)}.")
     if len(solid.tetrahedra) == 0 or not np.isfinite(solid.vertices).all():
         raise InputError(f"{path} was not written because the solid is empty or has infinite coordinates.")
-    write_atomically(path, lambda stream: _write(solid, path, stream), lambda file: _verify(solid, file, path))
+    write_atomically(
+        path, lambda stream: _write(solid, path, stream), lambda file: _verify(solid, file, path)
+    )
 
 
 def read_solid(path: Path) -> TetMesh:
@@ -94,6 +96,8 @@ def _with_groups(solid: TetMesh) -> Any:
 def _verify(solid: TetMesh, written: Path, target: Path) -> None:
     """Raise InputError unless the file holds the solid exactly."""
     found = read_solid(written)
-    same = np.array_equal(found.vertices, solid.vertices) and np.array_equal(found.tetrahedra, solid.tetrahedra)
+    same = np.array_equal(found.vertices, solid.vertices) and np.array_equal(
+        found.tetrahedra, solid.tetrahedra
+    )
     if not same:
         raise InputError(f"{target} did not hold the solid when read back; choose another format or folder.")

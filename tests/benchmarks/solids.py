@@ -19,7 +19,7 @@ from nmf_model.types import PointCloud, ReconstructionRequest, SolidReport
 from tests.benchmarks.objects import FOLDER
 
 HEADING = (
-    "| object | crossing faces | tetrahedra | inverted | min dihedral | 5 % | mean | volume error | seconds |\n"
+    "| object | crossing faces | tetrahedra | inverted | min dihedral | 5 % | mean | volume off | seconds |\n"
     "|---|---:|---:|---:|---:|---:|---:|---:|---:|"
 )
 

@@ -66,7 +66,9 @@ def test_a_file_that_is_none_is_refused_in_a_sentence(suffix, tmp_path):
     with pytest.raises(InputError, match="a"):
         read_solid(path)
     with pytest.raises(InputError, match="folder"):
-        write_solid(TetMesh(np.eye(4)[:, :3], np.array([[0, 1, 2, 3]]), np.zeros((0, 3))), tmp_path / "no" / path.name)
+        write_solid(
+            TetMesh(np.eye(4)[:, :3], np.array([[0, 1, 2, 3]]), np.zeros((0, 3))), tmp_path / "no" / path.name
+        )
 
 
 def test_what_no_format_holds_is_refused(tmp_path):
