@@ -78,7 +78,7 @@ def solid_facts(solid: SolidFacts) -> str:
     return (
         f"{solid.tetrahedra:,} tetrahedra, {inverted} inverted, "
         f"smallest dihedral angle {solid.min_dihedral_degrees:.2f}° "
-        f"(5 % below {solid.p5_dihedral_degrees:.1f}°, mean of the smallest {solid.mean_dihedral_degrees:.1f}°), "
+        f"(5 % below {solid.p5_dihedral_degrees:.1f}°, mean {solid.mean_dihedral_degrees:.1f}°), "
         f"volume {solid.solid_volume:.6g}"
     )
 

@@ -19,8 +19,8 @@ from nmf_model.flow.grid import velocity
 from nmf_model.types import CancelCheck
 
 DEFAULT_STEPS = 8
-"""Midpoint steps per block of a final flow. The fit bounds the velocity's gradient and varies its own steps, so
-that more steps or a higher order move no vertex by more than about a hundredth of the object's radius."""
+"""Midpoint steps per block of a final flow. The fit bounds the velocity's gradient and varies its own steps,
+so that more steps or a higher order move no vertex by more than about a hundredth of the object's radius."""
 
 
 class Carrier(Protocol):

@@ -1,4 +1,4 @@
-"""A ball of tetrahedra inside a given triangulation of the sphere: the solid that a flow carries into a shape.
+"""A ball of tetrahedra inside a given triangulation of the sphere: the solid that a flow carries into shape.
 
 Its boundary is the template itself, face for face, so that the solid's surface is the mesh that was made
 and checked. Any triangulation will do, also one refined in places: a *front* starts as the template, is
@@ -20,7 +20,7 @@ from nmf_model.geometry.template import Template
 from nmf_model.geometry.tetrahedra import boundary_faces, orientations
 
 _LAYER = 0.65
-"""Thickness of the outermost layer in edges of the template; 0.82 is the height of a regular tetrahedron, and
+"""Thickness of the outermost layer in edges of the template; 0.82 is a regular tetrahedron's height, and
 lower corners get their layer from the points inside."""
 _THINNEST = 0.35
 _LOWEST = 0.6

@@ -53,7 +53,7 @@ def fill(sites: Points, spacing: NDArray[np.float64], rng: np.random.Generator) 
 
 
 def connect(sites: Points, inner: Points) -> NDArray[np.int64]:
-    """Return (T, 4) the Delaunay tetrahedra of the sites on the unit sphere and the points inside, positive."""
+    """Return (T, 4) the Delaunay tetrahedra of sites on the unit sphere and points inside, positive."""
     from scipy.spatial import Delaunay
 
     points = np.concatenate([sites, inner])

@@ -110,7 +110,7 @@ class _Energy:
 def _energies(
     jacobians: NDArray[np.float64], epsilon: float
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return the energies (T,) and their derivatives (T, 3, 3) by the Jacobians, whose rows are J's columns."""
+    """Return the energies (T,) and their derivatives (T, 3, 3) by the Jacobians; rows are J's columns."""
     cofactors = np.stack([_cross(jacobians[:, k - 2], jacobians[:, k - 1]) for k in range(3)], axis=1)
     determinant = np.einsum("ij,ij->i", jacobians[:, 0], cofactors[:, 0])
     root = np.sqrt(epsilon**2 + determinant**2)
