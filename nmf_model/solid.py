@@ -2,8 +2,8 @@
 
 A flow is a continuous map, but tetrahedra are flat: where it bends or stretches much within one of them, that
 one comes out inverted or thin. So the ball is carried in stages; after each its inner vertices move
-to where the tetrahedra are most regular, while they are still nearly so. The boundary is never moved: it ends as
-the surface's own vertices, bit for bit.
+to where the tetrahedra are most regular, while they are still nearly so. The boundary is never moved:
+it ends as the surface's own vertices, bit for bit.
 """
 
 from __future__ import annotations

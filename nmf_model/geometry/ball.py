@@ -24,7 +24,7 @@ _LAYER = 0.65
 lower corners get their layer from the points inside."""
 _THINNEST = 0.35
 _LOWEST = 0.6
-"""The front's final radius is at least this where nothing forces it lower: a coarse template has long edges."""
+"""The front's final radius is at least this if nothing forces it lower: coarse templates have long edges."""
 _SLOPE = 0.4
 """How fast the front's depth and the length of edges may change along the sphere."""
 _TIE_BREAK = 1e-2
