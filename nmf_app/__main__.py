@@ -18,7 +18,8 @@ MAX_LEVEL = 7
 EPILOG = """\
 without --output the window opens, on the given files if there are any.
 
-PATH is a file for one input; its suffix chooses the format: .obj .ply .stl .off .glb .3mf.
+PATH is a file for one input; its suffix chooses the format: .obj .ply .stl .off .glb .3mf,
+or .vtu .msh for the solid inside as tetrahedra.
 PATH is a folder for several inputs, if it is an existing folder or if it ends with a slash: each result
 is written there as NAME.ply.
 

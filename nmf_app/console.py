@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from nmf_model.types import FlowFrame, QualityReport
+    from nmf_model.types import FlowFrame, QualityReport, SolidFacts
 
 
 class OnFrame(Protocol):
@@ -37,6 +37,9 @@ class Console:
             f"{source.name}: wrote {output} ({report.vertices:,} vertices, {report.faces:,} faces, "
             f"by {report.method} in {report.seconds or 0.0:.1f} s): {verdict(report)}."
         )
+        solid = getattr(report, "solid", None)
+        if solid is not None:
+            _print(f"  solid: {solid_facts(solid)}.")
         for note in notes:
             _print(f"  note: {_one_line(note)}")
 
@@ -66,6 +69,17 @@ def verdict(report: QualityReport) -> str:
             f"{report.self_intersecting_faces or 'no'} faces cross",
             *([f"{report.degenerate_faces:,} collapsed faces"] if report.degenerate_faces else []),
         ]
+    )
+
+
+def solid_facts(solid: SolidFacts) -> str:
+    """Say in words how sound a solid is: "40,000 tetrahedra, none inverted, ..."."""
+    inverted = f"{solid.inverted_tetrahedra:,}" if solid.inverted_tetrahedra else "none"
+    return (
+        f"{solid.tetrahedra:,} tetrahedra, {inverted} inverted, "
+        f"smallest dihedral angle {solid.min_dihedral_degrees:.2f}° "
+        f"(5 % below {solid.p5_dihedral_degrees:.1f}°, mean {solid.mean_dihedral_degrees:.1f}°), "
+        f"volume {solid.solid_volume:.6g}"
     )
 
 

@@ -21,6 +21,8 @@ EXPORT_FORMATS = (
     ExportFormat("glb", "GLB", "for the web and game engines"),
     ExportFormat("3mf", "3MF", "for 3-D printing, with units"),
     ExportFormat("off", "OFF", "plain text, for geometry tools"),
+    ExportFormat("vtu", "VTU", "solid of tetrahedra, for ParaView and solvers"),
+    ExportFormat("msh", "MSH", "solid of tetrahedra, for Gmsh and solvers"),
 )
 
 

@@ -106,7 +106,7 @@ class _Run:
         from nmf_model.export import export_reconstruction, precision_warning
 
         target.output.parent.mkdir(exist_ok=True)
-        report = export_reconstruction(result, target.output)
+        report = export_reconstruction(result, target.output, self._cancel)
         warning = precision_warning(result.mesh, target.output)
         notes = (*result.notes, warning) if warning else result.notes
         self._console.result(target.source, target.output, report, notes)

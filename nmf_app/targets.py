@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from nmf_model.errors import InputError
-from nmf_model.io.suffixes import EXPORT_SUFFIXES, listed
+from nmf_model.io.suffixes import OUTPUT_SUFFIXES, listed
 
 FOLDER_SUFFIX = ".ply"
 """The format of the results that are written into a folder."""
@@ -50,14 +50,14 @@ def plan(files: Sequence[Path], output: str, report: Path | None) -> list[Target
 
 
 def _into_file(source: Path, output: Path) -> Target:
-    if output.suffix.lower() not in EXPORT_SUFFIXES:
-        raise InputError(f"{output} is no mesh file: end its name with {listed(EXPORT_SUFFIXES)}.")
+    if output.suffix.lower() not in OUTPUT_SUFFIXES:
+        raise InputError(f"{output} is no mesh file: end its name with {listed(OUTPUT_SUFFIXES)}.")
     return Target(source, output)
 
 
 def _into_folder(files: Sequence[Path], folder: Path) -> list[Target]:
     if folder.is_file() or (
-        folder.suffix.lower() in EXPORT_SUFFIXES and not folder.is_dir() and len(files) > 1
+        folder.suffix.lower() in OUTPUT_SUFFIXES and not folder.is_dir() and len(files) > 1
     ):
         raise InputError(f"{folder} names a file: several inputs need a folder as --output.")
     return [Target(source, folder / f"{_stem(source)}{FOLDER_SUFFIX}") for source in files]

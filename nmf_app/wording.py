@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 
 from nmf_app.session import Exported, Item, ItemState, Loaded, Outcome
-from nmf_model.types import PointCloud, QualityReport, Source
+from nmf_model.types import PointCloud, QualityReport, SolidReport, Source
 
 METHODS = {
     "auto": ("Automatic", "Chooses by the kind of file and what is installed."),
@@ -171,7 +171,11 @@ def export_sentence(exported: Exported) -> str:
     verdict = "closed, one piece, genus 0" if report.is_closed_sphere else "but it is not a closed sphere"
     crossing = report.self_intersecting_faces
     faults = f", {crossing:,} faces cross others" if crossing else ""
+    solid = report.solid if isinstance(report, SolidReport) else None
+    inside = ""
+    if solid is not None:
+        inside = f" · {solid.tetrahedra:,} tetrahedra, {solid.inverted_tetrahedra or 'none'} inverted"
     return (
         f"Written and read back: {exported.path} · {report.vertices:,} vertices, "
-        f"{report.faces:,} faces · {verdict}{faults}. {exported.warning}".strip()
+        f"{report.faces:,} faces · {verdict}{faults}{inside}. {exported.warning}".strip()
     )

@@ -155,7 +155,7 @@ def export(result: Reconstruction, choice: ExportChoice) -> Task:
 
         report(Progress("Writing and reading back", 0.2))
         wanted = scaled(result, choice.scale)
-        quality = export_reconstruction(wanted, choice.path)
+        quality = export_reconstruction(wanted, choice.path, cancel)
         if choice.with_report:
             write_report(quality, choice.path.with_suffix(".json"))
         return Exported(choice.path, quality, precision_warning(wanted.mesh, choice.path) or "")

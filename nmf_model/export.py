@@ -12,29 +12,51 @@ from numpy.typing import NDArray
 from nmf_model.geometry.sampling import sample_surface
 from nmf_model.io.atomic import write_atomically
 from nmf_model.io.meshes import read_mesh, write_mesh
+from nmf_model.io.solids import read_solid, write_solid
+from nmf_model.io.suffixes import SOLID_SUFFIXES
 from nmf_model.io.writers import local_origin
 from nmf_model.quality import inspect_mesh
-from nmf_model.types import Mesh, QualityReport, Reconstruction
+from nmf_model.solid import measure, solid_of
+from nmf_model.types import CancelCheck, Mesh, QualityReport, Reconstruction, SolidReport
 
 CHAMFER_SAMPLES = 10_000
 _COARSE_SHARE = 0.01
 
 
-def export_reconstruction(result: Reconstruction, path: Path) -> QualityReport:
+def export_reconstruction(
+    result: Reconstruction, path: Path, cancel: CancelCheck | None = None
+) -> QualityReport:
     """Write the mesh whole or not at all, and report on it as re-read from the file.
 
     Args:
         result: the finished job.
-        path: its suffix, one of ``EXPORT_SUFFIXES``, decides the format.
+        path: its suffix, one of ``OUTPUT_SUFFIXES``, decides the format.
+        cancel: polled while a solid is made.
 
     Returns:
         The report; ``chamfer_l2`` is in squared unit-sphere units, measured against ``result.target``.
 
+        For one of ``SOLID_SUFFIXES`` a ``SolidReport``, whose surface is the solid's boundary.
+
     Raises:
         InputError: the file could not be written; nothing was left behind.
+        Cancelled: if ``cancel`` returned True.
     """
+    if path.suffix.lower() in SOLID_SUFFIXES:
+        return _export_solid(result, path, cancel)
     write_mesh(result.mesh, path)
-    mesh = read_mesh(path)
+    return _report(read_mesh(path), result)
+
+
+def _export_solid(result: Reconstruction, path: Path, cancel: CancelCheck | None) -> SolidReport:
+    solid = solid_of(result, cancel)
+    write_solid(solid, path)
+    written = read_solid(path)
+    surface = Mesh(written.vertices[: len(result.mesh.vertices)], written.boundary)
+    return SolidReport(**vars(_report(surface, result)), solid=measure(written))
+
+
+def _report(mesh: Mesh, result: Reconstruction) -> QualityReport:
     return replace(
         inspect_mesh(mesh),
         chamfer_l2=_chamfer_to_target(mesh, result),

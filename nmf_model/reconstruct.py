@@ -108,6 +108,7 @@ def stream(
         nfe=nfe,
         seed=request.seed,
         notes=notes,
+        carrier=fitted.carrier,
     )
 
 

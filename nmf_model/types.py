@@ -16,10 +16,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from nmf_model.flow.carrier import Carrier
 
 Method = Literal["auto", "network", "fit", "silhouette"]
 Device = Literal["auto", "cpu", "cuda"]
@@ -243,6 +246,7 @@ class Reconstruction:
         method: the method that was really used ("fit", "silhouette", "network").
         seconds, nfe, seed: cost and reproducibility.
         notes: sentences for the user (what was dropped, thinned, filled, what to be wary of).
+        carrier: the flow itself, which carries any point of the unit ball; unit-sphere units.
     """
 
     mesh: Mesh
@@ -254,3 +258,51 @@ class Reconstruction:
     nfe: int
     seed: int
     notes: tuple[str, ...] = field(default=())
+    carrier: Carrier | None = None
+
+
+@dataclass(frozen=True)
+class TetMesh:
+    """A tetrahedral mesh of a solid.
+
+    Attributes:
+        vertices: (V, 3) float64, file units; those of the surface come first, in its order.
+        tetrahedra: (T, 4) int64; positive ones have their fourth corner where the right-handed normal of
+            the first three points to, as in VTK and Gmsh.
+        boundary: (F, 3) int64, the surface's faces, counter-clockwise seen from outside.
+    """
+
+    vertices: NDArray[np.float64]
+    tetrahedra: NDArray[np.int64]
+    boundary: NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class SolidFacts:
+    """What is true of a tetrahedral mesh; the angles are of each tetrahedron's sharpest edge.
+
+    Attributes:
+        tetrahedra: how many.
+        inverted_tetrahedra: how many are inverted or flat, in exact arithmetic.
+        min_dihedral_degrees, p5_dihedral_degrees, mean_dihedral_degrees: over all tetrahedra; 0 for inverted.
+        solid_volume: sum of the signed volumes, cubed file units.
+    """
+
+    tetrahedra: int
+    inverted_tetrahedra: int
+    min_dihedral_degrees: float
+    p5_dihedral_degrees: float
+    mean_dihedral_degrees: float
+    solid_volume: float
+
+
+@dataclass(frozen=True)
+class SolidReport(QualityReport):
+    """The report of a surface and of the solid inside it, both as re-read from the written file."""
+
+    solid: SolidFacts | None = None
+
+    def to_dict(self) -> dict[str, int | float | bool | str | None]:
+        """Return both as plain JSON values, the solid's after the surface's."""
+        surface = {key: value for key, value in vars(self).items() if key != "solid"}
+        return {**surface, **(vars(self.solid) if self.solid is not None else {})}

@@ -19,8 +19,8 @@ from nmf_model.flow.grid import velocity
 from nmf_model.types import CancelCheck
 
 DEFAULT_STEPS = 8
-"""Midpoint steps per block of a final flow. The fit bounds the velocity's gradient and varies its own steps, so
-that more steps or a higher order move no vertex by more than about a hundredth of the object's radius."""
+"""Midpoint steps per block of a final flow. The fit bounds the velocity's gradient and varies its own steps,
+so that more steps or a higher order move no vertex by more than about a hundredth of the object's radius."""
 
 
 class Carrier(Protocol):
@@ -31,6 +31,7 @@ class Carrier(Protocol):
         points: NDArray[np.floating],
         *,
         steps: int = DEFAULT_STEPS,
+        since: float = 0.0,
         until: float = 1.0,
         cancel: CancelCheck | None = None,
     ) -> NDArray[np.float64]:
@@ -39,6 +40,8 @@ class Carrier(Protocol):
         Args:
             points: (V, 3) in the unit ball; the unit sphere becomes the shape's surface.
             steps: of the solver, per block; more follow the true flow more closely.
+            since: the share of the time at which the points are where they are given; if above 0 they are
+                given in unit-sphere units, as an earlier call returned them.
             until: 0 for the start, 1 for the result; unit-sphere units in between too.
             cancel: polled before every step.
 
@@ -66,21 +69,21 @@ class GridCarrier:
         points: NDArray[np.floating],
         *,
         steps: int = DEFAULT_STEPS,
+        since: float = 0.0,
         until: float = 1.0,
         cancel: CancelCheck | None = None,
     ) -> NDArray[np.float64]:
         """See ``Carrier``. Computed in float64 on a CPU, in float32 on a GPU."""
         fields = self.fields if self.fields.is_cuda else self.fields.double()
-        start = points.astype(np.float64) * self.radius + self.centre.astype(np.float64)
+        start = points.astype(np.float64)
+        if since == 0:
+            start = start * self.radius + self.centre.astype(np.float64)
         x = torch.from_numpy(start).to(fields)
-        remaining = until * len(fields)
         with torch.no_grad():
-            for field in fields:
-                span = min(1.0, remaining)
-                if span <= 0:
-                    break
-                x = _through(field, x, span, steps, cancel)
-                remaining -= span
+            for block, field in enumerate(fields):
+                span = min(until * len(fields), block + 1.0) - max(since * len(fields), block)
+                if span > 0:
+                    x = _through(field, x, span, steps, cancel)
         return x.double().cpu().numpy()
 
 

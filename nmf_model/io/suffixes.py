@@ -17,6 +17,11 @@ IMAGE_SUFFIXES: frozenset[str] = frozenset(_IMAGE_SUFFIXES)
 EXPORT_SUFFIXES: tuple[str, ...] = (".obj", ".ply", ".stl", ".off", ".glb", ".3mf")
 """Everything ``write_mesh`` writes, in the order to offer them."""
 
+SOLID_SUFFIXES: tuple[str, ...] = (".vtu", ".msh")
+"""Everything ``write_solid`` writes: tetrahedra instead of triangles."""
+OUTPUT_SUFFIXES: tuple[str, ...] = (*EXPORT_SUFFIXES, *SOLID_SUFFIXES)
+"""Everything a reconstruction is exported to."""
+
 
 def listed(suffixes: frozenset[str] | tuple[str, ...]) -> str:
     """Return the suffixes as a phrase for a sentence: ".a, .b or .c"."""

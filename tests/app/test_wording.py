@@ -7,7 +7,7 @@ import pytest
 
 from nmf_app.formats import EXPORT_FORMATS, UNITS, conversion, open_filter
 from nmf_app.wording import check_lines, duration, gap, level_words, number, remaining
-from nmf_model.io.suffixes import EXPORT_SUFFIXES
+from nmf_model.io.suffixes import OUTPUT_SUFFIXES
 from nmf_model.quality import inspect_mesh
 from nmf_model.types import Mesh
 
@@ -76,7 +76,7 @@ def test_levels_name_their_true_size():
 
 
 def test_every_export_format_of_the_model_is_offered():
-    assert {f".{entry.suffix}" for entry in EXPORT_FORMATS} == set(EXPORT_SUFFIXES)
+    assert {f".{entry.suffix}" for entry in EXPORT_FORMATS} == set(OUTPUT_SUFFIXES)
 
 
 def test_unit_conversion_and_back():

@@ -1,0 +1,54 @@
+"""Facts of tetrahedra: orientation, volume, dihedral angles and the faces between them.
+
+A tetrahedron (a, b, c, d) is *positive* if d lies on the side that the right-handed normal of (a, b, c)
+points to: what VTK and Gmsh expect.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+Vertices = NDArray[np.float64]
+Tetrahedra = NDArray[np.int64]
+
+_OUTWARD = np.array([(0, 2, 1), (0, 1, 3), (1, 2, 3), (2, 0, 3)])
+"""The corners of the four faces, counter-clockwise seen from outside a positive tetrahedron."""
+_EDGES = np.array([(0, 1, 2, 3), (0, 2, 3, 1), (0, 3, 1, 2), (1, 2, 0, 3), (1, 3, 2, 0), (2, 3, 0, 1)])
+"""The two ends of each edge and the two corners off it."""
+
+
+def orientations(vertices: Vertices, tetrahedra: Tetrahedra) -> NDArray[np.int32]:
+    """Return (T,) 1 where positive, -1 where inverted, 0 where flat; exact on the coordinates as they are."""
+    import igl.predicates
+
+    a, b, c, d = (np.ascontiguousarray(vertices[tetrahedra[:, corner]]) for corner in range(4))
+    # Shewchuk's sign is that of d below the plane, which is ours with two corners swapped.
+    signs: NDArray[np.int32] = np.asarray(igl.predicates.orient3d(a, c, b, d), dtype=np.int32)
+    return signs
+
+
+def volumes(vertices: Vertices, tetrahedra: Tetrahedra) -> NDArray[np.float64]:
+    """Return (T,) signed volumes, rounded; take the sign that decides from ``orientations``."""
+    a, b, c, d = (vertices[tetrahedra[:, corner]] for corner in range(4))
+    signed: NDArray[np.float64] = np.einsum("ij,ij->i", np.cross(b - a, c - a), d - a) / 6
+    return signed
+
+
+def boundary_faces(tetrahedra: Tetrahedra) -> NDArray[np.int64]:
+    """Return (F, 3) the faces that belong to one tetrahedron, counter-clockwise seen from outside."""
+    faces = tetrahedra[:, _OUTWARD].reshape(-1, 3)
+    _, first, counts = np.unique(np.sort(faces, axis=1), axis=0, return_index=True, return_counts=True)
+    outside: NDArray[np.int64] = faces[first[counts == 1]]
+    return outside
+
+
+def dihedral_angles(vertices: Vertices, tetrahedra: Tetrahedra) -> NDArray[np.float64]:
+    """Return (T, 6) the angles between faces in degrees, 0..180; those of an inverted one mean little."""
+    corners = vertices[tetrahedra]
+    start, end, left, right = (corners[:, _EDGES[:, k]] for k in range(4))
+    along = end - start
+    one, other = np.cross(along, left - start), np.cross(along, right - start)
+    sine = np.linalg.norm(np.cross(one, other), axis=2)
+    angles: NDArray[np.float64] = np.degrees(np.arctan2(sine, np.einsum("ijk,ijk->ij", one, other)))
+    return angles

@@ -1,0 +1,103 @@
+"""Read and write tetrahedral meshes: VTK's XML (.vtu) and Gmsh's binary format, version 2.2 (.msh)."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+
+from nmf_model.errors import InputError
+from nmf_model.geometry.tetrahedra import boundary_faces
+from nmf_model.io.atomic import write_atomically
+from nmf_model.io.opening import reading
+from nmf_model.io.suffixes import SOLID_SUFFIXES, listed
+from nmf_model.types import TetMesh
+
+_GROUPS = {"surface": (1, 2), "solid": (2, 3)}
+"""Names of Gmsh's physical groups, with their number and dimension: what boundary conditions refer to."""
+
+
+def write_solid(solid: TetMesh, path: Path) -> None:
+    """Write a solid in the format of the suffix, whole or not at all; coordinates stay exact.
+
+    A .vtu holds the tetrahedra. A .msh also holds the boundary's triangles, as the group "surface" beside
+    the group "solid". The file is read back and compared before it takes its name.
+
+    Raises:
+        InputError: the file cannot be written here, or not in this format.
+    """
+    if path.suffix.lower() not in SOLID_SUFFIXES:
+        raise InputError(f"{path} cannot be written; let the name end in {listed(SOLID_SUFFIXES)}.")
+    if len(solid.tetrahedra) == 0 or not np.isfinite(solid.vertices).all():
+        raise InputError(f"{path} was not written because the solid is empty or has infinite coordinates.")
+    write_atomically(
+        path, lambda stream: _write(solid, path, stream), lambda file: _verify(solid, file, path)
+    )
+
+
+def read_solid(path: Path) -> TetMesh:
+    """Read the tetrahedra of a .vtu or .msh file; the boundary is made from them where the file has none.
+
+    Raises:
+        InputError: the file cannot be used.
+    """
+    return reading(path, lambda: _read(path))
+
+
+def _read(path: Path) -> TetMesh:
+    import meshio
+
+    # Its general reader ends the process where a file is broken.
+    read = meshio.gmsh.read if path.suffix.lower() == ".msh" else meshio.vtu.read
+    mesh = read(str(path))
+    tetrahedra = mesh.cells_dict.get("tetra", np.zeros((0, 4))).astype(np.int64)
+    boundary = mesh.cells_dict.get("triangle")
+    faces = boundary_faces(tetrahedra) if boundary is None else boundary.astype(np.int64)
+    return TetMesh(np.asarray(mesh.points, dtype=np.float64), tetrahedra, faces)
+
+
+def _write(solid: TetMesh, target: Path, stream: BinaryIO) -> None:
+    import meshio
+
+    # meshio writes these formats to a path only.
+    with tempfile.TemporaryDirectory(prefix="nmf-") as folder:
+        path = Path(folder) / "solid"
+        if target.suffix.lower() == ".vtu":
+            meshio.vtu.write(path, meshio.Mesh(solid.vertices, [("tetra", solid.tetrahedra)]))
+        else:
+            meshio.gmsh.write(path, _with_groups(solid), fmt_version="2.2", binary=True)
+        with open(path, "rb") as file:
+            shutil.copyfileobj(file, stream)
+
+
+def _with_groups(solid: TetMesh) -> Any:
+    import meshio
+
+    # Gmsh's indices have 32 bits.
+    cells: list[tuple[str, Any]] = [
+        ("triangle", solid.boundary.astype(np.int32)),
+        ("tetra", solid.tetrahedra.astype(np.int32)),
+    ]
+    tags = [
+        np.full(len(block), number, dtype=np.int32)
+        for (_, block), (number, _) in zip(cells, _GROUPS.values(), strict=True)
+    ]
+    return meshio.Mesh(
+        solid.vertices,
+        cells,
+        cell_data={"gmsh:physical": tags, "gmsh:geometrical": tags},
+        field_data={name: np.array(group) for name, group in _GROUPS.items()},
+    )
+
+
+def _verify(solid: TetMesh, written: Path, target: Path) -> None:
+    """Raise InputError unless the file holds the solid exactly."""
+    found = read_solid(written)
+    same = np.array_equal(found.vertices, solid.vertices) and np.array_equal(
+        found.tetrahedra, solid.tetrahedra
+    )
+    if not same:
+        raise InputError(f"{target} did not hold the solid when read back; choose another format or folder.")
