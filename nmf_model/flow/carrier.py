@@ -6,6 +6,7 @@ can be refined where its image needs it, and a ball of tetrahedra can take the s
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -15,7 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from nmf_model.errors import Cancelled
-from nmf_model.flow.grid import velocity
+from nmf_model.flow.grid import lipschitz_bound, velocity
 from nmf_model.types import CancelCheck
 
 DEFAULT_STEPS = 8
@@ -82,6 +83,14 @@ class GridCarrier:
                 x = _through(field, x, span, steps, cancel)
                 remaining -= span
         return x.double().cpu().numpy()
+
+    def injective_steps(self) -> int:
+        """Return how many steps per block make the solver's map one to one: a proof, not an estimate.
+
+        A midpoint step moves x by h·v(x + h/2·v(x)), which changes by at most hL·(1 + hL/2) per unit of x
+        if L bounds the velocity's gradient. Below 1 no two points can meet, and that is hL < √3 − 1.
+        """
+        return max(1, math.ceil(lipschitz_bound(self.fields) / (math.sqrt(3) - 1) * (1 + 1e-6)))
 
 
 def _through(field: Tensor, x: Tensor, span: float, steps: int, cancel: CancelCheck | None) -> Tensor:

@@ -38,12 +38,12 @@ class Refined(NamedTuple):
     Attributes:
         sphere: (V', 3), the old vertices first and unmoved, then the new ones.
         faces: (F', 3).
-        parents: (V' − V, 2), the ends of the edge that each new vertex is the middle of.
+        split: (E,) True for the edges that were split; each new vertex is the middle of one, in their order.
     """
 
     sphere: Points
     faces: Faces
-    parents: Edges
+    split: NDArray[np.bool_]
 
 
 def list_edges(faces: Faces) -> EdgeList:
@@ -68,27 +68,17 @@ def middles(sphere: Points, ends: Edges) -> Points:
 
 
 def close_over_longest(
-    marked: NDArray[np.bool_], edges: EdgeList, lengths: NDArray[np.float64]
+    marked: NDArray[np.bool_], edges: EdgeList, rank: NDArray[np.int64]
 ) -> NDArray[np.bool_]:
-    """Mark more edges until every face with a marked side has its longest side marked.
-
-    Equal lengths are told apart by the edges' order, so that the result depends on nothing else.
-    """
-    rank = np.empty(len(lengths), dtype=np.int64)
-    rank[np.argsort(lengths, kind="stable")] = np.arange(len(lengths))
-    longest = _longest_edges(edges, rank)
+    """Mark more edges until every face with a marked side has its longest side, by ``rank``, marked."""
+    side = rank[edges.of_side].argmax(axis=1)
+    longest = np.take_along_axis(edges.of_side, side[:, None], axis=1)[:, 0]
     closed = marked.copy()
     while True:
         wanted = longest[closed[edges.of_side].any(axis=1)]
         if closed[wanted].all():
             return closed
         closed[wanted] = True
-
-
-def _longest_edges(edges: EdgeList, rank: NDArray[np.int64]) -> NDArray[np.int64]:
-    side = rank[edges.of_side].argmax(axis=1)
-    longest: NDArray[np.int64] = np.take_along_axis(edges.of_side, side[:, None], axis=1)[:, 0]
-    return longest
 
 
 def refine(
@@ -107,14 +97,14 @@ def refine(
         A template that is closed, oriented and of genus 0 if the given one is. Each child's corners wind as
         its parent's do.
     """
-    closed = close_over_longest(marked, edges, lengths)
-    parents = edges.ends[closed]
-    middle_of = np.full(len(edges.ends), -1)
-    middle_of[closed] = len(sphere) + np.arange(len(parents))
+    # Equal lengths are told apart by the edges' order, so that the result depends on nothing else.
     rank = np.empty(len(lengths), dtype=np.int64)
     rank[np.argsort(lengths, kind="stable")] = np.arange(len(lengths))
+    split = close_over_longest(marked, edges, rank)
+    middle_of = np.full(len(edges.ends), -1)
+    middle_of[split] = len(sphere) + np.arange(np.count_nonzero(split))
     children = _cut(faces, middle_of[edges.of_side], rank[edges.of_side].argmax(axis=1))
-    return Refined(np.concatenate([sphere, middles(sphere, parents)]), children, parents)
+    return Refined(np.concatenate([sphere, middles(sphere, edges.ends[split])]), children, split)
 
 
 def _cut(faces: Faces, middle: NDArray[np.int64], longest: NDArray[np.int64]) -> Faces:
