@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Protocol
 
 import numpy as np
 import torch
@@ -17,35 +16,13 @@ from torch import Tensor
 
 from nmf_model.errors import Cancelled
 from nmf_model.flow.grid import lipschitz_bound, velocity
-from nmf_model.types import CancelCheck
+from nmf_model.types import CancelCheck, Carrier
+
+__all__ = ["DEFAULT_STEPS", "Carrier", "GridCarrier"]
 
 DEFAULT_STEPS = 8
-"""Midpoint steps per block of a final flow. The fit bounds the velocity's gradient and varies its own steps, so
-that more steps or a higher order move no vertex by more than about a hundredth of the object's radius."""
-
-
-class Carrier(Protocol):
-    """Carries points of the closed unit ball into the shape, continuously and without folding it."""
-
-    def carry(
-        self,
-        points: NDArray[np.floating],
-        *,
-        steps: int = DEFAULT_STEPS,
-        until: float = 1.0,
-        cancel: CancelCheck | None = None,
-    ) -> NDArray[np.float64]:
-        """Return (V, 3) where the points are at the share ``until`` of the flow's whole time.
-
-        Args:
-            points: (V, 3) in the unit ball; the unit sphere becomes the shape's surface.
-            steps: of the solver, per block; more follow the true flow more closely.
-            until: 0 for the start, 1 for the result; unit-sphere units in between too.
-            cancel: polled before every step.
-
-        Raises:
-            Cancelled: if ``cancel`` returned True.
-        """
+"""Midpoint steps per block of a final flow. The fit bounds the velocity's gradient and varies its own steps,
+so that more steps or a higher order move no vertex by more than about a hundredth of the object's radius."""
 
 
 @dataclass(frozen=True)

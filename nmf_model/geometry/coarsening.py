@@ -42,6 +42,9 @@ class _Collapses(NamedTuple):
     into: NDArray[np.int64]
     cost: NDArray[np.float64]
 
+    def at(self, rows: NDArray[np.int64] | NDArray[np.bool_]) -> _Collapses:
+        return _Collapses(self.gone[rows], self.into[rows], self.cost[rows])
+
 
 def coarsen(
     sphere: Points, faces: Faces, image: Points, tolerance: float, flow: Flow, longest: float = 0.2
@@ -145,8 +148,7 @@ def _independent(candidates: _Collapses, faces: Faces, count: int) -> _Collapses
         if not taken[patch].any():
             taken[patch] = True
             chosen.append(k)
-    rows = np.array(chosen, dtype=np.int64)
-    return _Collapses(*(values[rows] for values in candidates))
+    return candidates.at(np.array(chosen, dtype=np.int64))
 
 
 def _close_to_flow(
@@ -165,5 +167,4 @@ def _close_to_flow(
     off[(tips == starts) | (tips == chosen.gone[spokes])] = 0
     worst = np.zeros(len(chosen.gone))
     np.maximum.at(worst, spokes, off)
-    fine = worst <= tolerance
-    return _Collapses(*(values[fine] for values in chosen))
+    return chosen.at(worst <= tolerance)

@@ -16,14 +16,13 @@ from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
 from nmf_model.errors import Cancelled
-from nmf_model.flow.carrier import Carrier
 from nmf_model.geometry.refinement import Points
 from nmf_model.geometry.template import Template
 from nmf_model.sound.defects import Defects, Written, as_they_are, find_defects
 from nmf_model.sound.injectivity import Solve, settle_steps
 from nmf_model.sound.relax import relax
 from nmf_model.sound.surface import Flow, FlowedSphere
-from nmf_model.types import CancelCheck
+from nmf_model.types import CancelCheck, Carrier
 
 
 @dataclass(frozen=True)
@@ -55,7 +54,7 @@ class SoundReport:
     """What was done and what is left.
 
     Attributes:
-        crossing_faces: left in the end, in the worst of the written forms; 0 if all is well.
+        crossing_faces: left in the end, in the first of the written forms that has any; 0 if all is well.
         flat_faces: faces without area or with coinciding vertices, likewise.
         crossings_before: crossing faces of the given template's image.
         rounds: of refinement against crossings.

@@ -22,7 +22,7 @@ def as_they_are(points: Points) -> Points:
 
 @dataclass(frozen=True)
 class Defects:
-    """Defects of one mesh, in whichever of its written forms they occur.
+    """Defects of one mesh in the first of its written forms that has any.
 
     Attributes:
         pairs: (K, 2) faces that cross, by exact arithmetic.
@@ -44,13 +44,18 @@ class Defects:
 
 
 def find_defects(image: Points, faces: Faces, forms: Sequence[Written]) -> Defects:
-    """Check the mesh in every form."""
-    pairs, flat = [], []
+    """Check the mesh in one form after the other, up to the first that has defects."""
+    found = Defects(np.zeros((0, 2), dtype=np.int64), np.zeros(0, dtype=np.int64))
     for form in forms:
-        written = np.ascontiguousarray(form(image))
-        pairs.append(crossing_pairs(written, faces))
-        flat.append(np.flatnonzero(degenerate_faces(written, faces) | _coincident(written)[faces].any(axis=1)))
-    return Defects(np.unique(np.concatenate(pairs), axis=0), np.unique(np.concatenate(flat)))
+        found = _defects_of(np.ascontiguousarray(form(image)), faces)
+        if len(found.pairs) or len(found.flat):
+            break
+    return found
+
+
+def _defects_of(written: Points, faces: Faces) -> Defects:
+    flat = degenerate_faces(written, faces) | _coincident(written)[faces].any(axis=1)
+    return Defects(crossing_pairs(written, faces), np.flatnonzero(flat))
 
 
 def _coincident(points: Points) -> NDArray[np.bool_]:

@@ -7,9 +7,9 @@ from typing import NamedTuple, Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
-from nmf_model.flow.carrier import DEFAULT_STEPS, Carrier
+from nmf_model.flow.carrier import DEFAULT_STEPS
 from nmf_model.geometry.refinement import Points
-from nmf_model.types import CancelCheck
+from nmf_model.types import CancelCheck, Carrier
 
 MOST_STEPS = 64
 _SAMPLES = 500

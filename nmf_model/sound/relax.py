@@ -31,11 +31,11 @@ _EARLIER = 0.98
 
 
 class Places(NamedTuple):
-    """Where to move: ``weight`` (V,) 0..1, and ``label`` (V,), the number of the place or −1."""
+    """Where to move: ``weight`` (V,) 0..1, ``label`` (V,), the number of the place or −1, and how many."""
 
     weight: NDArray[np.float64]
     label: NDArray[np.int64]
-    count: int
+    number: int
 
 
 def relax(
@@ -77,10 +77,10 @@ def _places(surface: FlowedSphere, defects: Defects) -> Places:
     ends = np.concatenate([np.stack([rows, columns], axis=1)[inside], crossing])
     graph = csr_array((np.ones(len(ends)), tuple(ends.T)), shape=(count, count))
     _, label = connected_components(graph, directed=False)
-    label = np.where(near, label, -1)
     names, number = np.unique(label[near], return_inverse=True)
-    label[near] = number
-    return Places(np.where(near, weight, 0.0), label, len(names))
+    place = np.full(count, -1)
+    place[near] = number
+    return Places(np.where(near, weight, 0.0), place, len(names))
 
 
 def _neighbours(faces: Faces, count: int) -> csr_array:
@@ -135,7 +135,7 @@ def _faces_near(surface: FlowedSphere, places: Places, moves: Sequence[Points]) 
     corners = surface.image[surface.faces]
     low, high = corners.min(axis=1), corners.max(axis=1)
     near = np.zeros(len(surface.faces), dtype=bool)
-    for place in range(places.count):
+    for place in range(places.number):
         own = (places.label[surface.faces] == place).any(axis=1)
         floor, ceiling = low[own].min(axis=0) - 2 * reach, high[own].max(axis=0) + 2 * reach
         near |= ((low <= ceiling) & (high >= floor)).all(axis=1)
@@ -152,5 +152,5 @@ def _count(
     """Return (P,) faces with defects at each place."""
     found = tested[find_defects(image, surface.faces[tested], forms).faces]
     label = places.label[surface.faces[found]].max(axis=1)
-    counts: NDArray[np.int64] = np.bincount(label[label >= 0], minlength=places.count)
+    counts: NDArray[np.int64] = np.bincount(label[label >= 0], minlength=places.number)
     return counts

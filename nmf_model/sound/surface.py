@@ -7,10 +7,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from nmf_model.flow.carrier import Carrier
 from nmf_model.geometry.coarsening import coarsen
 from nmf_model.geometry.refinement import Faces, Points, edge_lengths, list_edges, middles, refine
-from nmf_model.types import CancelCheck
+from nmf_model.types import CancelCheck, Carrier
 
 _SHORTEST = 1e-4
 """Edges of the template shorter than this are not split: the sphere is kept in float32 in the end."""
