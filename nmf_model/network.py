@@ -14,16 +14,16 @@ from nmf_model.checkpoint_legacy import PREPROCESSING, legacy_image_tensor
 from nmf_model.config import SolverConfig
 from nmf_model.encoders.pictures import MARGIN, cut_out, network_input
 from nmf_model.encoders.pixel_points import with_perspective
-from nmf_model.errors import Cancelled, InputError
+from nmf_model.errors import InputError
 from nmf_model.fitting.target import find_outliers
 from nmf_model.flow.block import FlowBlock
-from nmf_model.flow.carrier import DEFAULT_STEPS, Carrier
+from nmf_model.flow.carrier import DEFAULT_STEPS
 from nmf_model.flow.mesh_flow import MeshFlow
 from nmf_model.flow.rescale import AxisMap, Rescale
 from nmf_model.flow.volume import VolumeFlow
 from nmf_model.geometry.template import icosphere
 from nmf_model.model import NeuralMeshFlow
-from nmf_model.types import CancelCheck, Mesh, ShapeImage
+from nmf_model.types import CancelCheck, Carrier, Mesh, ShapeImage
 
 INPUT_POINTS = 4096
 """Points of a cloud that the network is shown at most; it was trained on fewer."""
@@ -150,28 +150,31 @@ class NetworkCarrier:
         points: NDArray[np.floating],
         *,
         steps: int = DEFAULT_STEPS,
+        since: float = 0.0,
         until: float = 1.0,
         cancel: CancelCheck | None = None,
     ) -> NDArray[np.float64]:
-        """See ``Carrier``. Within a block its rescaling is blended in with time."""
+        """See ``Carrier``. Within a block its rescaling is blended in with time.
+
+        Raises:
+            ValueError: if the points start within a block, where they are no longer known without its rescaling.
+        """
+        count = len(self.flow.blocks)
+        first = round(since * count)
+        if abs(first - since * count) > 1e-9:
+            raise ValueError("a network's flow can be resumed between its blocks only")
         x = torch.from_numpy(points.astype(np.float32)).to(self.code.device)[None]
-        start = self.maps[0].inv
-        x = self.maps[0](x)
-        remaining = until * len(self.flow.blocks)
+        x = self.maps[0](x) if first == 0 else x
         with torch.no_grad():
-            for index, block in enumerate(self.flow.blocks):
-                share = min(1.0, remaining)
-                if cancel is not None and cancel():
-                    raise Cancelled("The flow was cancelled.")
-                x = _part_of(cast(FlowBlock, block), x, self.code, share, steps, cancel)
-                leave = self.maps[index + 1]
-                if share < 1:
-                    x = torch.lerp(start(x) if index == 0 else x, leave(x), share)
+            for index in range(first, count):
+                share = min(1.0, until * count - index)
+                if share <= 0:
                     break
-                x = leave(x)
-                remaining -= share
-                if remaining <= 0:
-                    break
+                block = cast(FlowBlock, self.flow.blocks[index])
+                x = _part_of(block, x, self.code, share, steps, cancel)
+                arrived = self.maps[index + 1](x)
+                entered = self.maps[0].inv(x) if index == 0 else x
+                x = arrived if share == 1 else torch.lerp(entered, arrived, share)
         return x[0].double().cpu().numpy()
 
 

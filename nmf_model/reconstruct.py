@@ -19,11 +19,15 @@ from nmf_model.flow.grid import flow_midpoint, velocity
 from nmf_model.flow.solver import Velocity, integrate
 from nmf_model.geometry.normalization import normalize
 from nmf_model.geometry.template import Template, icosphere
+from nmf_model.sound.certify import PLAIN, Budget, SoundSurface, sound_stages
+from nmf_model.sound.forms import written_forms
 from nmf_model.types import (
     CancelCheck,
+    Carrier,
     Device,
     FlowFrame,
     Mesh,
+    Normalization,
     PointCloud,
     Reconstruction,
     ReconstructionRequest,
@@ -31,8 +35,10 @@ from nmf_model.types import (
     Trajectory,
 )
 
-DEFAULT_LEVELS = {"fit": 4, "silhouette": 5}
-"""Template level by method; an outline seen at close range needs the finer one."""
+BASE_LEVELS = {"fit": 3, "silhouette": 4}
+"""Template level that the adaptive template of each method starts from, if no level was asked for."""
+BUDGETS = {"fit": Budget(vertices=4_000), "silhouette": Budget(vertices=5_000, tolerance=0.001)}
+"""What the adaptive template may cost; an outline seen at close range needs more."""
 COARSE_LEVEL = 3
 """Up to this level the vertices are moved on the sphere to where the shape needs them; from the next on an
 even sphere was as good on development shapes."""
@@ -44,8 +50,10 @@ FINAL_SOLVER = SolverConfig(method="midpoint", steps=8)
 """Per block of the final flow. The fit bounds the velocity's gradient and varies its own steps, so that more
 steps or a higher order move no vertex by more than about a hundredth of the object's radius."""
 
-_FIT_SHARE = 0.94
-"""Share of the progress bar that belongs to the fit; the rest is the final flow."""
+_FIT_SHARE = 0.90
+"""Share of the progress bar that belongs to the fit ..."""
+_SOUND_SHARE = 0.95
+"""... and where the final flow begins; between them the template is refined and the mesh checked."""
 
 FrameHandler = Callable[[FlowFrame], None]
 
@@ -93,11 +101,13 @@ def stream(
     normalization = normalize(cloud.points)
     chosen = _thin(normalization.to_unit(cloud.points), request.seed)
     fitted = yield from _fit_frames(chosen, request, device, cancel)
-    template = _template_for(fitted, DEFAULT_LEVELS[method] if request.level is None else request.level)
-    trajectory, nfe = yield from _flow_frames(fitted, template, request.frames, cancel)
+    template, budget = _template_for(fitted, method, request.level)
+    surface = yield from _sound_frames(fitted.carrier, chosen, template, budget, normalization, cancel)
+    trajectory, nfe = yield from _flow_frames(fitted, surface, request.frames, cancel)
     if fitted.outliers:
         notes = (*notes, f"{fitted.outliers} stray points far from the surface were left out of the fit.")
-    mesh = Mesh(normalization.to_file(trajectory.vertices[-1]), template.faces, template.vertices)
+    notes = (*notes, *_notes_on(surface, request.level))
+    mesh = Mesh(normalization.to_file(surface.image), surface.faces, surface.sphere)
     return Reconstruction(
         mesh=mesh,
         trajectory=trajectory,
@@ -171,11 +181,16 @@ def _fit_frames(
         yield FlowFrame(glimpse.vertices, glimpse.faces, "Fitting", _FIT_SHARE * glimpse.fraction)
 
 
-def _template_for(fitted: FittedFlow, level: int) -> Template:
-    """Return the icosphere, its vertices moved to where they are needed if there are few of them."""
+def _template_for(fitted: FittedFlow, method: str, level: int | None) -> tuple[Template, Budget]:
+    """Return what to begin with and how much may be added.
+
+    A level that was asked for is kept, its vertices moved to where they are needed if there are few.
+    """
+    if level is None:
+        return icosphere(BASE_LEVELS[method]), BUDGETS[method]
     template = icosphere(level)
     if level > COARSE_LEVEL:
-        return template
+        return template, PLAIN
     centre = torch.tensor(fitted.centre, device=fitted.fields.device)
 
     def flow(sphere: Tensor) -> Tensor:
@@ -183,20 +198,53 @@ def _template_for(fitted: FittedFlow, level: int) -> Template:
         with torch.no_grad():
             return flow_midpoint(start, fitted.fields, FINAL_SOLVER.steps)
 
-    return even_out(template, flow)
+    return even_out(template, flow), PLAIN
+
+
+def _sound_frames(
+    carrier: Carrier,
+    points: NDArray[np.float32],
+    template: Template,
+    budget: Budget,
+    normalization: Normalization,
+    cancel: CancelCheck,
+) -> Generator[FlowFrame, None, SoundSurface]:
+    """Refine the template until its image is sound in every form that a file can hold."""
+    stages = sound_stages(carrier, points, template, budget, cancel, written_forms(normalization))
+    while True:
+        try:
+            progress = next(stages)
+        except StopIteration as end:
+            surface: SoundSurface = end.value
+            return surface
+        share = _FIT_SHARE + (_SOUND_SHARE - _FIT_SHARE) * progress.fraction
+        shown = progress.surface
+        yield FlowFrame(shown.image.astype(np.float32), shown.faces, progress.stage, share)
+
+
+def _notes_on(surface: SoundSurface, level: int | None) -> tuple[str, ...]:
+    notes = surface.report.notes()
+    added = len(surface.sphere) - (len(surface.sphere) if level is None else 10 * 4**level + 2)
+    if added:
+        notes = (f"{added} vertices were added to those of level {level} so that no faces cross.", *notes)
+    return notes
 
 
 def _flow_frames(
-    fitted: FittedFlow, template: Template, frames: int, cancel: CancelCheck
+    fitted: FittedFlow, surface: SoundSurface, frames: int, cancel: CancelCheck
 ) -> Generator[FlowFrame, None, tuple[Trajectory, int]]:
-    """Integrate the fitted flow once, keeping ``frames`` states from the sphere to the object."""
+    """Integrate the fitted flow once, keeping ``frames`` states from the sphere to the object.
+
+    The last state is the certified surface itself. Where that was moved off the flow, and by rounding, it
+    differs from where the flow ends; the last block's states share the difference out.
+    """
     device = fitted.fields.device
-    sphere = template.vertices * np.float32(fitted.radius) + fitted.centre
+    sphere = surface.sphere * np.float32(fitted.radius) + fitted.centre
     x = torch.tensor(sphere, device=device)[None]
     blocks = len(fitted.fields)
     per_block = _frames_per_block(frames, blocks)
     states, times, indices = [x[0].cpu().numpy()], [0.0], [0]
-    yield FlowFrame(states[0], template.faces, "Flowing", _FIT_SHARE, is_trajectory=True)
+    yield FlowFrame(states[0], surface.faces, "Flowing", _SOUND_SHARE, is_trajectory=True)
     nfe = 0
     for block, (field, count) in enumerate(zip(fitted.fields, per_block, strict=True)):
         moments = np.linspace(0.0, 1.0, count + 1)
@@ -204,15 +252,18 @@ def _flow_frames(
             solution = integrate(_of_field(field), x, moments.tolist(), FINAL_SOLVER, cancel=cancel)
         nfe += solution.nfe
         x = solution.states[-1]
+        correction = surface.image - x[0].cpu().numpy() if block == blocks - 1 else np.float32(0)
         for moment, state in zip(moments[1:], solution.states[1:], strict=True):
             if cancel():
                 raise Cancelled("The flow was cancelled.")
-            states.append(state[0].cpu().numpy())
+            states.append(state[0].cpu().numpy() + np.float32(moment) * correction)
             times.append(block + float(moment))
             indices.append(block)
-            fraction = _FIT_SHARE + (1 - _FIT_SHARE) * times[-1] / blocks
-            yield FlowFrame(states[-1], template.faces, "Flowing", fraction, block, times[-1], nfe, True)
-    trajectory = Trajectory(np.stack(states), template.faces, np.array(times), np.array(indices))
+            if times[-1] == blocks:
+                states[-1] = surface.image
+            fraction = _SOUND_SHARE + (1 - _SOUND_SHARE) * times[-1] / blocks
+            yield FlowFrame(states[-1], surface.faces, "Flowing", fraction, block, times[-1], nfe, True)
+    trajectory = Trajectory(np.stack(states), surface.faces, np.array(times), np.array(indices))
     return trajectory, nfe
 
 

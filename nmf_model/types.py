@@ -16,13 +16,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
-
-if TYPE_CHECKING:
-    from nmf_model.flow.carrier import Carrier
 
 Method = Literal["auto", "network", "fit", "silhouette"]
 Device = Literal["auto", "cpu", "cuda"]
@@ -30,6 +27,33 @@ Device = Literal["auto", "cpu", "cuda"]
 CancelCheck = Callable[[], bool]
 """Returns True once the caller wants the work to stop. Polled from the working thread, so it must be
 thread-safe and fast (``threading.Event.is_set`` is)."""
+
+
+class Carrier(Protocol):
+    """Carries points of the closed unit ball into the shape, continuously and without folding it."""
+
+    def carry(
+        self,
+        points: NDArray[np.floating],
+        *,
+        steps: int = 8,
+        since: float = 0.0,
+        until: float = 1.0,
+        cancel: CancelCheck | None = None,
+    ) -> NDArray[np.float64]:
+        """Return (V, 3) where the points are at the share ``until`` of the flow's whole time.
+
+        Args:
+            points: (V, 3) in the unit ball or a little outside; the unit sphere becomes the shape's surface.
+            steps: of the solver, per block; more follow the true flow more closely.
+            since: the share of the time at which the points are where they are given; if above 0 they are
+                given in unit-sphere units, as an earlier call returned them.
+            until: 0 for the start, 1 for the result; unit-sphere units in between too.
+            cancel: polled before every step.
+
+        Raises:
+            Cancelled: if ``cancel`` returned True.
+        """
 
 
 @dataclass(frozen=True)
@@ -120,7 +144,8 @@ class FlowFrame:
     Attributes:
         vertices: (V, 3) float32, unit-sphere units.
         faces: (F, 3) int64; may change between frames (the template is refined), so compare identity.
-        stage: what is happening, in words for the user ("Fitting", "Flowing", "Checking").
+        stage: what is happening, in words for the user ("Fitting", "Refining",
+            "Checking", "Flowing").
         fraction: share of the whole job done, 0..1, never falling.
         block: index of the flow block (0-based) while flowing, else 0.
         time: integration time since the sphere while flowing, else 0.0.
@@ -246,7 +271,7 @@ class Reconstruction:
         method: the method that was really used ("fit", "silhouette", "network").
         seconds, nfe, seed: cost and reproducibility.
         notes: sentences for the user (what was dropped, thinned, filled, what to be wary of).
-        carrier: the flow itself, which carries any point of the unit ball; unit-sphere units.
+        carrier: the flow as a map of space, for more than this one mesh; None if there is none.
     """
 
     mesh: Mesh

@@ -6,8 +6,8 @@ can be refined where its image needs it, and a ball of tetrahedra can take the s
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
-from typing import Protocol
 
 import numpy as np
 import torch
@@ -15,39 +15,14 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from nmf_model.errors import Cancelled
-from nmf_model.flow.grid import velocity
-from nmf_model.types import CancelCheck
+from nmf_model.flow.grid import lipschitz_bound, velocity
+from nmf_model.types import CancelCheck, Carrier
+
+__all__ = ["DEFAULT_STEPS", "Carrier", "GridCarrier"]
 
 DEFAULT_STEPS = 8
 """Midpoint steps per block of a final flow. The fit bounds the velocity's gradient and varies its own steps,
 so that more steps or a higher order move no vertex by more than about a hundredth of the object's radius."""
-
-
-class Carrier(Protocol):
-    """Carries points of the closed unit ball into the shape, continuously and without folding it."""
-
-    def carry(
-        self,
-        points: NDArray[np.floating],
-        *,
-        steps: int = DEFAULT_STEPS,
-        since: float = 0.0,
-        until: float = 1.0,
-        cancel: CancelCheck | None = None,
-    ) -> NDArray[np.float64]:
-        """Return (V, 3) where the points are at the share ``until`` of the flow's whole time.
-
-        Args:
-            points: (V, 3) in the unit ball; the unit sphere becomes the shape's surface.
-            steps: of the solver, per block; more follow the true flow more closely.
-            since: the share of the time at which the points are where they are given; if above 0 they are
-                given in unit-sphere units, as an earlier call returned them.
-            until: 0 for the start, 1 for the result; unit-sphere units in between too.
-            cancel: polled before every step.
-
-        Raises:
-            Cancelled: if ``cancel`` returned True.
-        """
 
 
 @dataclass(frozen=True)
@@ -85,6 +60,14 @@ class GridCarrier:
                 if span > 0:
                     x = _through(field, x, span, steps, cancel)
         return x.double().cpu().numpy()
+
+    def injective_steps(self) -> int:
+        """Return how many steps per block make the solver's map one to one: a proof, not an estimate.
+
+        A midpoint step moves x by h·v(x + h/2·v(x)), which changes by at most hL·(1 + hL/2) per unit of x
+        if L bounds the velocity's gradient. Below 1 no two points can meet, and that is hL < √3 − 1.
+        """
+        return max(1, math.ceil(lipschitz_bound(self.fields) / (math.sqrt(3) - 1) * (1 + 1e-6)))
 
 
 def _through(field: Tensor, x: Tensor, span: float, steps: int, cancel: CancelCheck | None) -> Tensor:

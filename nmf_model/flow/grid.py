@@ -106,6 +106,23 @@ def gradient_energy(fields: Float[Tensor, "K 3 R R R"]) -> Float[Tensor, ""]:
     return _gradient_norms(fields).mean()
 
 
+def lipschitz_bound(fields: Float[Tensor, "K 3 R R R"]) -> float:
+    """Return a bound on |∇v| everywhere, over all blocks.
+
+    Within a cell each partial derivative is a mean of the differences along the cell's four edges in that
+    direction, so the largest of each bound the Frobenius norm, and that the operator norm.
+    """
+    spacing = 2 * EXTENT / (fields.shape[-1] - 1)
+    total: Tensor | float = 0.0
+    for axis in (2, 3, 4):
+        along = (fields.double().diff(dim=axis) / spacing).square().sum(dim=1)
+        for other in {1, 2, 3} - {axis - 1}:
+            size = along.shape[other] - 1
+            along = torch.maximum(along.narrow(other, 0, size), along.narrow(other, 1, size))
+        total = total + along
+    return float(torch.as_tensor(total).max().sqrt())
+
+
 def _gradient_norms(fields: Tensor) -> Tensor:
     """Return |∇v|² of each cell, (K, R-1, R-1, R-1)."""
     size = fields.shape[-1]

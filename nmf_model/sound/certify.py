@@ -1,0 +1,254 @@
+"""The way from a flow to a mesh without crossings: spend vertices, check exactly, mend, check again.
+
+The flow of a sphere never meets itself, but the flat triangles between flowed vertices can. Smaller ones
+follow the flow more closely, so the template is refined where its image is far from flat, then wherever
+faces cross, until none does; what is then still too close for the precision of a file is pushed apart a
+little. What remains after all that is reported, never hidden.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.spatial import cKDTree
+
+from nmf_model.errors import Cancelled
+from nmf_model.geometry.refinement import Points
+from nmf_model.geometry.template import Template
+from nmf_model.sound.defects import Defects, Written, as_they_are, find_defects
+from nmf_model.sound.injectivity import Solve, settle_steps
+from nmf_model.sound.relax import relax
+from nmf_model.sound.surface import Flow, FlowedSphere
+from nmf_model.types import CancelCheck, Carrier
+
+
+@dataclass(frozen=True)
+class Budget:
+    """How much may be spent.
+
+    Attributes:
+        vertices: as many as accuracy may use; 0 leaves the given template as it is unless faces cross.
+        tolerance: distance of flat triangles from the flowed surface at which no more are used,
+            unit-sphere units.
+        most_vertices: as many as the fight against crossings may use.
+        coarsening_rounds: in which vertices are merged where the image is flat.
+        rounds: of refining where faces cross.
+    """
+
+    vertices: int = 4_000
+    tolerance: float = 0.003
+    most_vertices: int = 20_000
+    coarsening_rounds: int = 0
+    rounds: int = 12
+
+
+PLAIN = Budget(vertices=0)
+"""For a template of a level that somebody asked for: refined only where faces cross."""
+
+
+@dataclass(frozen=True)
+class SoundReport:
+    """What was done and what is left.
+
+    Attributes:
+        crossing_faces: left in the end, in the first of the written forms that has any; 0 if all is well.
+        flat_faces: faces without area or with coinciding vertices, likewise.
+        crossings_before: crossing faces of the given template's image.
+        rounds: of refinement against crossings.
+        solve: how the flow was solved, and whether its map is proved to be one to one.
+        moved_vertices: pushed off the flowed surface,
+        largest_move: by at most so much, unit-sphere units.
+        until: share of the flow's time that was used; 1 unless it had to be stepped back.
+    """
+
+    crossing_faces: int
+    flat_faces: int
+    crossings_before: int
+    rounds: int
+    solve: Solve
+    moved_vertices: int = 0
+    largest_move: float = 0.0
+    until: float = 1.0
+
+    @property
+    def is_clean(self) -> bool:
+        """Nothing is left to mend."""
+        return self.crossing_faces == 0 and self.flat_faces == 0
+
+    def notes(self) -> tuple[str, ...]:
+        """Return sentences for the user on what is not as hoped."""
+        if self.is_clean:
+            return ()
+        what = []
+        if self.crossing_faces:
+            what.append(f"{self.crossing_faces} faces still cross others")
+        if self.flat_faces:
+            what.append(f"{self.flat_faces} faces have no area")
+        return (f"{' and '.join(what)}: this mesh is not certified.",)
+
+
+@dataclass(frozen=True)
+class SoundSurface:
+    """The outcome.
+
+    Attributes:
+        sphere: (V, 3) float32 on the unit sphere.
+        faces: (F, 3), closed, oriented outward, genus 0.
+        image: (V, 3) float32, the surface in unit-sphere units.
+        report: what is true of it.
+    """
+
+    sphere: NDArray[np.float32]
+    faces: NDArray[np.int64]
+    image: NDArray[np.float32]
+    report: SoundReport
+
+
+@dataclass(frozen=True)
+class SoundProgress:
+    """A glimpse: the stage in words for the user, its fraction 0..1, and the surface as it is."""
+
+    stage: str
+    fraction: float
+    surface: FlowedSphere
+
+
+StageHandler = Callable[[SoundProgress], None]
+
+
+def make_sound(
+    carrier: Carrier,
+    target: NDArray[np.floating],
+    template: Template,
+    budget: Budget | None = None,
+    cancel: CancelCheck | None = None,
+    on_stage: StageHandler | None = None,
+    forms: Sequence[Written] = (as_they_are,),
+) -> SoundSurface:
+    """Carry a template into the shape and make the result sound; see ``sound_stages``."""
+    stages = sound_stages(carrier, target, template, budget, cancel, forms)
+    while True:
+        try:
+            progress = next(stages)
+        except StopIteration as end:
+            surface: SoundSurface = end.value
+            return surface
+        if on_stage is not None:
+            on_stage(progress)
+
+
+def sound_stages(
+    carrier: Carrier,
+    target: NDArray[np.floating],
+    template: Template,
+    budget: Budget | None = None,
+    cancel: CancelCheck | None = None,
+    forms: Sequence[Written] = (as_they_are,),
+) -> Generator[SoundProgress, None, SoundSurface]:
+    """Do the same as a stream. Deterministic: nothing is random.
+
+    Args:
+        carrier: the flow.
+        target: (N, 3) points of the shape, unit-sphere units: a step back in time must not lose them.
+        template: where to begin.
+        budget: None for the defaults.
+        cancel: polled between steps.
+        forms: the coordinates that files will hold; the result is checked in all of them.
+
+    Raises:
+        Cancelled: if ``cancel`` returned True.
+    """
+    budget = budget or Budget()
+    sphere = template.vertices.astype(np.float64)
+    solve = settle_steps(carrier, sphere, cancel=cancel)
+    flow = Flow(carrier, solve.steps, cancel)
+    surface = FlowedSphere(sphere, template.faces, flow(sphere))
+    before = find_defects(surface.image, surface.faces, forms).crossing_faces
+    yield SoundProgress("Refining", 0.0, surface)
+    surface = _spend(surface, flow, budget)
+    yield SoundProgress("Checking", 0.3, surface)
+    defects = find_defects(surface.image, surface.faces, forms)
+    rounds = 0
+    while len(defects.faces) and rounds < budget.rounds and len(surface.sphere) < budget.most_vertices:
+        _stop_if(cancel)
+        surface = surface.refined_at(defects.faces, flow)
+        defects = find_defects(surface.image, surface.faces, forms)
+        rounds += 1
+        yield SoundProgress("Checking", 0.3 + 0.5 * rounds / budget.rounds, surface)
+    flowed, until = surface.image, 1.0
+    if len(defects.faces):
+        _stop_if(cancel)
+        yield SoundProgress("Refining", 0.8, surface)
+        surface, defects = relax(surface, defects, flow, forms)
+    if len(defects.faces):
+        _stop_if(cancel)
+        surface, defects, until = _step_back(surface, defects, flow, forms, target)
+        flowed = surface.image if until < 1 else flowed
+    yield SoundProgress("Checking", 1.0, surface)
+    moves = np.linalg.norm(surface.image - flowed, axis=1)
+    report = SoundReport(
+        crossing_faces=defects.crossing_faces,
+        flat_faces=len(defects.flat),
+        crossings_before=before,
+        rounds=rounds,
+        solve=solve,
+        moved_vertices=int(np.count_nonzero(moves)),
+        largest_move=float(moves.max()),
+        until=until,
+    )
+    return SoundSurface(
+        surface.sphere.astype(np.float32), surface.faces, surface.image.astype(np.float32), report
+    )
+
+
+def _spend(surface: FlowedSphere, flow: Flow, budget: Budget) -> FlowedSphere:
+    """Spend vertices where flat triangles are far from the flowed surface, and save them elsewhere."""
+    while len(surface.sphere) < budget.vertices:
+        _stop_if(flow.cancel)
+        refined = surface.refined_by_error(flow, budget.vertices, budget.tolerance)
+        if len(refined.sphere) == len(surface.sphere):
+            break
+        surface = refined
+    for _ in range(budget.coarsening_rounds):
+        _stop_if(flow.cancel)
+        surface = surface.coarsened(flow, budget.tolerance)
+    return surface
+
+
+_EARLIER = (0.995, 0.99, 0.98, 0.96, 0.93, 0.9)
+_WORTH = 5e-4
+"""By so much may chamfer_l2 rise for a mesh without crossings, unit-sphere units squared."""
+
+
+def _step_back(
+    surface: FlowedSphere,
+    defects: Defects,
+    flow: Flow,
+    forms: Sequence[Written],
+    target: NDArray[np.floating],
+) -> tuple[FlowedSphere, Defects, float]:
+    """Return the last clean state of the flow, if one is near enough; else everything as it was."""
+    limit = _distance(surface.image, target) + _WORTH
+    for until in _EARLIER:
+        earlier = surface.moved(flow(surface.sphere, until=until))
+        if _distance(earlier.image, target) > limit:
+            break
+        found = find_defects(earlier.image, earlier.faces, forms)
+        if not len(found.faces):
+            return earlier, found, until
+    return surface, defects, 1.0
+
+
+def _distance(image: Points, target: NDArray[np.floating]) -> float:
+    """Return the mean squared distance of the vertices to the target plus that of the target to them."""
+    there, _ = cKDTree(target).query(image)
+    back, _ = cKDTree(image).query(target)
+    return float(np.mean(np.square(there)) + np.mean(np.square(back)))
+
+
+def _stop_if(cancel: CancelCheck | None) -> None:
+    if cancel is not None and cancel():
+        raise Cancelled("The check was cancelled.")
