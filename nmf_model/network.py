@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import cast
 
@@ -17,13 +18,13 @@ from nmf_model.encoders.pixel_points import with_perspective
 from nmf_model.errors import InputError
 from nmf_model.fitting.target import find_outliers
 from nmf_model.flow.block import FlowBlock
-from nmf_model.flow.carrier import DEFAULT_STEPS
+from nmf_model.flow.carrier import DEFAULT_STEPS, Moment, MovingCarrier
 from nmf_model.flow.mesh_flow import MeshFlow
 from nmf_model.flow.rescale import AxisMap, Rescale
 from nmf_model.flow.volume import VolumeFlow
 from nmf_model.geometry.template import icosphere
 from nmf_model.model import NeuralMeshFlow
-from nmf_model.types import CancelCheck, Carrier, Mesh, ShapeImage
+from nmf_model.types import CancelCheck, Mesh, ShapeImage
 
 INPUT_POINTS = 4096
 """Points of a cloud that the network is shown at most; it was trained on fewer."""
@@ -47,7 +48,7 @@ class PredictedCloud:
 
 def predict_flow(
     model: NeuralMeshFlow, points: NDArray[np.float32], *, device: torch.device | None = None, seed: int = 0
-) -> tuple[Carrier, int]:
+) -> tuple[MovingCarrier, int]:
     """Return the flow that carries the sphere into a cloud, and how many stray points were left out.
 
     Args:
@@ -74,7 +75,7 @@ def predict_flow(
     return carrier, int(np.count_nonzero(is_outlier))
 
 
-def carrier_of(model: NeuralMeshFlow, code: Tensor) -> Carrier:
+def carrier_of(model: NeuralMeshFlow, code: Tensor) -> MovingCarrier:
     """Return the flow of one code (1, Z) as a map of space."""
     if isinstance(model.flow, VolumeFlow):
         return model.flow.carrier(code)
@@ -144,6 +145,21 @@ class NetworkCarrier:
                 maps.append(cast(Rescale, flow.rescales[index]).map(x, code))
                 x = maps[-1](x)
         return cls(flow, code, tuple(maps))
+
+    @property
+    def blocks(self) -> int:
+        """How many deform blocks follow each other."""
+        return len(self.flow.blocks)
+
+    def moments(
+        self, points: NDArray[np.floating], frames: int, cancel: CancelCheck | None = None
+    ) -> Iterator[Moment]:
+        """See ``MovingCarrier``."""
+        template = torch.from_numpy(points.astype(np.float32)).to(self.code.device)
+        with torch.no_grad():
+            for state in self.flow.stream(template, self.code, frames, _solver(DEFAULT_STEPS), cancel):
+                vertices = state.vertices[0].cpu().numpy()
+                yield Moment(vertices, state.block, state.time, state.nfe)
 
     def carry(
         self,

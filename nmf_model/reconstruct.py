@@ -4,21 +4,21 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Generator
-from dataclasses import replace
+from dataclasses import dataclass
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from nmf_model.config import SolverConfig
 from nmf_model.errors import Cancelled, InputError
 from nmf_model.fitting.fit import FittedFlow, fit_flow
 from nmf_model.fitting.placement import even_out
-from nmf_model.flow.grid import flow_midpoint, velocity
-from nmf_model.flow.solver import Velocity, integrate
+from nmf_model.flow.carrier import GridCarrier, MovingCarrier
 from nmf_model.geometry.normalization import normalize
 from nmf_model.geometry.template import Template, icosphere
+from nmf_model.network import predict_flow
+from nmf_model.plan import Plan, is_near, make_plan
 from nmf_model.sound.certify import PLAIN, Budget, SoundSurface, sound_stages
 from nmf_model.sound.forms import written_forms
 from nmf_model.types import (
@@ -28,14 +28,12 @@ from nmf_model.types import (
     FlowFrame,
     Mesh,
     Normalization,
-    PointCloud,
     Reconstruction,
     ReconstructionRequest,
-    ShapeImage,
     Trajectory,
 )
 
-BASE_LEVELS = {"fit": 3, "silhouette": 4}
+BASE_LEVELS = {"fit": 3, "network+fit": 3, "network": 3, "silhouette": 4}
 """Template level that the adaptive template of each method starts from, if no level was asked for."""
 BUDGETS = {"fit": Budget(vertices=4_000), "silhouette": Budget(vertices=5_000, tolerance=0.001)}
 """What the adaptive template may cost; an outline seen at close range needs more."""
@@ -46,10 +44,10 @@ even sphere was as good on development shapes."""
 MAX_FIT_POINTS = 20_000
 """More points than this do not make the fit better, only slower; a random part of them is fitted."""
 
-FINAL_SOLVER = SolverConfig(method="midpoint", steps=8)
-"""Per block of the final flow. The fit bounds the velocity's gradient and varies its own steps, so that more
-steps or a higher order move no vertex by more than about a hundredth of the object's radius."""
-
+_NETWORK_SHARE = 0.04
+"""Share of the progress bar that belongs to the network where a fit follows."""
+_GLIMPSES = 25
+"""Frames in which the network's flow is shown."""
 _FIT_SHARE = 0.90
 """Share of the progress bar that belongs to the fit ..."""
 _SOUND_SHARE = 0.95
@@ -97,28 +95,26 @@ def stream(
         # Thousands of tiny operations: a second thread gains little on an idle machine, and on a busy one
         # its barriers cost minutes. It also leaves a core to the window.
         torch.set_num_threads(1)
-    cloud, method, notes = _cloud_of(request)
-    normalization = normalize(cloud.points)
-    chosen = _thin(normalization.to_unit(cloud.points), request.seed)
-    fitted = yield from _fit_frames(chosen, request, device, cancel)
-    template, budget = _template_for(fitted, method, request.level)
-    surface = yield from _sound_frames(fitted.carrier, chosen, template, budget, normalization, cancel)
-    trajectory, nfe = yield from _flow_frames(fitted, surface, request.frames, cancel)
-    if fitted.outliers:
-        notes = (*notes, f"{fitted.outliers} stray points far from the surface were left out of the fit.")
-    notes = (*notes, *_notes_on(surface, request.level))
+    plan = make_plan(request, device)
+    normalization = normalize(plan.cloud.points)
+    chosen = _thin(normalization.to_unit(plan.cloud.points), request.seed)
+    flow = yield from _flow_of(plan, chosen, request, device, cancel)
+    template, budget = _template_for(flow.carrier, flow.method, request.level)
+    surface = yield from _sound_frames(flow.carrier, chosen, template, budget, normalization, cancel)
+    trajectory, nfe = yield from _flow_frames(flow.carrier, surface, request.frames, cancel)
+    notes = (*plan.notes, *flow.notes, *_notes_on(surface, request.level))
     mesh = Mesh(normalization.to_file(surface.image), surface.faces, surface.sphere)
     return Reconstruction(
         mesh=mesh,
         trajectory=trajectory,
         normalization=normalization,
-        target=cloud.points,
-        method=method,
+        target=plan.cloud.points,
+        method=flow.method,
         seconds=time.perf_counter() - started,
         nfe=nfe,
         seed=request.seed,
         notes=notes,
-        carrier=fitted.carrier,
+        carrier=flow.carrier,
     )
 
 
@@ -135,32 +131,6 @@ def choose_device(device: Device) -> torch.device:
     return torch.device(device)
 
 
-def _cloud_of(request: ReconstructionRequest) -> tuple[PointCloud, str, tuple[str, ...]]:
-    """Return the cloud to fit, the method really used and the notes so far."""
-    if request.method == "network":
-        raise InputError(
-            "The method 'network' needs trained weights and none are installed; use auto or fit."
-        )
-    if isinstance(request.source, PointCloud):
-        if request.method == "silhouette":
-            raise InputError(
-                f"{request.source.name} is a point cloud; the method 'silhouette' needs a picture."
-            )
-        return request.source, "fit", request.source.notes
-    cloud = _inflate(request.source, request.seed)
-    return cloud, "silhouette", cloud.notes
-
-
-def _inflate(image: ShapeImage, seed: int) -> PointCloud:
-    from nmf_model.silhouette import find_mask, inflate
-
-    found = image if image.mask is not None else find_mask(image)
-    if found.mask is None:
-        raise InputError(f"No object was found on {image.name}.")
-    cloud = inflate(found.mask, seed=seed)
-    return replace(cloud, name=image.name, path=image.path, notes=(*found.notes, *cloud.notes))
-
-
 def _thin(points: NDArray[np.float32], seed: int) -> NDArray[np.float32]:
     if len(points) <= MAX_FIT_POINTS:
         return points
@@ -168,35 +138,85 @@ def _thin(points: NDArray[np.float32], seed: int) -> NDArray[np.float32]:
     return points[np.sort(chosen)]
 
 
+@dataclass(frozen=True)
+class _Flow:
+    """A flow for the cloud, how it was found, and what to say of it."""
+
+    carrier: MovingCarrier
+    method: str
+    notes: tuple[str, ...] = ()
+
+
+def _flow_of(
+    plan: Plan,
+    points: NDArray[np.float32],
+    request: ReconstructionRequest,
+    device: torch.device,
+    cancel: CancelCheck,
+) -> Generator[FlowFrame, None, _Flow]:
+    """Find the flow: ask the network, fit, or first the one and then the other."""
+    if plan.model is None:
+        fitted = yield from _fit_frames(points, None, 0.0, request, device, cancel)
+        return _Flow(fitted.carrier, plan.method, _stray(fitted.outliers))
+    carrier, outliers = predict_flow(plan.model, points, device=device, seed=request.seed)
+    yield from _glimpses(carrier, plan, points, _NETWORK_SHARE if plan.fits else _FIT_SHARE, cancel)
+    if not plan.fits:
+        return _Flow(carrier, plan.method, _stray(outliers))
+    start = carrier if isinstance(carrier, GridCarrier) and is_near(carrier, points) else None
+    fitted = yield from _fit_frames(points, start, _NETWORK_SHARE, request, device, cancel)
+    method = "fit" if start is None else "network+fit"
+    return _Flow(fitted.carrier, method, _stray(fitted.outliers))
+
+
+def _stray(outliers: int) -> tuple[str, ...]:
+    return (f"{outliers} stray points far from the surface were left out.",) if outliers else ()
+
+
+def _glimpses(
+    carrier: MovingCarrier, plan: Plan, points: NDArray[np.float32], until: float, cancel: CancelCheck
+) -> Generator[FlowFrame, None, None]:
+    """Show the sphere flowing as the network says, at once."""
+    sphere = icosphere(BASE_LEVELS["network"])
+    shown = points if plan.is_picture else None
+    for number, moment in enumerate(carrier.moments(sphere.vertices, _GLIMPSES, cancel)):
+        fraction = until * min(1.0, (number + 1) / _GLIMPSES)
+        yield FlowFrame(
+            moment.vertices, sphere.faces, "Network", fraction, points=shown if number == 0 else None
+        )
+
+
 def _fit_frames(
-    points: NDArray[np.float32], request: ReconstructionRequest, device: torch.device, cancel: CancelCheck
+    points: NDArray[np.float32],
+    start: GridCarrier | None,
+    begins: float,
+    request: ReconstructionRequest,
+    device: torch.device,
+    cancel: CancelCheck,
 ) -> Generator[FlowFrame, None, FittedFlow]:
-    progress = fit_flow(points, device=device, seed=request.seed, cancel=cancel)
+    progress = fit_flow(points, start=start, device=device, seed=request.seed, cancel=cancel)
     while True:
         try:
             glimpse = next(progress)
         except StopIteration as end:
             fitted: FittedFlow = end.value
             return fitted
-        yield FlowFrame(glimpse.vertices, glimpse.faces, "Fitting", _FIT_SHARE * glimpse.fraction)
+        fraction = begins + (_FIT_SHARE - begins) * glimpse.fraction
+        yield FlowFrame(glimpse.vertices, glimpse.faces, "Fitting", fraction)
 
 
-def _template_for(fitted: FittedFlow, method: str, level: int | None) -> tuple[Template, Budget]:
+def _template_for(carrier: Carrier, method: str, level: int | None) -> tuple[Template, Budget]:
     """Return what to begin with and how much may be added.
 
     A level that was asked for is kept, its vertices moved to where they are needed if there are few.
     """
     if level is None:
-        return icosphere(BASE_LEVELS[method]), BUDGETS[method]
+        return icosphere(BASE_LEVELS[method]), BUDGETS.get(method, BUDGETS["fit"])
     template = icosphere(level)
     if level > COARSE_LEVEL:
         return template, PLAIN
-    centre = torch.tensor(fitted.centre, device=fitted.fields.device)
 
     def flow(sphere: Tensor) -> Tensor:
-        start = sphere.to(fitted.fields.device) * fitted.radius + centre
-        with torch.no_grad():
-            return flow_midpoint(start, fitted.fields, FINAL_SOLVER.steps)
+        return torch.from_numpy(carrier.carry(sphere.numpy()))
 
     return even_out(template, flow), PLAIN
 
@@ -231,47 +251,33 @@ def _notes_on(surface: SoundSurface, level: int | None) -> tuple[str, ...]:
 
 
 def _flow_frames(
-    fitted: FittedFlow, surface: SoundSurface, frames: int, cancel: CancelCheck
+    carrier: MovingCarrier, surface: SoundSurface, frames: int, cancel: CancelCheck
 ) -> Generator[FlowFrame, None, tuple[Trajectory, int]]:
-    """Integrate the fitted flow once, keeping ``frames`` states from the sphere to the object.
+    """Follow the flow once, keeping ``frames`` states from the sphere to the object.
 
     The last state is the certified surface itself. Where that was moved off the flow, and by rounding, it
     differs from where the flow ends; the last block's states share the difference out.
     """
-    device = fitted.fields.device
-    sphere = surface.sphere * np.float32(fitted.radius) + fitted.centre
-    x = torch.tensor(sphere, device=device)[None]
-    blocks = len(fitted.fields)
-    per_block = _frames_per_block(frames, blocks)
-    states, times, indices = [x[0].cpu().numpy()], [0.0], [0]
-    yield FlowFrame(states[0], surface.faces, "Flowing", _SOUND_SHARE, is_trajectory=True)
-    nfe = 0
-    for block, (field, count) in enumerate(zip(fitted.fields, per_block, strict=True)):
-        moments = np.linspace(0.0, 1.0, count + 1)
-        with torch.no_grad():
-            solution = integrate(_of_field(field), x, moments.tolist(), FINAL_SOLVER, cancel=cancel)
-        nfe += solution.nfe
-        x = solution.states[-1]
-        correction = surface.image - x[0].cpu().numpy() if block == blocks - 1 else np.float32(0)
-        for moment, state in zip(moments[1:], solution.states[1:], strict=True):
-            if cancel():
-                raise Cancelled("The flow was cancelled.")
-            states.append(state[0].cpu().numpy() + np.float32(moment) * correction)
-            times.append(block + float(moment))
-            indices.append(block)
-            if times[-1] == blocks:
-                states[-1] = surface.image
-            fraction = _SOUND_SHARE + (1 - _SOUND_SHARE) * times[-1] / blocks
-            yield FlowFrame(states[-1], surface.faces, "Flowing", fraction, block, times[-1], nfe, True)
-    trajectory = Trajectory(np.stack(states), surface.faces, np.array(times), np.array(indices))
-    return trajectory, nfe
-
-
-def _of_field(field: Tensor) -> Velocity:
-    return lambda _time, x: velocity(field, x)
-
-
-def _frames_per_block(frames: int, blocks: int) -> list[int]:
-    """Share ``frames`` − 1 steps out over the blocks, at least one each."""
-    edges = np.linspace(0, max(frames - 1, blocks), blocks + 1).round().astype(int)
-    return [int(count) for count in np.diff(edges)]
+    yield FlowFrame(surface.image, surface.faces, "Flowing", _SOUND_SHARE)
+    moments = list(carrier.moments(surface.sphere, frames, cancel))
+    correction = surface.image - moments[-1].vertices
+    began = max((m.time for m in moments if m.block < moments[-1].block), default=0.0)
+    states = []
+    for moment in moments:
+        if cancel():
+            raise Cancelled("The flow was cancelled.")
+        share = max(0.0, moment.time - began) / (moments[-1].time - began)
+        states.append(moment.vertices + np.float32(share) * correction)
+        if moment is moments[-1]:
+            states[-1] = surface.image
+        fraction = _SOUND_SHARE + (1 - _SOUND_SHARE) * moment.time / moments[-1].time
+        yield FlowFrame(
+            states[-1], surface.faces, "Flowing", fraction, moment.block, moment.time, moment.nfe, True
+        )
+    trajectory = Trajectory(
+        np.stack(states),
+        surface.faces,
+        np.array([moment.time for moment in moments]),
+        np.array([moment.block for moment in moments]),
+    )
+    return trajectory, moments[-1].nfe

@@ -150,6 +150,8 @@ class FlowFrame:
         block: index of the flow block (0-based) while flowing, else 0.
         time: integration time since the sphere while flowing, else 0.0.
         nfe: evaluations of the dynamics so far in the final flow.
+        points: (N, 3) float32, unit-sphere units: the cloud that a picture was turned into, with the first frame
+            after it is known; None otherwise.
         is_trajectory: True for frames of the final flow from the sphere to the object: exactly the
             frames that a timeline plays. All of them share one ``faces`` array.
     """
@@ -162,6 +164,7 @@ class FlowFrame:
     time: float = 0.0
     nfe: int = 0
     is_trajectory: bool = False
+    points: NDArray[np.float32] | None = None
 
 
 @dataclass(frozen=True)
@@ -248,6 +251,7 @@ class ReconstructionRequest:
         seed: makes the result reproducible on one machine and device.
         device: "auto" takes a CUDA GPU if there is one.
         frames: how many frames of the final flow the trajectory keeps (T).
+        weights: trained weights of the user's instead of those that ship.
     """
 
     source: Source
@@ -256,6 +260,7 @@ class ReconstructionRequest:
     seed: int = 0
     device: Device = "auto"
     frames: int = 61
+    weights: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -268,7 +273,8 @@ class Reconstruction:
         normalization: from unit-sphere units to file units.
         target: (N, 3) float64, file units: the points that were fitted (thinned, or inflated from a
             mask); ``chamfer_l2`` of the report is measured against them.
-        method: the method that was really used ("fit", "silhouette", "network").
+        method: the method that was really used: "fit", "silhouette", "network", or "network+fit" for a fit that
+            started from the network's answer.
         seconds, nfe, seed: cost and reproducibility.
         notes: sentences for the user (what was dropped, thinned, filled, what to be wary of).
         carrier: the flow as a map of space, for more than this one mesh; None if there is none.

@@ -7,22 +7,55 @@ can be refined where its image needs it, and a ball of tetrahedra can take the s
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import NamedTuple, Protocol
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from nmf_model.config import SolverConfig
 from nmf_model.errors import Cancelled
 from nmf_model.flow.grid import lipschitz_bound, velocity
+from nmf_model.flow.solver import Velocity, integrate
 from nmf_model.types import CancelCheck, Carrier
 
-__all__ = ["DEFAULT_STEPS", "Carrier", "GridCarrier"]
+__all__ = ["DEFAULT_STEPS", "Carrier", "GridCarrier", "Moment", "MovingCarrier"]
 
 DEFAULT_STEPS = 8
 """Midpoint steps per block of a final flow. The fit bounds the velocity's gradient and varies its own steps,
 so that more steps or a higher order move no vertex by more than about a hundredth of the object's radius."""
+
+
+FINAL_SOLVER = SolverConfig(method="midpoint", steps=DEFAULT_STEPS)
+
+
+class Moment(NamedTuple):
+    """One moment of a flow: vertices (V, 3) float32 in unit-sphere units, block, time, evaluations so far."""
+
+    vertices: NDArray[np.float32]
+    block: int
+    time: float
+    nfe: int
+
+
+class MovingCarrier(Carrier, Protocol):
+    """A carrier that can also be watched."""
+
+    @property
+    def blocks(self) -> int:
+        """How many parts the flow has."""
+
+    def moments(
+        self, points: NDArray[np.floating], frames: int, cancel: CancelCheck | None = None
+    ) -> Iterator[Moment]:
+        """Yield where the points are at ``frames`` moments or a few more, the start first, the end last.
+
+        Raises:
+            SolverError, Cancelled: see ``flow.solver.integrate``.
+        """
 
 
 @dataclass(frozen=True)
@@ -61,6 +94,28 @@ class GridCarrier:
                     x = _through(field, x, span, steps, cancel)
         return x.double().cpu().numpy()
 
+    @property
+    def blocks(self) -> int:
+        """How many ODEs follow each other."""
+        return len(self.fields)
+
+    def moments(
+        self, points: NDArray[np.floating], frames: int, cancel: CancelCheck | None = None
+    ) -> Iterator[Moment]:
+        """See ``MovingCarrier``. Each ODE is solved once, whatever the number of frames."""
+        start = points.astype(np.float32) * np.float32(self.radius) + self.centre
+        x = torch.from_numpy(start).to(self.fields)[None]
+        yield Moment(start, 0, 0.0, 0)
+        nfe = 0
+        edges = np.linspace(0, max(frames - 1, self.blocks), self.blocks + 1).round().astype(int)
+        for block, (field, count) in enumerate(zip(self.fields, np.diff(edges), strict=True)):
+            times = np.linspace(0.0, 1.0, int(count) + 1).tolist()
+            with torch.no_grad():
+                solution = integrate(_of(field), x, times, FINAL_SOLVER, cancel=cancel)
+            x, nfe = solution.states[-1], nfe + solution.nfe
+            for time, state in zip(times[1:], solution.states[1:], strict=True):
+                yield Moment(state[0].cpu().numpy(), block, block + time, nfe)
+
     def injective_steps(self) -> int:
         """Return how many steps per block make the solver's map one to one: a proof, not an estimate.
 
@@ -68,6 +123,10 @@ class GridCarrier:
         if L bounds the velocity's gradient. Below 1 no two points can meet, and that is hL < √3 − 1.
         """
         return max(1, math.ceil(lipschitz_bound(self.fields) / (math.sqrt(3) - 1) * (1 + 1e-6)))
+
+
+def _of(field: Tensor) -> Velocity:
+    return lambda _time, x: velocity(field, x)
 
 
 def _through(field: Tensor, x: Tensor, span: float, steps: int, cancel: CancelCheck | None) -> Tensor:

@@ -1,0 +1,161 @@
+"""Which way a request goes: what cloud is reconstructed, and whether by the network, by a fit, or by both."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy.spatial import cKDTree
+
+from nmf_model.errors import InputError
+from nmf_model.geometry.normalization import normalize
+from nmf_model.geometry.sampling import sample_surface
+from nmf_model.geometry.template import icosphere
+from nmf_model.model import NeuralMeshFlow
+from nmf_model.network import as_seen, predict_cloud, predict_flow
+from nmf_model.types import Carrier, Mesh, PointCloud, ReconstructionRequest, ShapeImage
+from nmf_model.weights import load_weights, shipped_path
+
+NEAR = 0.02
+"""chamfer_l2 up to which a network's answer is a better start for a fit than a small sphere."""
+FAMILIAR_OUTLINE = 0.85
+"""Share of a picture's outline and of its reconstruction's that must be common (intersection over union)."""
+FAMILIAR_MISFIT = 0.02
+"""chamfer_l2 between the points that the network sees on a familiar picture and the mesh it makes of them."""
+_LEVEL = 3
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is to be done.
+
+    Attributes:
+        cloud: the points to reconstruct, in file units.
+        method: of the result, unless a fit follows the network.
+        model: the network that answers first; None for none.
+        fits: whether a fit follows, or is all there is.
+        is_picture: whether the cloud was made of a picture.
+        notes: sentences for the user so far.
+    """
+
+    cloud: PointCloud
+    method: str
+    model: NeuralMeshFlow | None
+    fits: bool
+    is_picture: bool
+    notes: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Familiarity:
+    """Whether a picture looks like what the network learnt from.
+
+    Attributes:
+        outline: intersection over union of the picture's outline and the reconstruction's; None for a
+            network that answers in a frame of its own.
+        misfit: chamfer_l2 between the predicted points and the mesh made of them.
+    """
+
+    outline: float | None
+    misfit: float
+
+    @property
+    def is_familiar(self) -> bool:
+        """Neither measure speaks against it."""
+        fits_outline = self.outline is None or self.outline >= FAMILIAR_OUTLINE
+        return fits_outline and self.misfit <= FAMILIAR_MISFIT
+
+
+def make_plan(request: ReconstructionRequest, device: torch.device) -> Plan:
+    """Decide; for a picture this finds its object and asks the network.
+
+    Raises:
+        InputError: if source, method and weights do not go together, or the picture shows no object.
+        CheckpointError: if the weights cannot be used.
+    """
+    if isinstance(request.source, ShapeImage):
+        return _plan_picture(request.source, request, device)
+    return _plan_cloud(request.source, request)
+
+
+def is_near(carrier: Carrier, points: NDArray[np.float32]) -> bool:
+    """Return whether a flow carries the sphere near enough to a cloud (N, 3), unit-sphere units, to start from."""
+    return _misfit(carrier, points) <= NEAR
+
+
+def _plan_cloud(cloud: PointCloud, request: ReconstructionRequest) -> Plan:
+    if request.method == "silhouette":
+        raise InputError(f"{cloud.name} is a point cloud; the method 'silhouette' needs a picture.")
+    asked = request.method == "network" or request.weights is not None
+    available = asked or shipped_path("ae") is not None
+    model = load_weights("ae", request.weights) if request.method != "fit" and available else None
+    only_network = request.method == "network"
+    method = "network" if only_network else "fit"
+    return Plan(cloud, method, model, not only_network, False, cloud.notes)
+
+
+def _plan_picture(image: ShapeImage, request: ReconstructionRequest, device: torch.device) -> Plan:
+    if request.method == "fit":
+        raise InputError(f"{image.name} is a picture; the method 'fit' needs points: use auto or silhouette.")
+    found = _with_mask(image)
+    asked = request.method == "network" or request.weights is not None
+    if request.method == "silhouette" or not (asked or shipped_path("svr") is not None):
+        return _silhouette(found, request.seed)
+    model = load_weights("svr", request.weights)
+    seen, familiarity = _look(model, found, device, request.seed)
+    if request.method == "auto" and not familiarity.is_familiar:
+        return _silhouette(found, request.seed, _unfamiliar("showing the inflated outline instead"))
+    notes = found.notes if familiarity.is_familiar else (*found.notes, _unfamiliar("do not trust its far side"))
+    return Plan(replace(seen, notes=()), "network", model, False, True, notes)
+
+
+def _unfamiliar(consequence: str) -> str:
+    return f"This picture is unlike what the model knows; {consequence}."
+
+
+def _silhouette(image: ShapeImage, seed: int, note: str = "") -> Plan:
+    from nmf_model.silhouette import inflate
+
+    assert image.mask is not None
+    cloud = inflate(image.mask, seed=seed)
+    notes = (*image.notes, *cloud.notes, *([note] if note else []))
+    return Plan(replace(cloud, name=image.name, path=image.path), "silhouette", None, True, True, notes)
+
+
+def _with_mask(image: ShapeImage) -> ShapeImage:
+    from nmf_model.silhouette import find_mask
+
+    found = image if image.mask is not None else find_mask(image)
+    if found.mask is None:
+        raise InputError(f"No object was found on {image.name}.")
+    return found
+
+
+def _look(
+    model: NeuralMeshFlow, image: ShapeImage, device: torch.device, seed: int
+) -> tuple[PointCloud, Familiarity]:
+    """Return the points that the network sees on a picture, and how familiar that looks."""
+    from nmf_model.silhouette.outline import outline_iou
+
+    predicted = predict_cloud(model.to(device), image)
+    cloud = PointCloud(predicted.points, image.name, image.path)
+    normalization = normalize(predicted.points)
+    points = normalization.to_unit(predicted.points)
+    carrier, _ = predict_flow(model, points, device=device, seed=seed)
+    outline = None
+    if predicted.frame == "camera" and image.mask is not None:
+        template = icosphere(_LEVEL + 1)
+        mesh = Mesh(normalization.to_file(carrier.carry(template.vertices)), template.faces)
+        outline = outline_iou(as_seen(mesh), image.mask)
+    return cloud, Familiarity(outline, _misfit(carrier, points))
+
+
+def _misfit(carrier: Carrier, points: NDArray[np.float32]) -> float:
+    """Return chamfer_l2 between a flow's surface and points, unit-sphere units."""
+    template = icosphere(_LEVEL)
+    image = carrier.carry(template.vertices)
+    samples, _ = sample_surface(image, template.faces, 4_000, np.random.default_rng(0))
+    there, back = cKDTree(points).query(samples)[0], cKDTree(samples).query(points)[0]
+    return float(np.square(there).mean() + np.square(back).mean())
