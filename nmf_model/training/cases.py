@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -44,7 +44,7 @@ class Plan:
     split: str
     checkpoint: Path | None = None
     views: Path | None = None
-    condition: Condition = Condition()
+    condition: Condition = field(default_factory=Condition)
     device: str = "cpu"
     merge: bool = False
 
