@@ -46,10 +46,6 @@ class NearestPairs:
             return 0.0
         return float(2 * precision * recall / (precision + recall))
 
-    def missed(self, threshold: float) -> float:
-        """Return the share of the second set's points farther than ``threshold`` from the first."""
-        return float(np.mean(self.back > threshold))
-
     def normal_consistency(self, first_normals: Floats, second_normals: Floats) -> float:
         """See ``normal_consistency``."""
         if first_normals.shape != (len(self.there), 3) or second_normals.shape != (len(self.back), 3):

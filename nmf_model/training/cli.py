@@ -10,7 +10,7 @@ import typer
 from rich.console import Console
 
 from nmf_model.errors import InputError, NmfError
-from nmf_model.training import evaluate_command, legacy_flags, train_commands
+from nmf_model.training import evaluate_command, generate_command, legacy_flags, train_commands
 
 EXIT_BAD_INPUT = 2
 
@@ -22,6 +22,7 @@ app = typer.Typer(
 )
 app.add_typer(train_commands.app, name="train")
 app.command("evaluate")(evaluate_command.evaluate)
+app.command("generate")(generate_command.generate)
 
 
 @app.command("import-published")

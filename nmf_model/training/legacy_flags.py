@@ -18,8 +18,11 @@ _SETTINGS = {
     "toi": "flow.integration_time",
 }
 
+_GENERATED = "generate_nmf"
+"""Where the authors' program puts meshes unless told otherwise; below it ``points`` and ``svr``."""
+
 _IGNORED = ("comet_API", "comet_workspace", "num_epochs", "num_workers", "training_weights",
-            "pretrained_svr_weights", "model_folder_SVR", "generate_ae", "generate_svr")  # fmt: skip
+            "model_folder_SVR")  # fmt: skip
 
 
 def is_legacy(arguments: Sequence[str]) -> bool:
@@ -35,7 +38,7 @@ def translate(arguments: Sequence[str]) -> list[str]:
     """
     known = _parser().parse_args(list(arguments))
     if known.generate is not None:
-        raise InputError("--generate is not supported yet; reconstruct single files with main.py.")
+        return _generation(known)
     if known.points_path is None:
         raise InputError("--train needs --points_path, the folder of category/object/points.npy.")
     ignored = [f"--{name}" for name in _IGNORED if getattr(known, name) is not None]
@@ -57,6 +60,26 @@ def translate(arguments: Sequence[str]) -> list[str]:
             )
         command += ["--views", known.img_path, "--ae", known.pretrained_ae_weights]
     return command + [word for setting in settings for word in ("--set", setting)]
+
+
+def _generation(known: argparse.Namespace) -> list[str]:
+    """Translate ``--generate``: the meshes of the test part."""
+    single_view = known.generate == "SVR"
+    weights = known.pretrained_svr_weights if single_view else known.pretrained_ae_weights
+    flag = "--pretrained_svr_weights" if single_view else "--pretrained_ae_weights"
+    if known.points_path is None or weights is None:
+        raise InputError(
+            f"--generate {known.generate} needs --points_path, the folder of category/object/points.npy, and "
+            f"{flag}, a trained model (.safetensors)."
+        )
+    place = known.generate_svr if single_view else known.generate_ae
+    command = ["generate", "--checkpoint", weights, "--points-path", known.points_path, "--format", "obj"]
+    command += ["--out", place or f"{_GENERATED}/{'svr' if single_view else 'points'}"]
+    if single_view:
+        if known.img_path is None:
+            raise InputError("--generate SVR needs --img_path, the renderings.")
+        command += ["--views", known.img_path, "--view", "all"]
+    return command
 
 
 class _Parser(argparse.ArgumentParser):
