@@ -34,8 +34,8 @@ _NOTES = (
     "radius 1; *unaligned*: both in that frame of the target. As published, edges and folds are divided by "
     "3F and intersections count colliding pairs of faces without a common corner over F; the sound versions "
     "divide by what is counted, and count each crossing face once, by exact arithmetic. *Floor*: the chamfer "
-    "of two perfect samples of the target at this number of points; F1 at small thresholds is bounded likewise. "
-    "*Missed*: share of the target's points farther than that from the mesh itself, in %."
+    "of two perfect samples of the target at this number of points; F1 at small thresholds is bounded "
+    "likewise. *Missed*: share of the target's points farther than that from the mesh itself, in %."
 )
 
 

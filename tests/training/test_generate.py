@@ -57,7 +57,7 @@ def test_what_is_generated_measures_the_same_as_the_model_itself(data, tmp_path)
 def test_the_command_goes_on_over_a_bad_file_and_resumes(data, inputs, tmp_path):
     script, out = command_line.ROOT / "training_cli.py", tmp_path / "out"
     words = ["generate", inputs, "--checkpoint", data / "svr.safetensors", "--out", out, "--format", "obj",
-             "--jobs", "2", "--device", "cpu"]  # fmt: skip
+             "--jobs", "1", "--device", "cpu"]  # fmt: skip
     outcome = command_line.run(tmp_path, *words, script=script)
     assert outcome.code == 2
     assert "bad.ply is" in outcome.out or "bad.ply:" in outcome.out
@@ -153,12 +153,16 @@ def test_a_picture_is_framed_like_a_rendering():
 
 
 def test_the_authors_spelling_of_generating():
-    words = translate("--generate AE --points_path P --pretrained_ae_weights A --generate_ae G".split())
+    words = translate(
+        ["--generate", "AE", "--points_path", "P", "--pretrained_ae_weights", "A", "--generate_ae", "G"]
+    )
     assert words[0] == "generate"
     assert dict(zip(words[1::2], words[2::2], strict=True)) == {
         "--checkpoint": "A", "--points-path": "P", "--format": "obj", "--out": "G",
     }  # fmt: skip
-    words = translate("--generate SVR --points_path P --img_path I --pretrained_svr_weights S".split())
+    words = translate(
+        ["--generate", "SVR", "--points_path", "P", "--img_path", "I", "--pretrained_svr_weights", "S"]
+    )
     assert words[words.index("--views") + 1] == "I"
     assert words[words.index("--out") + 1] == "generate_nmf/svr"
     for line in (
