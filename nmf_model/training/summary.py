@@ -131,7 +131,7 @@ def _called(row: Row) -> str:
 
 
 def _plain(value: Any) -> str:
-    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+    return ", ".join(map(str, value)) or "none" if isinstance(value, list) else str(value)
 
 
 def _mean(rows: Sequence[Row], of: Any = np.mean) -> dict[str, float]:
