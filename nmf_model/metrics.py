@@ -1,10 +1,13 @@
 """The evaluation protocol: how far two surfaces lie apart, measured between points drawn from them.
 
 All functions are symmetric in their two point sets, need no correspondence, and work in whatever frame
-the points are in; published numbers use the unit-radius frame and 10,000 points a surface.
+the points are in; published numbers use the unit-radius frame and 10,000 points a surface. Who needs
+several of them asks ``nearest_pairs`` once.
 """
 
 from __future__ import annotations
+
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +18,58 @@ from nmf_model.errors import InputError
 Floats = NDArray[np.floating]
 
 
+@dataclass(frozen=True)
+class NearestPairs:
+    """Each point of two sets with its nearest of the other set: all measures follow from it.
+
+    Attributes:
+        there: (N,) distances of the first set's points to the second set.
+        back: (M,) distances of the second set's points to the first set.
+        to_second: (N,) indices of the nearest points in the second set.
+        to_first: (M,) indices of the nearest points in the first set.
+    """
+
+    there: NDArray[np.float64]
+    back: NDArray[np.float64]
+    to_second: NDArray[np.int64]
+    to_first: NDArray[np.int64]
+
+    @property
+    def chamfer_l2(self) -> float:
+        """See ``chamfer_l2``."""
+        return float(np.mean(self.there**2) + np.mean(self.back**2))
+
+    def f1_score(self, threshold: float) -> float:
+        """See ``f1_score``."""
+        precision, recall = np.mean(self.there <= threshold), np.mean(self.back <= threshold)
+        if precision + recall == 0:
+            return 0.0
+        return float(2 * precision * recall / (precision + recall))
+
+    def normal_consistency(self, first_normals: Floats, second_normals: Floats) -> float:
+        """See ``normal_consistency``."""
+        if first_normals.shape != (len(self.there), 3) or second_normals.shape != (len(self.back), 3):
+            raise InputError("Every point needs one normal of three numbers.")
+        there = np.abs(np.sum(first_normals * second_normals[self.to_second], axis=1))
+        back = np.abs(np.sum(second_normals * first_normals[self.to_first], axis=1))
+        consistency = float((np.mean(there) + np.mean(back)) / 2)
+        if not np.isfinite(consistency):
+            raise InputError("The normals to compare contain numbers that are not finite.")
+        return consistency
+
+
+def nearest_pairs(first: Floats, second: Floats) -> NearestPairs:
+    """Find for each of (N, 3) and (M, 3) points the nearest one of the other set.
+
+    Raises:
+        InputError: a point set is empty, not (N, 3), or not finite.
+    """
+    first, second = _checked(first), _checked(second)
+    there, to_second = _nearest(first, second)
+    back, to_first = _nearest(second, first)
+    return NearestPairs(there, back, to_second, to_first)
+
+
 def chamfer_l2(first: Floats, second: Floats) -> float:
     """Return the mean squared nearest distance of (N, 3) to (M, 3) points *plus* that of (M, 3) to (N, 3).
 
@@ -23,8 +78,7 @@ def chamfer_l2(first: Floats, second: Floats) -> float:
     Raises:
         InputError: a point set is empty, not (N, 3), or not finite.
     """
-    there, back, _, _ = _nearest_both_ways(first, second)
-    return float(np.mean(there**2) + np.mean(back**2))
+    return nearest_pairs(first, second).chamfer_l2
 
 
 def f1_score(first: Floats, second: Floats, threshold: float) -> float:
@@ -38,11 +92,7 @@ def f1_score(first: Floats, second: Floats, threshold: float) -> float:
     Raises:
         InputError: a point set is empty, not (N, 3), or not finite.
     """
-    there, back, _, _ = _nearest_both_ways(first, second)
-    precision, recall = np.mean(there <= threshold), np.mean(back <= threshold)
-    if precision + recall == 0:
-        return 0.0
-    return float(2 * precision * recall / (precision + recall))
+    return nearest_pairs(first, second).f1_score(threshold)
 
 
 def normal_consistency(first: Floats, first_normals: Floats, second: Floats, second_normals: Floats) -> float:
@@ -57,25 +107,7 @@ def normal_consistency(first: Floats, first_normals: Floats, second: Floats, sec
     Raises:
         InputError: a set is empty, of a wrong shape, or not finite.
     """
-    if first_normals.shape != first.shape or second_normals.shape != second.shape:
-        raise InputError("Every point needs one normal of three numbers.")
-    _, _, to_second, to_first = _nearest_both_ways(first, second)
-    there = np.abs(np.sum(first_normals * second_normals[to_second], axis=1))
-    back = np.abs(np.sum(second_normals * first_normals[to_first], axis=1))
-    consistency = float((np.mean(there) + np.mean(back)) / 2)
-    if not np.isfinite(consistency):
-        raise InputError("The normals to compare contain numbers that are not finite.")
-    return consistency
-
-
-def _nearest_both_ways(
-    first: Floats, second: Floats
-) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.int64], NDArray[np.int64]]:
-    """Return distances first to second (N,), second to first (M,), and the indices of the nearest points."""
-    first, second = _checked(first), _checked(second)
-    there, to_second = _nearest(first, second)
-    back, to_first = _nearest(second, first)
-    return there, back, to_second, to_first
+    return nearest_pairs(first, second).normal_consistency(first_normals, second_normals)
 
 
 def _nearest(

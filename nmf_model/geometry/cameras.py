@@ -29,7 +29,8 @@ def camera_rotation(azimuth: float, elevation: float) -> NDArray[np.float64]:
     Rows of points turn by ``points @ camera_rotation(azimuth, elevation).T``; back by the matrix itself.
 
     Args:
-        azimuth, elevation: radians, as for ``camera_direction``.
+        azimuth: radians, as for ``camera_direction``.
+        elevation: likewise.
     """
     sin_azimuth, cos_azimuth = math.sin(azimuth), math.cos(azimuth)
     sin_elevation, cos_elevation = math.sin(elevation), math.cos(elevation)

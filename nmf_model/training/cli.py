@@ -10,7 +10,13 @@ import typer
 from rich.console import Console
 
 from nmf_model.errors import InputError, NmfError
-from nmf_model.training import data_commands, evaluate_command, legacy_flags, train_commands
+from nmf_model.training import (
+    data_commands,
+    evaluate_command,
+    generate_command,
+    legacy_flags,
+    train_commands,
+)
 
 EXIT_BAD_INPUT = 2
 
@@ -26,6 +32,7 @@ app.command("contact-sheet")(data_commands.contact_sheet)
 app.command("generator-speed")(data_commands.generator_speed)
 app.add_typer(train_commands.app, name="train")
 app.command("evaluate")(evaluate_command.evaluate)
+app.command("generate")(generate_command.generate)
 
 
 @app.command("import-published")

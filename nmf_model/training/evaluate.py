@@ -1,144 +1,137 @@
-"""The evaluation protocol on one part of a data set, as JSON and Markdown.
+"""The evaluation protocol on one part of a data set: every object measured, then summed up.
 
-Prediction and target are compared twice: *aligned* (each centred on the mean of its samples and scaled to
-radius 1, which hides errors of place and size: the published protocol) and as they are.
+The method is a checkpoint, given clouds or pictures, or a folder of meshes that any method wrote.
 """
 
 from __future__ import annotations
 
-import json
-from collections import defaultdict
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import torch
-from numpy.typing import NDArray
+from nmf_model.data.workers import Failure
+from nmf_model.errors import InputError
+from nmf_model.training.cases import Item, MethodError, Plan, answer, name_of, open_model
+from nmf_model.training.conditions import Condition
+from nmf_model.training.measuring import measure
+from nmf_model.training.mesh_files import Matches, match_meshes
+from nmf_model.training.pool import run_tasks
+from nmf_model.training.targets import open_targets
+from nmf_model.training.view_source import open_views
 
-from nmf_model import metrics
-from nmf_model.geometry.normals import face_normals
-from nmf_model.geometry.sampling import sample_surface
-from nmf_model.io.atomic import write_atomically
-from nmf_model.model import NeuralMeshFlow
-from nmf_model.quality import inspect_mesh
-from nmf_model.training.shapes import ShapeSet, normalized
-from nmf_model.types import Mesh
-
-THRESHOLDS = (0.01, 0.03, 0.05, 0.07, 0.1)
-SAMPLES = 10_000
-
-Points = NDArray[np.float64]
+Advance = Callable[[], None]
+Row = dict[str, Any]
+FAILED = "failed"
+"""Key of the reason in the row of an object without a usable mesh; such a row has no measures."""
 
 
-def evaluate(model: NeuralMeshFlow, shapes: ShapeSet, input_points: int, out: Path) -> dict[str, Any]:
-    """Reconstruct every shape from ``input_points`` of its points, measure, and write both reports.
+def cloud_items(plan: Plan) -> list[Item]:
+    """List the objects of the plan, each once."""
+    return [Item(index) for index in range(len(open_targets(plan.data, plan.split)))]
+
+
+def picture_items(plan: Plan, view: int | None) -> tuple[list[Item], list[str]]:
+    """List objects and views.
+
+    Args:
+        plan: with ``views``.
+        view: the number of the only view to use, or None for all.
 
     Returns:
-        the report: "mean" over shapes, "class_mean" over categories, "categories", "shapes".
+        the items, and the ids of objects that have no renderings.
+
+    Raises:
+        InputError: an object has no view of this number.
     """
-    rows = [
-        {"id": str(name), "category": str(category)}
-        | measure(*reconstructed(model, shapes, index, input_points))
-        for index, (name, category) in enumerate(zip(shapes.ids, shapes.categories, strict=True))
-    ]
-    report = summarise(rows)
-    out.mkdir(parents=True, exist_ok=True)
-    text = json.dumps(report, indent=1).encode()
-    write_atomically(out / "evaluation.json", lambda file: file.write(text))
-    table = markdown(report).encode()
-    write_atomically(out / "evaluation.md", lambda file: file.write(table))
-    return report
+    if plan.views is None:
+        raise InputError("Name the renderings with --img_path FOLDER or --views FILE.")
+    names = open_targets(plan.data, plan.split).names
+    source = open_views(plan.views, tuple(names))
+    items, without = [], []
+    for index, name in enumerate(names):
+        if name not in source:
+            without.append(name.id)
+            continue
+        count = len(source.read(name).pictures)
+        if view is not None and not 0 <= view < count:
+            raise InputError(
+                f"{name.id} has {count} views, numbered from 0; --view {view} is not one of them."
+            )
+        items += [Item(index, number) for number in (range(count) if view is None else [view])]
+    return items, without
 
 
-def reconstructed(
-    model: NeuralMeshFlow, shapes: ShapeSet, index: int, input_points: int
-) -> tuple[Mesh, Points, Points | None]:
-    """Return the mesh of one shape's network answer, and the target's points and normals, in one frame."""
-    target = normalized(torch.from_numpy(shapes.points[index : index + 1]).float())
-    rng = np.random.default_rng(index)
-    chosen = rng.choice(target.shape[1], input_points, replace=input_points > target.shape[1])
-    device = next(model.parameters()).device
-    with torch.no_grad():
-        vertices = model(target[:, chosen].to(device)).vertices[-1][0].cpu().numpy()
-    mesh = Mesh(vertices.astype(np.float64), model.template.faces)
-    normals = None if shapes.normals is None else shapes.normals[index].astype(np.float64)
-    return mesh, target[0].numpy().astype(np.float64), normals
-
-
-def measure(mesh: Mesh, target: Points, target_normals: Points | None) -> dict[str, Any]:
-    """Measure one mesh against the points (and normals) of its target; rates are shares, not percent."""
-    samples, faces = sample_surface(mesh.vertices, mesh.faces, SAMPLES, np.random.default_rng(0))
-    normals = face_normals(mesh.vertices, mesh.faces)
-    aligned, aligned_target = in_unit_radius(samples), in_unit_radius(target)
-    row: dict[str, Any] = {
-        "chamfer_l2": metrics.chamfer_l2(aligned, aligned_target),
-        "chamfer_l2_unaligned": metrics.chamfer_l2(samples, target),
-    }
-    row |= {f"f1@{t}": metrics.f1_score(aligned, aligned_target, t) for t in THRESHOLDS}
-    if target_normals is not None:
-        row["normal_consistency"] = metrics.normal_consistency(
-            aligned, normals[faces], aligned_target, target_normals
+def mesh_items(plan: Plan, folder: Path) -> tuple[list[Item], Matches]:
+    """List the objects with the files of their meshes, those without one included."""
+    matches = match_meshes(folder, open_targets(plan.data, plan.split).names)
+    if not any(matches.found):
+        raise InputError(
+            f"No mesh in {folder} has the name of an object of the part '{plan.split}'; a file must be named "
+            "after the object's id, category/object or object."
         )
-    return row | manifoldness(mesh)
+    return [Item(index, mesh=path) for index, path in enumerate(matches.found)], matches
 
 
-def manifoldness(mesh: Mesh) -> dict[str, float]:
-    """Return the published rates of a mesh, and the share of its faces that cross others."""
-    report = inspect_mesh(mesh)
-    normals = face_normals(mesh.vertices, mesh.faces)
-    edges = np.sort(mesh.faces[:, [[0, 1], [1, 2], [2, 0]]], axis=2).reshape(-1, 2)
-    order = np.lexsort(edges.T)
-    same = (edges[order][1:] == edges[order][:-1]).all(axis=1)
-    first, second = order[:-1][same] // 3, order[1:][same] // 3
-    folded = np.count_nonzero((normals[first] * normals[second]).sum(axis=1) < 0)
-    unique_edges = int(len(edges) - np.count_nonzero(same))
-    return {
-        "nm_vertices": report.nonmanifold_vertices / max(1, report.vertices),
-        "nm_edges": report.nonmanifold_edges / max(1, unique_edges),
-        "nm_faces": folded / max(1, 3 * report.faces),
-        "self_intersecting_faces": report.self_intersecting_faces / max(1, report.faces),
-    }
+def evaluate(
+    plans: Sequence[Plan], items: Sequence[Item], jobs: int = 1, advance: Advance = lambda: None
+) -> list[list[Row]]:
+    """Measure the same items under several plans.
+
+    Args:
+        plans: usually one; several differ in their conditions.
+        items: what to measure.
+        jobs: processes.
+        advance: called after each measurement.
+
+    Returns:
+        for each plan the rows of the items in their order: "id", "category", perhaps "view", and the
+        measures, or ``FAILED`` with a reason.
+
+    Raises:
+        InputError, CheckpointError: the data or the checkpoint is missing or damaged.
+    """
+    for path, device in {(plan.checkpoint, plan.device) for plan in plans}:
+        if path is not None:
+            open_model(path, device)  # a damaged one is refused before processes start
+    tasks = [(plan, item) for plan in plans for item in items]
+    rows: list[Row] = [{} for _ in tasks]
+    for number, row in run_tasks(_row, tasks, jobs):
+        if isinstance(row, Failure):
+            if not row.crashed:
+                raise InputError(row.reason)
+            row = _named(*tasks[number]) | {FAILED: row.reason}
+        rows[number] = row
+        advance()
+    return [rows[first : first + len(items)] for first in range(0, len(rows), len(items))]
 
 
-def in_unit_radius(points: Points) -> Points:
-    """Centre points on their mean and scale the farthest to distance 1."""
-    centred = points - points.mean(axis=0)
-    unit: Points = centred / max(float(np.linalg.norm(centred, axis=1).max()), 1e-12)
-    return unit
+def conditions_of(plan: Plan, conditions: Sequence[Condition]) -> list[Plan]:
+    """Return the plan under each condition."""
+    return [replace(plan, condition=condition) for condition in conditions]
 
 
-def summarise(rows: list[dict[str, Any]]) -> dict[str, Any]:
-    """Return the means over shapes, over each category, and over the categories."""
-    groups = defaultdict(list)
-    for row in rows:
-        groups[row["category"]].append(row)
-    categories = {name: _mean(group) | {"shapes": len(group)} for name, group in sorted(groups.items())}
-    return {
-        "mean": _mean(rows),
-        "class_mean": _mean(list(categories.values())),
-        "categories": categories,
-        "shapes": rows,
-    }
+def fewest_points(plan: Plan, items: Sequence[Item]) -> int:
+    """Return how many points the poorest of the first hundred items has."""
+    targets = open_targets(plan.data, plan.split)
+    return min(len(targets.read(item.index).points) for item in items[:100])
 
 
-def markdown(report: dict[str, Any]) -> str:
-    """Return the report's tables: chamfers times 1000, rates in percent."""
-    names = list(report["mean"])
-    lines = ["| category | shapes | " + " | ".join(names) + " |", "|---" * (len(names) + 2) + "|"]
-    groups = {**report["categories"], "class mean": report["class_mean"], "mean": report["mean"]}
-    for category, values in groups.items():
-        cells = [_cell(name, values[name]) for name in names]
-        lines.append(f"| {category} | {values.get('shapes', '')} | " + " | ".join(cells) + " |")
-    note = "Chamfers ×10³ (radius 1); manifoldness and self-intersection in %."
-    return "\n".join([*lines, "", note, ""])
+def _row(task: tuple[Plan, Item]) -> Row:
+    plan, item = task
+    named = _named(plan, item)
+    try:
+        answered = answer(plan, item)
+    except MethodError as error:
+        return named | {FAILED: str(error)}
+    target = answered.target
+    try:
+        return named | measure(answered.mesh, target.points, target.normals)
+    except InputError as error:
+        return named | {FAILED: str(error)}
 
 
-def _cell(name: str, value: float) -> str:
-    if name.startswith("chamfer"):
-        return f"{1e3 * value:.2f}"
-    return f"{100 * value:.3f}" if name.startswith(("nm_", "self_")) else f"{value:.3f}"
-
-
-def _mean(rows: list[dict[str, Any]]) -> dict[str, float]:
-    names = [name for name, value in rows[0].items() if isinstance(value, float)]
-    return {name: float(np.mean([row[name] for row in rows])) for name in names}
+def _named(plan: Plan, item: Item) -> Row:
+    name = name_of(plan, item)
+    view = {} if item.view is None else {"view": item.view}
+    return {"id": name.id, "category": name.category, **view}

@@ -3,28 +3,171 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
 
+from nmf_model.errors import InputError
+from nmf_model.training import options
+
+if TYPE_CHECKING:
+    from nmf_model.training.cases import Item, Plan
+    from nmf_model.training.conditions import Condition
+
+_PRINTED = (
+    "chamfer_l2", "chamfer_l2_unaligned", "f1@0.03", "normal_consistency", "nm_vertices", "nm_edges",
+    "nm_faces", "self_intersection", "self_intersecting_faces", "closed_sphere", "sound",
+)  # fmt: skip
+
 
 def evaluate(
-    checkpoint: Annotated[Path, typer.Option(help="A model (.safetensors).")],
-    out: Annotated[Path, typer.Option(help="Folder for evaluation.json and evaluation.md.")],
-    packed: Annotated[list[Path] | None, typer.Option(help="A packed data set; several are joined.")] = None,
-    points_path: Annotated[Path | None, typer.Option(help="Or a folder category/object/points.npy.")] = None,
-    split: Annotated[str, typer.Option(help="train, validation or test.")] = "test",
-    input_points: Annotated[int, typer.Option(help="How many points the model sees.")] = 2500,
+    out: Annotated[Path, typer.Option(help="Folder for evaluation.json, .md and .html.")],
+    checkpoint: Annotated[Path | None, typer.Option(help="A model (.safetensors).")] = None,
+    meshes: Annotated[Path | None, typer.Option(help="Or a folder of meshes of any method.")] = None,
+    packed: options.PackedOption = None,
+    points_path: options.PointsOption = None,
+    views: options.ViewsOption = None,
+    split: options.SplitOption = "test",
+    view: Annotated[str, typer.Option(help="Which rendering is the input: a number from 0, or all.")] = "0",
+    condition: Annotated[str, typer.Option(help="How objects are turned: upright, yaw or any.")] = "upright",
+    input_points: options.InputPointsOption = 2500,
+    noise: Annotated[float, typer.Option(help="Added to the input; the object's radius is 1.")] = 0.0,
+    robustness: Annotated[bool, typer.Option(help="Also print a table over seven conditions.")] = False,
+    merge: Annotated[bool, typer.Option(help="Merge corners at one position in meshes from files.")] = False,
+    pictures: Annotated[bool, typer.Option(help="Write the page of pictures.")] = True,
+    jobs: options.JobsOption = 0,
+    device: options.DeviceOption = "auto",
 ) -> None:
-    """Measure an auto-encoder on one part of the data."""
-    from nmf_model import checkpoint as checkpoints
-    from nmf_model.training.evaluate import evaluate as run
-    from nmf_model.training.shapes import load_shapes
+    """Measure a model, or meshes of any method, on one part of the data.
 
-    model = checkpoints.load(checkpoint)
-    shapes = load_shapes([*(packed or []), *([points_path] if points_path else [])]).part(split)
-    report = run(model, shapes, input_points, out)
-    console = Console(highlight=False, soft_wrap=True)
-    for name, value in report["mean"].items():
-        console.print(f"{name}: {value:.6g}", markup=False)
+    A checkpoint is given clouds, or with --views pictures. Meshes are matched by file name: the object's id,
+    category/object or object. The protocol is the paper's, with sound versions of its manifoldness columns.
+    """
+    from nmf_model.training.cases import Plan
+    from nmf_model.training.conditions import Condition
+
+    if (checkpoint is None) == (meshes is None):
+        raise InputError("Name either a model with --checkpoint or a folder with --meshes.")
+    how = Condition(condition, input_points, noise)  # type: ignore[arg-type]  # checked there
+    clouds = checkpoint is not None and views is None
+    if not clouds and (how != Condition() or robustness):
+        raise InputError(
+            "--condition, --input-points, --noise and --robustness are for a model that is given clouds."
+        )
+    if meshes is not None and views is not None:
+        raise InputError("--meshes needs no --views; leave one of them out.")
+    plan = Plan(
+        data=options.data_paths(packed, points_path),
+        split=split,
+        checkpoint=checkpoint,
+        views=views,
+        condition=how,
+        device="cpu" if checkpoint is None else options.chosen_device(device),
+        merge=merge,
+    )
+    items, about = _items(plan, meshes, options.chosen_view(view))
+    _run(plan, items, about, out, robustness=robustness, pictures=pictures, jobs=jobs)
+
+
+def _items(plan: Plan, meshes: Path | None, view: int | None) -> tuple[list[Item], dict[str, Any]]:
+    """List what to measure, and say what it is."""
+    from nmf_model.training import evaluate as protocol
+    from nmf_model.training.cases import open_model
+    from nmf_model.training.reconstructing import predicted_frame
+
+    about: dict[str, Any] = {"data": ", ".join(path.name for path in plan.data), "split": plan.split}
+    if meshes is not None:
+        items, matches = protocol.mesh_items(plan, meshes)
+        about["meshes"] = "merged at equal positions" if plan.merge else "as they are in the files"
+        about["objects without a mesh"] = sum(path is None for path in matches.found)
+        about["files of no object"] = [path.name for path in matches.unused]
+        return items, about
+    assert plan.checkpoint is not None
+    about["checkpoint"] = plan.checkpoint.name
+    if plan.views is None:
+        about["input"] = plan.condition.label
+        items = protocol.cloud_items(plan)
+        seen = protocol.fewest_points(plan, items)
+        if seen < plan.condition.input_points:
+            about["input points"] = f"as few as {seen:,}, all that the data has of an object"
+        return items, about
+    model = open_model(plan.checkpoint, plan.device)
+    if model.image is None:
+        raise InputError("This model has no picture branch; leave out --views, or name a single-view model.")
+    items, without = protocol.picture_items(plan, view)
+    about["input"] = "all renderings" if view is None else f"rendering {view} of each object"
+    about["frame of prediction"] = predicted_frame(plan.checkpoint, model)
+    about["objects without renderings"] = without
+    return items, about
+
+
+def _run(
+    plan: Plan,
+    items: list[Item],
+    about: dict[str, Any],
+    out: Path,
+    *,
+    robustness: bool,
+    pictures: bool,
+    jobs: int,
+) -> None:
+    """Measure, write the files and print the means."""
+    from nmf_model.training import evaluate as protocol
+    from nmf_model.training.evaluation_report import write_report, write_robustness
+    from nmf_model.training.progress import progress
+    from nmf_model.training.summary import extremes, summarise
+
+    conditions = _conditions(plan.condition, robustness=robustness)
+    plans = protocol.conditions_of(plan, conditions)
+    total = len(plans) * len(items)
+    with progress("Measuring", total) as advance:
+        measured = protocol.evaluate(plans, items, options.chosen_jobs(jobs, total), advance)
+    about |= _samples(plan, items)
+    reports = [
+        summarise(rows, about if index == 0 else about | {"input": conditions[index].label})
+        for index, rows in enumerate(measured)
+    ]
+    worst, best = extremes(reports[0])
+    shown = len({(row["id"], row.get("view")) for row in worst + best})
+    with progress("Drawing", shown if pictures else 0) as advance:
+        write_report(out, reports[0], plan, items, measured[0], pictures=pictures, advance=advance)
+    _print(reports[0])
+    if robustness:
+        labelled = {how.label: report for how, report in zip(conditions, reports, strict=True)}
+        _say(write_robustness(out, labelled))
+
+
+def _conditions(asked: Condition, *, robustness: bool) -> list[Condition]:
+    """List the condition asked for, then the others of the table."""
+    from nmf_model.training.conditions import ROBUSTNESS
+
+    return [asked, *(how for how in ROBUSTNESS if how != asked)] if robustness else [asked]
+
+
+def _samples(plan: Plan, items: list[Item]) -> dict[str, str]:
+    from nmf_model.training.evaluate import fewest_points
+    from nmf_model.training.manifoldness import has_exact_tests
+    from nmf_model.training.measuring import SAMPLES
+
+    fewest = min(SAMPLES, fewest_points(plan, items))
+    why = "" if fewest == SAMPLES else f": the data has no more, while the protocol asks for {SAMPLES:,}"
+    facts = {"samples of each surface": f"{fewest:,}{why}"}
+    if not has_exact_tests():
+        facts["crossings"] = "not measured, since libigl is not installed"
+    return facts
+
+
+def _print(report: dict[str, Any]) -> None:
+    about, mean = report["about"], report["mean"]
+    _say(f"measured: {about['measured']}  without a usable mesh: {about['failed']}")
+    for name in _PRINTED:
+        if name in mean:
+            _say(f"{name}: {mean[name]:.6g}  (class mean {report['class_mean'][name]:.6g})")
+    for row in report["failed"]:
+        view = f", view {row['view']}" if "view" in row else ""
+        _say(f"failed: {row['id']}{view}: {row['failed']}")
+
+
+def _say(text: str) -> None:
+    Console(highlight=False, soft_wrap=True).print(text, markup=False)

@@ -23,8 +23,9 @@ def test_it_is_a_rotation_that_puts_the_viewer_in_front_and_the_sky_above(azimut
 
 @pytest.mark.parametrize(("azimuth", "elevation"), ANGLES)
 def test_it_equals_the_look_at_construction(azimuth, elevation):
+    across = math.cos(elevation)
     towards_viewer = np.array(
-        [math.cos(elevation) * math.sin(azimuth), math.sin(elevation), math.cos(elevation) * math.cos(azimuth)]
+        [across * math.sin(azimuth), math.sin(elevation), across * math.cos(azimuth)],
     )
     right = np.cross([0, 1, 0], towards_viewer)
     right /= np.linalg.norm(right)

@@ -1,61 +1,281 @@
+"""Evaluation end to end, on models with random weights and on meshes from files."""
+
 from __future__ import annotations
 
+import dataclasses
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
 
+from nmf_model import checkpoint
+from nmf_model.errors import InputError
+from nmf_model.geometry.cameras import camera_rotation
 from nmf_model.geometry.template import icosphere
-from nmf_model.training.evaluate import manifoldness, measure
+from nmf_model.io.meshes import write_mesh
+from nmf_model.training import drawing
+from nmf_model.training.cases import Item, Plan, answer, merged
+from nmf_model.training.conditions import Condition
+from nmf_model.training.evaluate import cloud_items, evaluate, mesh_items, picture_items
+from nmf_model.training.evaluate_command import evaluate as command
+from nmf_model.training.gallery import shots_of
+from nmf_model.training.reconstructing import reconstruct_cloud, reconstruct_picture
+from nmf_model.training.shapes import frame_of
+from nmf_model.training.summary import extremes, markdown, robustness_table, summarise
+from nmf_model.training.targets import Targets
 from nmf_model.types import Mesh
-from tests.support import command_line
-
-SPHERE = icosphere(3)
+from tests.support import command_line, tiny_models
 
 
-def sphere_points(radius: float, offset: float = 0.0) -> np.ndarray:
-    points = np.random.default_rng(1).normal(size=(10_000, 3))
-    return radius * points / np.linalg.norm(points, axis=1, keepdims=True) + offset
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("data")
+    tiny_models.save_model(folder / "ae.safetensors")
+    tiny_models.save_model(folder / "object.safetensors", pictures=True)
+    tiny_models.save_model(folder / "camera.safetensors", pictures=True, **{"image.frame": "camera"})
+    tiny_models.save_pack(folder / "points.npz")
+    tiny_models.save_views(folder / "views.npz")
+    return folder
 
 
-def test_alignment_hides_place_and_size_and_nothing_else():
-    mesh = Mesh(SPHERE.vertices.astype(float), SPHERE.faces)
-    row = measure(mesh, sphere_points(2.0, 5.0), None)
-    assert row["chamfer_l2"] < 1e-3
-    assert row["chamfer_l2_unaligned"] > 10
-    assert row["f1@0.1"] > 0.99
-    near = measure(mesh, sphere_points(1.2), None)
-    assert near["chamfer_l2_unaligned"] == pytest.approx(2 * 0.2**2, rel=0.1)
+def run(out: Path, **options):
+    settings = {
+        "checkpoint": None, "meshes": None, "packed": None, "points_path": None, "views": None,
+        "split": "test", "view": "0", "condition": "upright", "input_points": 2500, "noise": 0.0,
+        "robustness": False,
+        "merge": False, "pictures": False, "jobs": 1, "device": "cpu",
+    }  # fmt: skip
+    command(out, **(settings | options))
+    return json.loads((out / "evaluation.json").read_text())
 
 
-def test_normals_of_a_sphere_agree():
-    target = sphere_points(1.0)
-    row = measure(Mesh(SPHERE.vertices.astype(float), SPHERE.faces), target, target)
-    assert row["normal_consistency"] > 0.99
-
-
-def test_a_missing_face_and_a_fold_are_counted():
-    cube_corners = np.array([[x, y, z] for x in (0, 1) for y in (0, 1) for z in (0, 1)], dtype=float)
-    quads = [(0, 1, 3, 2), (4, 6, 7, 5), (0, 4, 5, 1), (2, 3, 7, 6), (0, 2, 6, 4)]
-    faces = np.array([t for a, b, c, d in quads for t in ((a, b, c), (a, c, d))])
-    open_cube = manifoldness(Mesh(cube_corners, faces))
-    assert open_cube["nm_edges"] == pytest.approx(4 / 17)
-    assert open_cube["nm_faces"] == 0
-    folded = np.array([[0, 0, 0], [1, 0, 0], [0, 1, 0], [0.1, 0.9, 0.1]])
-    sheet = manifoldness(Mesh(folded, np.array([[0, 1, 2], [1, 0, 3]])))
-    assert sheet["nm_faces"] == pytest.approx(1 / 6)
-
-
-def test_training_then_evaluating_from_the_command_line(config_file, packed, tmp_path):
-    command = ["train", "ae", "--config", config_file, "--packed", packed, "--out", tmp_path / "run"]
+def test_the_command_measures_a_model_in_processes_and_writes_everything(data, tmp_path):
     script = command_line.ROOT / "training_cli.py"
-    outcome = command_line.run(tmp_path, *command, "--device", "cpu", script=script)
+    words = ["evaluate", "--checkpoint", data / "ae.safetensors", "--packed", data / "points.npz",
+             "--out", tmp_path / "report", "--input_points", "100", "--jobs", "2", "--device", "cpu",
+    ]  # fmt: skip
+    outcome = command_line.run(tmp_path, *words, script=script)
     assert outcome.code == 0, outcome.err
-    model = tmp_path / "run" / "best.safetensors"
-    command = ["evaluate", "--checkpoint", model, "--packed", packed, "--out", tmp_path / "report"]
-    outcome = command_line.run(tmp_path, *command, script=script)
-    assert outcome.code == 0, outcome.err
+    assert "Measuring: 4 of 4" in outcome.err
     report = json.loads((tmp_path / "report" / "evaluation.json").read_text())
-    assert len(report["shapes"]) == 2
+    plan = Plan(
+        (data / "points.npz",), "test", data / "ae.safetensors", condition=Condition(input_points=100)
+    )
+    (rows,) = evaluate([plan], cloud_items(plan))
+    assert report["shapes"] == json.loads(json.dumps(rows))
+    assert report["about"]["measured"] == 4
+    assert "200: the data has no more" in report["about"]["samples of each surface"]
     assert report["mean"]["nm_edges"] == 0
-    assert "| egg | 2 |" in (tmp_path / "report" / "evaluation.md").read_text()
+    assert report["mean"]["closed_sphere"] == 1
+    text = (tmp_path / "report" / "evaluation.md").read_text()
+    assert "| egg | 2 |" in text
+    page = (tmp_path / "report" / "evaluation.html").read_text()
+    # Four shapes, each among the worst and the best, with four pictures; nothing is fetched from elsewhere.
+    assert page.count("data:image/png;base64,") == 2 * 4 * 4
+    assert "http" not in page
+
+
+def test_means_are_over_shapes_and_over_classes():
+    rows = [
+        {"id": str(number), "category": category, "chamfer_l2": value}
+        for number, (category, value) in enumerate([("a", 1.0), ("a", 2.0), ("a", 3.0), ("b", 8.0)])
+    ]
+    report = summarise([*rows, {"id": "x", "category": "b", "failed": "no mesh"}])
+    assert report["mean"] == {"chamfer_l2": 3.5}
+    assert report["median"] == {"chamfer_l2": 2.5}
+    assert report["class_mean"] == {"chamfer_l2": 5.0}
+    assert report["about"] == {"measured": 4, "failed": 1}
+    worst, best = extremes(report, 2)
+    assert [row["id"] for row in worst] == ["3", "2"]
+    assert [row["id"] for row in best] == ["0", "1"]
+    assert "- x: no mesh" in markdown(report)
+    assert "| a | 3 | 2000.00 |" in markdown(report)
+
+
+def test_robustness_is_one_table_with_a_row_for_each_condition(data, tmp_path, capsys):
+    options = {"checkpoint": data / "ae.safetensors", "packed": [data / "points.npz"]}
+    report = run(tmp_path, robustness=True, **options)
+    saved = json.loads((tmp_path / "robustness.json").read_text())
+    assert len(saved) == 7
+    assert saved["upright, 2,500 points"]["mean"] == report["mean"]
+    turned = run(tmp_path / "yaw", condition="yaw", **options)
+    assert saved["yaw, 2,500 points"]["mean"] == turned["mean"] != report["mean"]
+    assert (tmp_path / "robustness.md").read_text() in capsys.readouterr().out
+    assert robustness_table({"x": report}).count("\n") == 3
+
+
+def perfect(folder: Path, names, radius: float = 1.0) -> None:
+    """Write the true ellipsoids of the packed set as meshes."""
+    ball = icosphere(4)
+    for number, name in names:
+        axes = np.random.default_rng(number)
+        axes.normal(size=(200, 3))
+        vertices = radius * ball.vertices.astype(float) * axes.uniform(0.3, 0.8, 3) + 0.05
+        write_mesh(Mesh(vertices, ball.faces), folder / name)
+
+
+def test_meshes_of_any_method_are_matched_measured_and_the_missing_ones_counted(data, tmp_path):
+    meshes = tmp_path / "meshes"
+    (meshes / "egg").mkdir(parents=True)
+    perfect(meshes, [(0, "shape0.obj"), (2, "egg/shape2.stl"), (1, "unknown.ply")])
+    (meshes / "shape3.ply").write_bytes(b"ply\nnonsense")
+    report = run(tmp_path / "out", meshes=meshes, packed=[data / "points.npz"])
+    assert [row["id"] for row in report["shapes"]] == ["shape0", "shape2"]
+    assert {row["id"] for row in report["failed"]} == {"shape1", "shape3"}
+    assert report["about"]["objects without a mesh"] == 1
+    assert report["about"]["files of no object"] == ["unknown.ply"]
+    for row in report["shapes"]:
+        assert row["chamfer_l2_unaligned"] < 1.5 * row["chamfer_l2_floor"]
+        assert row["missed@0.03_unaligned"] == 0
+        assert row["normal_consistency"] > 0.9
+        assert row["sound"] == 1
+
+
+def test_broken_meshes_are_measured_as_they_are_unless_corners_are_merged(data, tmp_path):
+    ball = icosphere(2)
+    corners = ball.vertices.astype(float)[ball.faces].reshape(-1, 3)
+    soup = Mesh(corners, np.arange(len(corners)).reshape(-1, 3))
+    write_mesh(soup, tmp_path / "shape0.ply")
+    twice = Mesh(np.concatenate([ball.vertices, ball.vertices + 3.0]).astype(float),
+                 np.concatenate([ball.faces[1:], ball.faces + len(ball.vertices)]))  # fmt: skip
+    write_mesh(twice, tmp_path / "shape1.off")
+    options = {"meshes": tmp_path, "packed": [data / "points.npz"]}
+    apart, open_one = run(tmp_path / "a", **options)["shapes"]
+    assert apart["nonmanifold_edges"] == apart["nm_edges"] == 1
+    assert open_one["nm_edges"] == pytest.approx(3 / (3 * (2 * 320 - 1)))
+    assert open_one["watertight"] == open_one["closed_sphere"] == 0
+    assert open_one["self_intersecting_faces"] == open_one["nonmanifold_vertices"] == 0
+    joined, _ = run(tmp_path / "b", merge=True, **options)["shapes"]
+    assert joined["sound"] == 1
+    assert joined["chamfer_l2"] == pytest.approx(apart["chamfer_l2"], rel=1e-6)
+    assert len(merged(soup).vertices) == len(ball.vertices)
+
+
+def test_a_folder_in_the_published_layout_is_measured_with_its_normals_and_its_own_frame(tmp_path):
+    root = tiny_models.save_folder(tmp_path / "set")
+    names = Targets((root,), "test").names
+    assert names == Targets((root / "ShapeNetPoints",), "test").names
+    assert names
+    target = Targets((root,), "test").read(0)
+    stored = np.load(root / "ShapeNetPoints" / names[0].key / "points.npy")
+    assert np.array_equal(target.points, stored.astype(np.float64))
+    (tmp_path / "meshes" / names[0].category).mkdir(parents=True)
+    ball = icosphere(2)
+    write_mesh(Mesh(ball.vertices.astype(float), ball.faces), tmp_path / "meshes" / f"{names[0].key}.ply")
+    report = run(tmp_path / "out", meshes=tmp_path / "meshes", points_path=root)
+    assert report["shapes"][0]["normal_consistency"] > 0.7
+    assert report["about"]["failed"] == len(names) - 1
+
+
+def test_pictures_are_answered_in_the_frame_that_the_checkpoint_names(data):
+    plans = {
+        frame: Plan((data / "points.npz",), "test", data / f"{frame}.safetensors", data / "views.npz")
+        for frame in ("object", "camera")
+    }
+    items, without = picture_items(plans["object"], None)
+    assert without == ["shape1"]
+    assert items == [Item(index, view) for index in (0, 2, 3) for view in (0, 1)]
+    with np.load(data / "views.npz") as file:
+        azimuth, elevation = map(float, file["azimuth_elevation"][2, 1])
+    straight, turned = (answer(plans[frame], Item(2, 1)) for frame in ("object", "camera"))
+    rotation = camera_rotation(azimuth, elevation)
+    np.testing.assert_allclose(turned.target.points, straight.target.points @ rotation.T, atol=1e-12)
+    np.testing.assert_allclose(turned.target.normals, straight.target.normals @ rotation.T, atol=1e-12)
+    mesh = reconstruct_picture(checkpoint.load(data / "camera.safetensors"), turned.seen)
+    radius = float(frame_of_points(turned.target.points))
+    expected = mesh.vertices * radius + turned.target.points.mean(axis=0)
+    np.testing.assert_allclose(turned.mesh.vertices, expected, atol=1e-9)
+
+
+def test_each_kind_of_answer_is_drawn_with_its_input(data):
+    kinds = {"picture": Plan((data / "points.npz",), "test", data / "object.safetensors", data / "views.npz")}
+    kinds["cloud"] = Plan((data / "points.npz",), "test", data / "ae.safetensors")
+    drawn = shots_of(answer(kinds["picture"], Item(0, 0)), drawing.draw_mesh_as_dots)
+    assert drawn["input"].shape == (112, 112, 4)
+    drawn = shots_of(answer(kinds["cloud"], Item(0)), drawing.draw_mesh_as_dots)
+    assert all(drawn[name][..., 3].any() for name in ("input", "result", "target", "error"))
+    answered = dataclasses.replace(answer(kinds["cloud"], Item(0)), seen=None)
+    assert list(shots_of(answered, drawing.draw_mesh_as_dots)) == ["result", "target", "error"]
+
+
+def test_dots_draw_what_vtk_draws():
+    pytest.importorskip("vtkmodules")
+    ball = icosphere(3)
+    mesh = Mesh(ball.vertices * [0.9, 0.4, 0.6], ball.faces)
+    red = np.tile(np.array([[255, 0, 0]], dtype=np.uint8), (len(mesh.faces), 1))
+    pictures = [draw(mesh, red) for draw in (drawing.draw_mesh, drawing.draw_mesh_as_dots)]
+    assert not np.array_equal(*pictures)
+    one, other = (picture[..., 3] > 127 for picture in pictures)
+    assert (one & other).sum() > 0.95 * (one | other).sum()
+    assert all((picture[one & other][:, 0] > 2 * picture[one & other][:, 1]).all() for picture in pictures)
+
+
+def test_errors_are_drawn_from_blue_to_red():
+    blue, red, beyond = drawing.colors_of(np.array([0.0, 0.1, 5.0]), 0.1).astype(int)
+    assert blue[2] > blue[0]
+    assert red[0] > red[2]
+    assert np.array_equal(red, beyond)
+
+
+def frame_of_points(points):
+    import torch
+
+    return frame_of(torch.from_numpy(points)[None])[1]
+
+
+def test_the_command_measures_a_single_view_model(data, tmp_path):
+    options = {"checkpoint": data / "camera.safetensors", "packed": [data / "points.npz"]}
+    report = run(tmp_path, views=data / "views.npz", view="all", **options)
+    assert report["about"]["frame of prediction"] == "camera"
+    assert report["about"]["objects without renderings"] == ["shape1"]
+    assert [(row["id"], row["view"]) for row in report["shapes"]] == [
+        (f"shape{number}", view) for number in (0, 2, 3) for view in (0, 1)
+    ]
+    with pytest.raises(InputError, match="views"):
+        run(tmp_path, views=data / "views.npz", view="7", **options)
+
+
+def test_a_reconstruction_follows_its_points_whatever_their_units(data):
+    model = checkpoint.load(data / "ae.safetensors")
+    points, _ = tiny_models.egg(1)
+    one = reconstruct_cloud(model, points)
+    other = reconstruct_cloud(model, 1000 * points + 1e5)
+    np.testing.assert_allclose(other.vertices, 1000 * one.vertices + 1e5, atol=1)
+    for bad in (np.zeros((0, 3)), np.zeros((5, 3)), np.full((5, 3), np.nan), np.zeros((5, 2))):
+        with pytest.raises(InputError):
+            reconstruct_cloud(model, bad)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"checkpoint": Path("a"), "meshes": Path("b")},
+        {},
+        {"meshes": Path("b"), "noise": 0.1},
+        {"meshes": Path("b"), "robustness": True},
+        {"meshes": Path("b"), "view": "first"},
+        {"meshes": Path("nowhere")},
+        {"checkpoint": "ae.safetensors", "views": "views.npz"},
+        {"checkpoint": "ae.safetensors", "split": "train"},
+        {"checkpoint": "ae.safetensors", "packed": None},
+        {"checkpoint": "ae.safetensors", "jobs": -1},
+        {"checkpoint": "ae.safetensors", "packed": ["points.npz", "points.npz"]},
+    ],
+)
+def test_what_cannot_be_done_is_a_sentence(data, tmp_path, options):
+    placed = {
+        key: data / value if isinstance(value, str) and "." in value else value
+        for key, value in options.items()
+    }
+    packed = placed.get("packed", [data / "points.npz"])
+    placed["packed"] = packed and [data / path for path in packed]
+    with pytest.raises(InputError):
+        run(tmp_path, **placed)
+    assert not (tmp_path / "evaluation.json").exists()
+
+
+def test_no_mesh_that_fits_is_an_error_not_an_empty_table(data, tmp_path):
+    perfect(tmp_path, [(0, "stranger.ply")])
+    with pytest.raises(InputError, match="must be named"):
+        mesh_items(Plan((data / "points.npz",), "test"), tmp_path)

@@ -1,0 +1,153 @@
+"""What is evaluated: for each object what a method was given, what it answered, and what is true."""
+
+from __future__ import annotations
+
+import functools
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from nmf_model import checkpoint
+from nmf_model.errors import InputError, NmfError
+from nmf_model.geometry.cameras import camera_rotation
+from nmf_model.model import NeuralMeshFlow
+from nmf_model.training.conditions import Condition, make_case, turned
+from nmf_model.training.reconstructing import predicted_frame, reconstruct_cloud, reconstruct_picture
+from nmf_model.training.shapes import frame_of
+from nmf_model.training.targets import Target, TargetName, open_targets
+from nmf_model.training.view_source import open_views
+from nmf_model.types import Mesh
+
+
+class MethodError(NmfError):
+    """The method gave no usable mesh for one object; the others are evaluated."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Data and method.
+
+    Attributes:
+        data: packed sets or folders.
+        split: the part of them.
+        checkpoint: the model, None for meshes from files.
+        views: renderings, for a model of pictures; None for one of clouds.
+        condition: how clouds are made.
+        device: of the model.
+        merge: whether corners at exactly the same position are made one in meshes from files.
+    """
+
+    data: tuple[Path, ...]
+    split: str
+    checkpoint: Path | None = None
+    views: Path | None = None
+    condition: Condition = field(default_factory=Condition)
+    device: str = "cpu"
+    merge: bool = False
+
+
+@dataclass(frozen=True)
+class Item:
+    """One thing to evaluate.
+
+    Attributes:
+        index: of the object in its part of the data.
+        view: which of its renderings is the input; None for a cloud or a mesh.
+        mesh: file of the mesh, if the method is not run here.
+    """
+
+    index: int
+    view: int | None = None
+    mesh: Path | None = None
+
+
+@dataclass(frozen=True)
+class Answered:
+    """An answer beside the truth.
+
+    Attributes:
+        mesh: the answer.
+        target: the truth, in the same frame.
+        seen: (N, 3) float64 cloud or (H, W, 4) uint8 picture that the method was given; None if unknown.
+    """
+
+    mesh: Mesh
+    target: Target
+    seen: NDArray[np.float64] | NDArray[np.uint8] | None
+
+
+def name_of(plan: Plan, item: Item) -> TargetName:
+    """Return what the object is called."""
+    return open_targets(plan.data, plan.split).names[item.index]
+
+
+def answer(plan: Plan, item: Item) -> Answered:
+    """Run the method on one object, or read its mesh.
+
+    Raises:
+        InputError: the data is missing or damaged.
+        MethodError: the method has no usable answer.
+    """
+    if plan.checkpoint is not None and plan.device == "cpu":
+        # Objects are the parallel dimension; threads within one would only wait for each other.
+        torch.set_num_threads(1)
+    targets = open_targets(plan.data, plan.split)
+    name, target = targets.names[item.index], targets.read(item.index)
+    if plan.checkpoint is None:
+        return Answered(_read_mesh(item.mesh, merge=plan.merge), target, None)
+    if item.view is not None:
+        return _answer_picture(plan, item, name, target)
+    case = make_case(target, plan.condition, name.id)
+    model = open_model(plan.checkpoint, plan.device)
+    try:
+        return Answered(reconstruct_cloud(model, case.cloud), case.target, case.cloud)
+    except NmfError as error:
+        raise MethodError(str(error)) from error
+
+
+@functools.lru_cache(maxsize=1)
+def open_model(path: Path, device: str) -> NeuralMeshFlow:
+    """Return the model, loaded once in each process."""
+    return checkpoint.load(path, device)
+
+
+def _answer_picture(plan: Plan, item: Item, name: TargetName, target: Target) -> Answered:
+    """Reconstruct from one rendering, with the target turned into the frame of the prediction."""
+    if plan.checkpoint is None or plan.views is None or item.view is None:
+        raise ValueError("a picture needs a model, renderings and the number of a view")
+    views = open_views(plan.views, tuple(open_targets(plan.data, plan.split).names)).read(name)
+    model = open_model(plan.checkpoint, plan.device)
+    if predicted_frame(plan.checkpoint, model) == "camera":
+        target = turned(target, camera_rotation(*views.camera(item.view, name.id)))
+    picture = views.pictures[item.view]
+    try:
+        mesh = reconstruct_picture(model, picture)
+    except NmfError as error:
+        raise MethodError(str(error)) from error
+    # The picture branch learns points about their mean, in units of the box-centred radius.
+    _, radius = frame_of(torch.from_numpy(target.points)[None])
+    placed = mesh.vertices * float(radius) + target.points.mean(axis=0)
+    return Answered(Mesh(placed, mesh.faces, mesh.sphere), target, picture)
+
+
+def _read_mesh(path: Path | None, *, merge: bool) -> Mesh:
+    from nmf_model.io.meshes import read_mesh
+
+    if path is None:
+        raise MethodError("there is no mesh of this name")
+    try:
+        mesh = read_mesh(path)
+    except InputError as error:
+        raise MethodError(str(error)) from error
+    if not np.isfinite(mesh.vertices).all():
+        raise MethodError(f"{path.name} has coordinates that are not finite.")
+    return merged(mesh) if merge else mesh
+
+
+def merged(mesh: Mesh) -> Mesh:
+    """Make vertices at exactly the same position one; faces keep their order, even if they collapse."""
+    vertices, index = np.unique(mesh.vertices, axis=0, return_inverse=True)
+    return Mesh(vertices, index.reshape(-1)[mesh.faces])

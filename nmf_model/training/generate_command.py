@@ -1,0 +1,91 @@
+"""``training_cli.py generate``."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+
+from nmf_model.errors import InputError
+from nmf_model.training import options
+
+if TYPE_CHECKING:
+    from nmf_model.training.generate import Task
+
+
+def generate(
+    checkpoint: Annotated[Path, typer.Option(help="A model (.safetensors).")],
+    out: Annotated[Path, typer.Option(help="Folder for the meshes.")],
+    inputs: Annotated[
+        list[Path] | None, typer.Argument(help="Clouds, meshes or pictures, or folders of them.")
+    ] = None,
+    packed: options.PackedOption = None,
+    points_path: options.PointsOption = None,
+    views: options.ViewsOption = None,
+    split: options.SplitOption = "test",
+    view: Annotated[str, typer.Option(help="Which rendering is the input: a number from 0, or all.")] = "0",
+    input_points: options.InputPointsOption = 2500,
+    format_name: Annotated[str, typer.Option("--format", help="ply, obj, stl, off, glb or 3mf.")] = "ply",
+    shard: Annotated[str, typer.Option(help="Make part i of n only: i/n, i from 1.")] = "1/1",
+    jobs: options.JobsOption = 0,
+    device: options.DeviceOption = "auto",
+) -> None:
+    """Make meshes for files, or for a whole part of a data set.
+
+    Meshes that are there already are skipped, so a stopped run is continued by the same command.
+    """
+    from nmf_model.training import generate as work
+    from nmf_model.training.progress import progress
+
+    suffix = work.checked_suffix(format_name)
+    chosen = options.chosen_device(device)
+    if bool(inputs) == bool(packed or points_path):
+        raise InputError("Name either inputs or a data set (--points_path FOLDER or --packed FILE).")
+    if inputs:
+        if views is not None:
+            raise InputError("--views belongs to a data set; name pictures as inputs instead.")
+        tasks = work.file_tasks(inputs, checkpoint, chosen, out, suffix)
+    else:
+        data = options.data_paths(packed, points_path)
+        tasks = _of_data(data, split, checkpoint, views, view, input_points, chosen, out, suffix)
+    tasks = work.shard(tasks, *_parts(shard))
+    with progress("Generating", len(tasks)) as advance:
+        outcome = work.generate(tasks, options.chosen_jobs(jobs, len(tasks)), advance)
+    console = Console(highlight=False, soft_wrap=True)
+    for name, reason in outcome.failed:
+        console.print(f"failed: {name}: {reason}", markup=False)
+    told = f"Wrote {outcome.made} meshes to {out}; {outcome.skipped} were there already"
+    console.print(f"{told}, {len(outcome.failed)} failed.", markup=False)
+    if outcome.failed:
+        raise typer.Exit(2)
+
+
+def _of_data(
+    data: tuple[Path, ...],
+    split: str,
+    checkpoint: Path,
+    views: Path | None,
+    view: str,
+    input_points: int,
+    device: str,
+    out: Path,
+    suffix: str,
+) -> list[Task]:
+    from nmf_model.training.cases import Plan
+    from nmf_model.training.conditions import Condition
+    from nmf_model.training.evaluate import cloud_items, picture_items
+    from nmf_model.training.generate import split_tasks
+
+    plan = Plan(data, split, checkpoint, views, Condition(input_points=input_points), device)
+    items = cloud_items(plan) if views is None else picture_items(plan, options.chosen_view(view))[0]
+    return split_tasks(plan, items, out, suffix)
+
+
+def _parts(text: str) -> tuple[int, int]:
+    match = re.fullmatch(r"(\d+)/(\d+)", text)
+    if match is None:
+        raise InputError(f"--shard must be i/n, for example 1/4, not '{text}'.")
+    return int(match[1]), int(match[2])

@@ -1,0 +1,90 @@
+"""Mesh files named after objects: how ``generate`` names them and ``evaluate --meshes`` finds them."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from nmf_model.errors import InputError
+from nmf_model.io.suffixes import MESH_SUFFIXES
+from nmf_model.training.targets import TargetName
+
+
+@dataclass(frozen=True)
+class Matches:
+    """Which files belong to which objects.
+
+    Attributes:
+        found: the file of each object, None where there is none; in the objects' order.
+        unused: files that belong to none of them.
+    """
+
+    found: tuple[Path | None, ...]
+    unused: tuple[Path, ...]
+
+
+def file_stem(object_id: str) -> str:
+    """Return an id as a relative path without suffix; what file systems forbid becomes "_"."""
+    parts = [re.sub(r'[<>:"\\|?*\x00-\x1f]', "_", part).rstrip(". ") or "_" for part in object_id.split("/")]
+    return "/".join("_" if part in (".", "..") else part for part in parts)
+
+
+def match_meshes(folder: Path, names: Sequence[TargetName]) -> Matches:
+    """Find each object's mesh anywhere under ``folder``: ``ID.*``, ``CATEGORY/OBJECT.*`` or ``OBJECT.*``.
+
+    The longest name that fits counts. The bare name of an object that several categories have is not used.
+
+    Raises:
+        InputError: there is no such folder, it holds no mesh, or two files have an object's name.
+    """
+    files = _mesh_files(folder)
+    if not files:
+        raise InputError(
+            f"{folder} holds no meshes; name the folder that has them, as ply, obj, off, stl, …."
+        )
+    by_ending: dict[str, list[Path]] = defaultdict(list)
+    for file in files:
+        parts = file.relative_to(folder).as_posix()[: -len(file.suffix)].split("/")
+        for first in range(len(parts)):
+            by_ending["/".join(parts[first:])].append(file)
+    owners: dict[str, int] = defaultdict(int)
+    wanted = [_endings(name) for name in names]
+    for endings in wanted:
+        for ending in endings:
+            owners[ending] += 1
+    found = [_first(by_ending, [e for e in endings if owners[e] == 1], folder) for endings in wanted]
+    used = {file for file in found if file is not None}
+    return Matches(tuple(found), tuple(file for file in files if file not in used))
+
+
+def _endings(name: TargetName) -> list[str]:
+    """List the names an object's file may have, the most telling first, each once."""
+    full = [name.id, name.key, f"{name.category}/{name.id}", f"{name.category}/{name.key.split('/')[-1]}"]
+    bare = [name.id.split("/")[-1], name.key.split("/")[-1]]
+    return list(dict.fromkeys(variant for text in full + bare for variant in (text, file_stem(text))))
+
+
+def _first(by_ending: dict[str, list[Path]], endings: Sequence[str], folder: Path) -> Path | None:
+    for ending in endings:
+        files = by_ending.get(ending, [])
+        if len(files) > 1:
+            shown = " and ".join(file.relative_to(folder).as_posix() for file in files[:2])
+            raise InputError(f"{shown} in {folder} both have the name of one object; keep one of them.")
+        if files:
+            return files[0]
+    return None
+
+
+def _mesh_files(folder: Path) -> list[Path]:
+    if not folder.is_dir():
+        raise InputError(f"There is no folder {folder} of meshes; check its name.")
+    return sorted(
+        Path(place) / name
+        for place, _, names in os.walk(folder)
+        for name in names
+        if Path(name).suffix.lower() in MESH_SUFFIXES and not name.startswith(".")
+    )

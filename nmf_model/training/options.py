@@ -1,0 +1,85 @@
+"""Options that several commands share: the data, in this program's spelling and the authors'."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from nmf_model.errors import InputError
+
+PackedOption = Annotated[
+    list[Path] | None, typer.Option("--packed", help="A packed data set (points.npz); several are joined.")
+]
+PointsOption = Annotated[
+    Path | None,
+    typer.Option("--points-path", "--points_path", help="Or a folder category/object/{points,normals}.npy."),
+]
+ViewsOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--views", "--img-path", "--img_path", help="Renderings: views.npz, or the published folder of them."
+    ),
+]
+SplitOption = Annotated[str, typer.Option(help="Part of the data: train, validation or test.")]
+InputPointsOption = Annotated[
+    int, typer.Option("--input-points", "--input_points", help="How many points the model sees.")
+]
+JobsOption = Annotated[int, typer.Option(help="Processes; 0 chooses by the processors and the work.")]
+DeviceOption = Annotated[str, typer.Option(help="Of the model: auto, cpu or cuda.")]
+
+_TASKS_A_PROCESS = 4
+"""Fewer tasks than this do not pay for starting one more process."""
+
+
+def data_paths(packed: list[Path] | None, points_path: Path | None) -> tuple[Path, ...]:
+    """Return all that was named.
+
+    Raises:
+        InputError: nothing was.
+    """
+    paths = (*(packed or []), *([points_path] if points_path else []))
+    if not paths:
+        raise InputError("Name the data with --points_path FOLDER or --packed FILE.")
+    return paths
+
+
+def chosen_view(text: str) -> int | None:
+    """Return the number of a view, None for "all".
+
+    Raises:
+        InputError: it is neither.
+    """
+    if text == "all":
+        return None
+    if not text.isdecimal():
+        raise InputError(f"--view must be a number from 0 or 'all', not '{text}'.")
+    return int(text)
+
+
+def chosen_jobs(jobs: int, tasks: int) -> int:
+    """Return how many processes to use.
+
+    Raises:
+        InputError: the number asked for is negative.
+    """
+    if jobs < 0:
+        raise InputError(f"--jobs must not be negative, but is {jobs}.")
+    return jobs or max(1, min(os.cpu_count() or 1, tasks // _TASKS_A_PROCESS))
+
+
+def chosen_device(device: str) -> str:
+    """Return "cpu" or "cuda".
+
+    Raises:
+        InputError: it is another word, or there is no such device.
+    """
+    import torch
+
+    if device not in ("auto", "cpu", "cuda"):
+        raise InputError(f"--device must be auto, cpu or cuda, not '{device}'.")
+    if device == "cuda" and not torch.cuda.is_available():
+        raise InputError("No CUDA GPU was found; use --device cpu, or auto.")
+    return "cuda" if device != "cpu" and torch.cuda.is_available() else "cpu"

@@ -1,0 +1,144 @@
+"""One cloud or picture through a network: the only place where evaluation and generation meet the model."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from nmf_model import checkpoint
+from nmf_model.encoders.pictures import network_input
+from nmf_model.errors import InputError
+from nmf_model.model import NeuralMeshFlow
+from nmf_model.training.shapes import frame_of
+from nmf_model.types import Mesh, ShapeImage
+
+PICTURE_SIZE = 112
+"""Side of the pictures that the picture branch is trained on."""
+OBJECT_SHARE = 0.79
+"""Share of that side which the object's longer side takes in a typical rendering (the median of 696 training
+renderings)."""
+_PUBLISHED_SIZE = 224
+
+Frame = Literal["object", "camera"]
+
+
+def reconstruct_cloud(model: NeuralMeshFlow, points: NDArray[np.floating]) -> Mesh:
+    """Reconstruct the surface of a cloud in one pass.
+
+    Args:
+        model: in eval mode, on any device.
+        points: (N, 3), any units; they alone decide the normalisation, as in use.
+
+    Returns:
+        the mesh in the units and frame of the points.
+
+    Raises:
+        InputError: the points are none, not (N, 3), not finite, or all the same.
+        SolverError: the flow could not be integrated.
+    """
+    cloud = np.asarray(points, dtype=np.float64)
+    if cloud.ndim != 2 or cloud.shape[1] != 3 or len(cloud) == 0 or not np.isfinite(cloud).all():
+        raise InputError("A cloud to reconstruct needs finite points of three coordinates.")
+    device = next(model.parameters()).device
+    centre, radius = frame_of(torch.from_numpy(cloud)[None])
+    unit = ((torch.from_numpy(cloud)[None] - centre) / radius).float()
+    if not float(unit.abs().max()) > 0:
+        raise InputError("All points of the cloud coincide, so it has no surface.")
+    with torch.inference_mode():
+        vertices = model(unit.to(device)).vertices[-1][0].cpu().double()
+    template = model.template
+    placed = (vertices * radius[0] + centre[0]).numpy()
+    return Mesh(placed, template.faces, template.vertices)
+
+
+def reconstruct_picture(model: NeuralMeshFlow, rgba: NDArray[np.uint8]) -> Mesh:
+    """Reconstruct the object on a picture: picture, predicted cloud, flow.
+
+    Args:
+        model: with a picture branch, in eval mode.
+        rgba: (H, W, 4), square, the object alone opaque and framed as in a rendering (see ``framed``).
+
+    Returns:
+        the mesh in unit-sphere units about the mean of the predicted points, in the frame that the model was
+        trained to predict (``predicted_frame``).
+
+    Raises:
+        InputError: the model has no picture branch.
+        SolverError: the flow could not be integrated.
+    """
+    return reconstruct_cloud(model, predict_cloud(model, rgba))
+
+
+def predict_cloud(model: NeuralMeshFlow, rgba: NDArray[np.uint8]) -> NDArray[np.float64]:
+    """Return the (P, 3) points that the picture branch sees; arguments as for ``reconstruct_picture``."""
+    device = next(model.parameters()).device
+    with torch.inference_mode():
+        points = model.image_points(_network_picture(model, rgba).to(device))[0]
+    return points.cpu().double().numpy()
+
+
+def predicted_frame(path: Path, model: NeuralMeshFlow) -> Frame:
+    """Return the frame of a checkpoint's predictions from pictures: the object's own, or the camera's.
+
+    It is the setting or the header's entry ``image.frame``; "object" where neither is there.
+
+    Raises:
+        InputError: it is something else.
+    """
+    told = getattr(model.config.image, "frame", None)
+    frame = told or checkpoint.read_header(path).provenance.get("image.frame", "object")
+    if frame not in ("object", "camera"):
+        raise InputError(f"{path} predicts in a frame '{frame}' that this version does not know; update it.")
+    return "camera" if frame == "camera" else "object"
+
+
+def framed(image: ShapeImage, size: int = PICTURE_SIZE) -> NDArray[np.uint8]:
+    """Cut the object out of a picture and lay it out as in a rendering.
+
+    Args:
+        image: with its ``mask``.
+        size: side of the result, pixels.
+
+    Returns:
+        (size, size, 4) uint8 with straight alpha: the object centred, its longer side ``OBJECT_SHARE`` of it.
+
+    Raises:
+        InputError: the mask is missing or empty.
+    """
+    from PIL import Image
+
+    mask = image.mask
+    if mask is None or not mask.any():
+        raise InputError(f"No object was found on {image.name}; use a picture of one object.")
+    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
+    top, bottom, left, right = rows[0], rows[-1] + 1, columns[0], columns[-1] + 1
+    side = max(bottom - top, right - left) / OBJECT_SHARE
+    x, y = (left + right - side) / 2, (top + bottom - side) / 2
+    alpha = np.where(mask, image.rgba[..., 3], 0).astype(np.uint8)
+    # Premultiplied, so that no colour bleeds in from the background while resampling.
+    cut = Image.fromarray(np.dstack([image.rgba[..., :3], alpha])).convert("RGBa")
+    margin = int(np.ceil(side))
+    canvas = Image.new("RGBa", (cut.width + 2 * margin, cut.height + 2 * margin))
+    canvas.paste(cut, (margin, margin))
+    box = (x + margin, y + margin, x + margin + side, y + margin + side)
+    return np.asarray(canvas.resize((size, size), Image.Resampling.BOX, box=box).convert("RGBA"))
+
+
+def _network_picture(model: NeuralMeshFlow, rgba: NDArray[np.uint8]) -> Tensor:
+    """Return (1, 3, H, W) as the weights were trained."""
+    if model.config.image is not None and model.config.image.preprocessing == "published-columns":
+        from PIL import Image
+
+        from nmf_model.checkpoint_legacy import legacy_image_tensor
+
+        # The authors dropped alpha; what is transparent is taken as black.
+        opaque = (rgba[..., :3] * (rgba[..., 3:] / 255)).round().astype(np.uint8)
+        size = (_PUBLISHED_SIZE, _PUBLISHED_SIZE)
+        return legacy_image_tensor(np.asarray(Image.fromarray(opaque).resize(size)))
+    pixels = torch.from_numpy(np.ascontiguousarray(rgba)).permute(2, 0, 1)[None].float() / 255
+    return network_input(pixels)

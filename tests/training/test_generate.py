@@ -1,0 +1,173 @@
+"""Generation end to end: files and data sets, shards, resuming, bad inputs among good ones."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from nmf_model import checkpoint
+from nmf_model.errors import InputError
+from nmf_model.io.meshes import read_mesh
+from nmf_model.training.cases import Plan
+from nmf_model.training.evaluate import cloud_items, evaluate, mesh_items, picture_items
+from nmf_model.training.generate import Outcome, checked_suffix, file_tasks, generate, shard, split_tasks
+from nmf_model.training.legacy_flags import translate
+from nmf_model.training.reconstructing import OBJECT_SHARE, framed, reconstruct_cloud
+from nmf_model.types import ShapeImage
+from tests.support import command_line, tiny_models
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("data")
+    tiny_models.save_model(folder / "ae.safetensors")
+    tiny_models.save_model(folder / "svr.safetensors", pictures=True)
+    tiny_models.save_pack(folder / "points.npz")
+    tiny_models.save_views(folder / "views.npz")
+    return folder
+
+
+@pytest.fixture
+def inputs(tmp_path):
+    """A folder with a cloud, a picture and a damaged cloud."""
+    folder = tmp_path / "inputs"
+    (folder / "deeper").mkdir(parents=True)
+    np.savetxt(folder / "cloud.xyz", 50 + 10 * tiny_models.egg(0)[0])
+    picture = np.full((60, 80, 4), 255, dtype=np.uint8)
+    picture[..., 3] = 0
+    picture[20:40, 10:70] = [200, 40, 40, 255]
+    Image.fromarray(picture).save(folder / "deeper" / "box.png")
+    (folder / "bad.ply").write_bytes(b"ply\nnonsense")
+    (folder / "notes.md").write_text("nothing to reconstruct")
+    return folder
+
+
+def test_what_is_generated_measures_the_same_as_the_model_itself(data, tmp_path):
+    plan = Plan((data / "points.npz",), "test", data / "ae.safetensors")
+    items = cloud_items(plan)
+    tasks = split_tasks(plan, items, tmp_path, ".obj")
+    assert generate(tasks) == Outcome(4, 0, ())
+    (direct,) = evaluate([plan], items)
+    files = Plan((data / "points.npz",), "test")
+    (read,) = evaluate([files], mesh_items(files, tmp_path)[0])
+    assert read == direct
+
+
+def test_the_command_goes_on_over_a_bad_file_and_resumes(data, inputs, tmp_path):
+    script, out = command_line.ROOT / "training_cli.py", tmp_path / "out"
+    words = ["generate", inputs, "--checkpoint", data / "svr.safetensors", "--out", out, "--format", "obj",
+             "--jobs", "1", "--device", "cpu"]  # fmt: skip
+    outcome = command_line.run(tmp_path, *words, script=script)
+    assert outcome.code == 2
+    assert "bad.ply is" in outcome.out or "bad.ply:" in outcome.out
+    assert "Wrote 2 meshes" in outcome.out
+    assert "Traceback" not in outcome.out + outcome.err
+    made = sorted(path.relative_to(out).as_posix() for path in out.rglob("*.*"))
+    assert made == ["cloud.obj", "deeper/box.obj"]
+    model = checkpoint.load(data / "svr.safetensors")
+    expected = reconstruct_cloud(model, np.loadtxt(inputs / "cloud.xyz"))
+    found = read_mesh(out / "cloud.obj")
+    # In the file's own units; the cloud is read in another order.
+    np.testing.assert_allclose(found.vertices, expected.vertices, atol=1e-3)
+    assert np.array_equal(found.faces, expected.faces)
+    (out / "cloud.obj").write_text("kept")
+    (inputs / "bad.ply").unlink()
+    tasks = file_tasks([inputs], data / "svr.safetensors", "cpu", out, ".obj")
+    assert generate(tasks) == Outcome(0, 2, ())
+    assert (out / "cloud.obj").read_text() == "kept"
+
+
+def test_shards_are_disjoint_and_complete(data, tmp_path):
+    plan = Plan((data / "points.npz",), "test", data / "ae.safetensors")
+    tasks = split_tasks(plan, cloud_items(plan), tmp_path, ".ply")
+    parts = [shard(tasks, number, 3) for number in (1, 2, 3)]
+    assert sorted(map(str, (task.out for part in parts for task in part))) == sorted(
+        str(t.out) for t in tasks
+    )
+    assert [len(part) for part in parts] == [2, 1, 1]
+    for number, count in ((0, 3), (4, 3), (1, 0)):
+        with pytest.raises(InputError):
+            shard(tasks, number, count)
+
+
+def test_renderings_get_a_mesh_each(data, tmp_path):
+    plan = Plan((data / "points.npz",), "test", data / "svr.safetensors", data / "views.npz")
+    items, without = picture_items(plan, None)
+    assert generate(split_tasks(plan, items, tmp_path, ".ply")).made == 6
+    made = {path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*.ply")}
+    assert made == {f"shape{number}/{view:02}.ply" for number in (0, 2, 3) for view in (0, 1)}
+    assert without == ["shape1"]
+
+
+def test_a_model_of_clouds_refuses_pictures_one_by_one(data, inputs, tmp_path):
+    tasks = file_tasks(
+        [inputs / "deeper" / "box.png"], data / "ae.safetensors", "cpu", tmp_path / "o", ".ply"
+    )
+    outcome = generate(tasks)
+    assert outcome.made == 0
+    assert "picture branch" in outcome.failed[0][1]
+
+
+def test_inputs_that_cannot_be_used_are_refused_before_anything_is_made(data, inputs, tmp_path):
+    model = data / "ae.safetensors"
+    np.savetxt(inputs / "cloud.csv", np.zeros((3, 3)))
+    with pytest.raises(InputError, match="both become"):
+        file_tasks([inputs], model, "cpu", tmp_path / "out", ".ply")
+    with pytest.raises(InputError, match="another --out"):
+        file_tasks([inputs], model, "cpu", inputs, ".ply")
+    (tmp_path / "empty").mkdir()
+    for path in (tmp_path / "empty", tmp_path / "nowhere"):
+        with pytest.raises(InputError):
+            file_tasks([path], model, "cpu", tmp_path / "out", ".ply")
+    with pytest.raises(InputError):
+        checked_suffix("exe")
+    assert checked_suffix("OBJ") == ".obj"
+
+
+def test_results_inside_the_folder_of_inputs_are_no_inputs(data, inputs):
+    out = inputs / "results"
+    out.mkdir()
+    (out / "old.ply").write_bytes(b"ply")
+    names = [task.source.name for task in file_tasks([inputs], data / "ae.safetensors", "cpu", out, ".ply")]
+    assert names == ["bad.ply", "cloud.xyz", "box.png"]
+
+
+def test_a_picture_is_framed_like_a_rendering():
+    rgba = np.zeros((90, 200, 4), dtype=np.uint8)
+    rgba[...] = [0, 255, 0, 255]
+    rgba[30:50, 150:200] = [200, 10, 30, 255]
+    mask = np.zeros((90, 200), dtype=bool)
+    mask[30:50, 150:200] = True
+    laid = framed(ShapeImage(rgba, mask=mask), 100)
+    opaque = laid[..., 3] > 127
+    rows, columns = np.flatnonzero(opaque.any(axis=1)), np.flatnonzero(opaque.any(axis=0))
+    assert np.ptp(columns) + 1 == pytest.approx(100 * OBJECT_SHARE, abs=1)
+    assert np.ptp(rows) + 1 == pytest.approx(40 * OBJECT_SHARE, abs=1)
+    assert columns.mean() == pytest.approx(49.5, abs=1)
+    assert rows.mean() == pytest.approx(49.5, abs=1)
+    # No green bleeds in from the background.
+    assert np.abs(laid[opaque][:, :3].astype(int) - [200, 10, 30]).max() <= 2
+    with pytest.raises(InputError):
+        framed(ShapeImage(rgba, mask=np.zeros_like(mask)))
+
+
+def test_the_authors_spelling_of_generating():
+    words = translate(
+        ["--generate", "AE", "--points_path", "P", "--pretrained_ae_weights", "A", "--generate_ae", "G"]
+    )
+    assert words[0] == "generate"
+    assert dict(zip(words[1::2], words[2::2], strict=True)) == {
+        "--checkpoint": "A", "--points-path": "P", "--format": "obj", "--out": "G",
+    }  # fmt: skip
+    words = translate(
+        ["--generate", "SVR", "--points_path", "P", "--img_path", "I", "--pretrained_svr_weights", "S"]
+    )
+    assert words[words.index("--views") + 1] == "I"
+    assert words[words.index("--out") + 1] == "generate_nmf/svr"
+    for line in (
+        "--generate AE --points_path P",
+        "--generate SVR --points_path P --pretrained_svr_weights S",
+    ):
+        with pytest.raises(InputError):
+            translate(line.split())
