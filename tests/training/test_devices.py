@@ -21,14 +21,14 @@ OVERRIDES = ("training.steps=4", "training.synthetic_share=0.5", "training.sampl
 def test_two_processes_give_the_losses_and_weights_of_one(config_file, packed, tmp_path):
     out = tmp_path / "two"
     command = [
-        sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "--master-port", "0",
+        sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2",
         str(command_line.ROOT / "training_cli.py"), "train", "ae", "--config", str(config_file),
         "--packed", str(packed), "--out", str(out), "--device", "cpu",
     ]  # fmt: skip
     command += [word for setting in OVERRIDES for word in ("--set", setting)]
     process = subprocess.run(
         command, cwd=tmp_path, env=command_line.environment(tmp_path), stdin=subprocess.DEVNULL,
-        capture_output=True, text=True, timeout=280, check=False,
+        capture_output=True, text=True, timeout=200, check=False,
     )  # fmt: skip
     assert process.returncode == 0, process.stderr[-3000:]
     cpu = SingleDevice(torch.device("cpu"))
