@@ -22,8 +22,8 @@ def test_preparing_is_stopped_by_ctrl_c_and_the_same_command_goes_on(tmp_path):
     (tmp_path / "meshes").mkdir()
     (tmp_path / "meshes" / "broken.ply").write_text("no mesh")
     out = tmp_path / "set"
-    words = ["prepare", "--source", "synthetic:300", str(tmp_path / "meshes"), "--out", str(out), "--views", "0",
-             "--points", "200", "--jobs", "1"]  # fmt: skip
+    words = ["prepare", "--source", "synthetic:300", str(tmp_path / "meshes"), "--out", str(out)]
+    words += ["--views", "0", "--points", "200", "--jobs", "1"]
     process = subprocess.Popen(
         [sys.executable, str(SCRIPT), *words], cwd=tmp_path, env=command_line.environment(tmp_path),
         stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
