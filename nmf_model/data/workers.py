@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import signal
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from typing import Any, Generic, TypeVar
@@ -75,7 +78,8 @@ class _Worker(Generic[TaskT, ResultT]):
         self.connection: Connection[Any, Any]
         self.connection, theirs = context.Pipe()
         self._process = context.Process(target=_serve, args=(self._function, theirs), daemon=True)
-        self._process.start()
+        with _ctrl_c_ignored():
+            self._process.start()
         theirs.close()
 
     def give(self, number: int, tasks: Sequence[TaskT]) -> None:
@@ -105,6 +109,19 @@ class _Worker(Generic[TaskT, ResultT]):
         self._process.kill()
         self._process.join()
         self.connection.close()
+
+
+@contextmanager
+def _ctrl_c_ignored() -> Iterator[None]:
+    """Let a process that is started inherit that Ctrl-C is none of its business: its parent will stop it."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def _serve(function: Callable[[Any], Any], connection: Connection[Any, Any]) -> None:

@@ -23,7 +23,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -82,7 +82,7 @@ class Task:
         batches: where the batches come from.
         generator: the source of all that is drawn; part of the state.
         validation: asked now and then.
-        nfe: evaluations of the velocity a shape, for the record.
+        nfe: evaluations of the velocity a shape, for the record; asked for where the solver decides.
         provenance: what an exported model says about its origin.
         samples: written after each validation, if there are any.
         notes: sentences to say first.
@@ -95,7 +95,7 @@ class Task:
     batches: Batches
     generator: torch.Generator
     validation: Validation
-    nfe: int
+    nfe: int | Callable[[], int]
     provenance: Mapping[str, str]
     samples: Samples | None = None
     notes: tuple[str, ...] = ()
@@ -275,7 +275,7 @@ def _means(progress: Progress, task: Task, devices: Any, rate: float) -> dict[st
         "loss": loss / count,
         "gradient_norm": norm / count,
         "learning_rate": rate,
-        "nfe": task.nfe,
+        "nfe": task.nfe() if callable(task.nfe) else task.nfe,
     }
     return record | {f"chamfer_{i}": value / count for i, value in enumerate(chamfers, start=1)}
 

@@ -22,6 +22,7 @@ from nmf_model.model import NeuralMeshFlow
 from nmf_model.training.batch_norm import synchronized
 from nmf_model.training.batches import CloudBatch, CloudBatches, PictureBatches, centred
 from nmf_model.training.cut_outs import CutOutBatches, cut_out_validation
+from nmf_model.training.evaluations import EvaluationCounter
 from nmf_model.training.loop import Task
 from nmf_model.training.objective import AutoEncoderObjective, SingleViewObjective
 from nmf_model.training.samples import cloud_samples, picture_samples
@@ -67,7 +68,7 @@ def autoencoder_task(
         batches=batches,
         generator=generator,
         validation=_cloud_validation(objective, shapes, training, devices.device),
-        nfe=_evaluations(config.model),
+        nfe=_evaluations(config.model) or EvaluationCounter(model.flow),
         provenance={"data": ", ".join(path.name for path in data), "shapes": str(len(points))},
         samples=cloud_samples(model, shapes.part("validation"), training, devices.device),
     )

@@ -23,7 +23,7 @@ ConfigOption = Annotated[Path, typer.Option(help="Settings: a TOML file.")]
 OutOption = Annotated[Path, typer.Option(help="Folder of the run.")]
 SplitOption = Annotated[
     Path | None,
-    typer.Option(help="Which objects of the folder to learn from (JSON), unless split.json says."),
+    typer.Option(help="Parts of the folder (JSON), instead of its split.json."),
 ]
 SyntheticOption = Annotated[
     str | None,
@@ -31,7 +31,7 @@ SyntheticOption = Annotated[
 ]
 CometKeyOption = Annotated[
     str | None,
-    typer.Option(envvar="COMET_API_KEY", show_envvar=True, help="Log to Comet too, with this key."),
+    typer.Option(envvar="COMET_API_KEY", show_envvar=True, help="Log to Comet too."),
 ]
 CometWorkspaceOption = Annotated[
     str | None, typer.Option(envvar="COMET_WORKSPACE", show_envvar=True, help="Workspace on Comet.")

@@ -12,13 +12,16 @@ import pytest
 from PIL import Image
 
 from nmf_model.data import prepare as module
-from nmf_model.data.pack import PackedShapes, pack
+from nmf_model.data.pack import write_points, write_views
+from nmf_model.data.packed import PackedViews, read_packed_points
 from nmf_model.data.prepare import PrepareSummary, prepare
 from nmf_model.data.render import DISTANCE, FIELD_OF_VIEW, draw_cameras, render_views
 from nmf_model.data.shapenet import ShapeNetSet
 from nmf_model.data.sources import list_objects
 from nmf_model.data.splits import split_of
 from nmf_model.errors import InputError
+from nmf_model.training.shapes import load_shapes
+from nmf_model.training.views import load_views
 from nmf_model.types import Mesh
 
 CORNERS = np.array([[x, y, z] for x in (-1, 1) for y in (-1, 1) for z in (-1, 1)], dtype=np.float64)
@@ -276,12 +279,42 @@ def test_ids_and_folder_names_are_unique_and_safe(tmp_path: Path) -> None:
 
 
 def test_a_prepared_set_packs_and_reads_back(prepared, tmp_path: Path) -> None:
-    pack(prepared[0] / "out", tmp_path, points=400, views=2)
-    shapes = PackedShapes(tmp_path / "points.npz", tmp_path / "views.npz", with_views=True)
-    assert len(shapes) == 4
-    box = shapes.ids.index("Lib#box")
+    from_folder = ShapeNetSet(prepared[0] / "out")
+    write_points(tmp_path / "points.npz", from_folder, 400)
+    write_views(tmp_path / "views.npz", from_folder, 2)
+    shapes, views = read_packed_points(tmp_path / "points.npz"), PackedViews(tmp_path / "views.npz")
+    assert len(shapes.ids) == len(views.ids) == 4
+    box = shapes.ids.tolist().index("Lib#box")
     assert shapes.categories[box] == "Boxes & more"
-    assert shapes.view(box, 1).shape == (112, 112, 4)
+    assert views.image(box, 1).shape == (112, 112, 4)
     with np.load(tmp_path / "points.npz", allow_pickle=False) as stored:
         assert stored["creator"][stored["id"] == "Lib#box"].tolist() == ["Ada"]
         assert stored["split"].tolist() == [split_of(object_id) for object_id in stored["id"].tolist()]
+
+
+def test_ids_of_points_and_pictures_agree_packed_and_in_folders(prepared, tmp_path: Path) -> None:
+    """Folders are named by key, packs by catalogue id: any pair of them must fit together."""
+    root = prepared[0] / "out"
+    write_points(tmp_path / "points.npz", ShapeNetSet(root), 400)
+    write_views(tmp_path / "views.npz", ShapeNetSet(root), 2)
+    sets = [load_shapes([path]) for path in (root, root / "ShapeNetPoints", tmp_path / "points.npz")]
+    assert all(part.ids.tolist() == sets[0].ids.tolist() for part in sets)
+    assert "Lib#box" in sets[0].ids
+    assert all(part.splits.tolist() == sets[0].splits.tolist() for part in sets)
+    found = [
+        load_views(path, sets[0].ids.tolist())
+        for path in (root, root / "ShapeNetRendering", tmp_path / "views.npz")
+    ]
+    assert all(part.ids.tolist() == sets[0].ids.tolist() for part in found)
+    assert np.array_equal(found[0].pictures, found[1].pictures)
+    assert found[2].pictures.shape == found[0].pictures.shape == (4, 2, 4, 112, 112)
+    rough = np.abs(found[2].pictures[:, :, 3].astype(int) - found[0].pictures[:, :, 3])
+    assert rough.mean() < 4
+    lost = root / "ShapeNetRendering" / ShapeNetSet(root).items[0].key / "rendering" / "01.png"
+    kept = lost.read_bytes()
+    lost.unlink()
+    try:
+        with pytest.raises(InputError, match="has only 1 of 2 pictures"):
+            load_views(root, sets[0].ids.tolist())
+    finally:
+        lost.write_bytes(kept)

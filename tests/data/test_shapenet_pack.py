@@ -7,12 +7,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 from PIL import Image
 
-from nmf_model.data.pack import PackedShapes, pack
+from nmf_model.data.pack import write_points, write_views
+from nmf_model.data.packed import PackedViews, read_packed_points
 from nmf_model.data.shapenet import ShapeNetSet
 from nmf_model.data.splits import split_of
+from nmf_model.data.synthetic import SyntheticShapes, synthetic_batch
 from nmf_model.errors import InputError
 
 KEYS = [f"{category}/item{number}" for category in ("chairs", "lamps") for number in range(8)]
@@ -126,96 +127,96 @@ def test_missing_and_damaged_items_are_named_and_never_replaced(tmp_path: Path) 
         ShapeNetSet(tmp_path / "nothing")
 
 
+def test_the_authors_own_split_file_is_understood(tmp_path: Path) -> None:
+    """Theirs lists objects by category, and calls the validation part "valid" or "val"."""
+    root = _write_set(tmp_path, views=0)
+    theirs = {
+        "train": {"chairs": ["item0", "item3"]},
+        "valid": {"lamps": ["item1"]},
+        "test": {"chairs": ["item2"]},
+    }
+    (root / "mysplit.json").write_text(json.dumps(theirs))
+    read = ShapeNetSet(root, split_file=root / "mysplit.json")
+    assert {item.key: item.split for item in read.items} == {
+        "chairs/item0": "train", "chairs/item3": "train", "lamps/item1": "validation", "chairs/item2": "test",
+    }  # fmt: skip
+
+
 @pytest.fixture(scope="module")
 def packed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("packed")
-    pack(_write_set(folder / "set"), folder, points=256, views=3, size=28)
+    prepared = ShapeNetSet(_write_set(folder / "set"))
+    write_points(folder / "points.npz", prepared, 256)
+    write_views(folder / "views.npz", prepared, size=28)
     return folder
 
 
 def test_packing_keeps_points_normals_and_their_pairing(packed: Path) -> None:
-    shapes = PackedShapes(packed / "points.npz")
-    assert shapes.ids == KEYS
+    shapes = read_packed_points(packed / "points.npz")
+    assert shapes.ids.tolist() == KEYS
+    assert shapes.splits.tolist() == [split_of(key) for key in KEYS]
+    assert shapes.normals is not None
     for number in (0, 9):
-        points, normals = (part.numpy() for part in shapes[number])
+        points, normals = shapes.points[number], shapes.normals[number]
         expected, directions = (part[:256] for part in _shape(number))
         nearest = np.linalg.norm(points[:, None] - expected[None], axis=2)
         match = nearest.argmin(axis=1)
         assert sorted(match) == list(range(256))
         assert nearest.min(axis=1).max() < 5e-5
         assert np.abs(normals - directions[match]).max() < 0.01
-        assert np.allclose(np.linalg.norm(normals, axis=1), 1, atol=1e-6)
-
-
-def test_batches_are_drawn_without_repetition_and_repeat_with_the_seed(packed: Path) -> None:
-    shapes = PackedShapes(packed / "points.npz")
-    batch = shapes.random_batch(6, 100, torch.Generator().manual_seed(2))
-    again = shapes.random_batch(6, 100, torch.Generator().manual_seed(2))
-    assert torch.equal(batch.points, again.points)
-    assert len(set(batch.index.tolist())) == 6
-    for points, normals, number in zip(batch.points, batch.normals, batch.index.tolist(), strict=True):
-        assert len(points.unique(dim=0)) == 100
-        every = shapes[number]
-        distance = torch.cdist(points, every[0], compute_mode="donot_use_mm_for_euclid_dist")
-        assert distance.amin(dim=1).max() < 1e-6
-        assert torch.allclose(every[1][distance.argmin(dim=1)], normals)
-    assert shapes.random_batch(40, 10, torch.Generator()).points.shape == (40, 10, 3)
-    with pytest.raises(InputError, match="only 256 are stored"):
-        shapes.batch([0], 257, torch.Generator())
-
-
-def test_hooks_change_points_and_normals_in_order(packed: Path) -> None:
-    def double(
-        points: torch.Tensor, normals: torch.Tensor, generator: torch.Generator
-    ) -> tuple[torch.Tensor, ...]:
-        return 2 * points, normals
-
-    def flip(
-        points: torch.Tensor, normals: torch.Tensor, generator: torch.Generator
-    ) -> tuple[torch.Tensor, ...]:
-        return points + 1, -normals
-
-    shapes = PackedShapes(packed / "points.npz")
-    plain = shapes.batch([3], 50, torch.Generator().manual_seed(0))
-    changed = shapes.batch([3], 50, torch.Generator().manual_seed(0), [double, flip])  # type: ignore[list-item]
-    assert torch.allclose(changed.points, 2 * plain.points + 1)
-    assert torch.equal(changed.normals, -plain.normals)
+        assert np.allclose(np.linalg.norm(normals, axis=1), 1, atol=0.01)
 
 
 def test_views_keep_alpha_colour_and_camera(packed: Path) -> None:
-    shapes = PackedShapes(packed / "points.npz", packed / "views.npz")
-    assert (shapes.views_per_object, shapes.has_views(0), shapes.has_views(1)) == (3, True, False)
-    view = shapes.view(8, 2)
+    views = PackedViews(packed / "views.npz")
+    assert views.per_object == 3
+    assert views.has_views.tolist() == [number != 1 for number in range(len(KEYS))]
+    view = views.image(8, 2)
     expected = np.zeros((28, 28), dtype=bool)
     expected[7:21, 7:21] = True
     assert np.array_equal(view[:, :, 3] == 255, expected)
     assert (view[~expected][:, 3] == 0).all()
     assert np.abs(view[expected].astype(int)[:, :3] - [200, 80, 50]).max() < 20
-    assert np.degrees(shapes.camera(8, 2)) == pytest.approx([80, 22], abs=1e-4)
-    assert KEYS[1] not in PackedShapes(packed / "points.npz", packed / "views.npz", with_views=True).ids
+    assert np.degrees(views.angles[8, 2]) == pytest.approx([80, 22], abs=1e-4)
     with pytest.raises(InputError, match="item1 has no renderings"):
-        shapes.view(1, 0)
-
-
-def test_parts_are_separate_and_complete(packed: Path) -> None:
-    parts = {
-        part: PackedShapes(packed / "points.npz", split=part).ids for part in {split_of(key) for key in KEYS}
-    }
-    assert sorted(key for keys in parts.values() for key in keys) == KEYS
-    assert all(split_of(key) == part for part, keys in parts.items() for key in keys)
+        views.image(1, 0)
+    with pytest.raises(InputError, match="View 3 was asked for"):
+        views.image(0, 3)
 
 
 def test_damaged_packs_are_named(packed: Path, tmp_path: Path) -> None:
     whole = (packed / "points.npz").read_bytes()
     (tmp_path / "cut.npz").write_bytes(whole[: len(whole) // 2])
     np.savez(tmp_path / "other.npz", points=np.zeros((2, 5, 3)))
-    np.savez(tmp_path / "views.npz", **{**dict(np.load(packed / "views.npz")), "id": np.array(KEYS[::-1])})
+    np.savez(tmp_path / "flat.npz", points=np.zeros((2, 5)), id=np.array(["a", "b"]))
+    (tmp_path / "text.npz").write_text("no archive")
     for name, message in [
         ("cut", "cut.npz is missing or not"),
-        ("other", "has no normals"),
+        ("text", "text.npz is missing or not"),
+        ("other", "has no id"),
+        ("flat", "do not fit"),
         ("absent", "absent.npz"),
     ]:
         with pytest.raises(InputError, match=message):
-            PackedShapes(tmp_path / f"{name}.npz")
-    with pytest.raises(InputError, match="other objects"):
-        PackedShapes(packed / "points.npz", tmp_path / "views.npz")
+            read_packed_points(tmp_path / f"{name}.npz")
+    stored = dict(np.load(packed / "views.npz"))
+    np.savez(tmp_path / "views.npz", **{**stored, "offset": stored["offset"][:-1]})
+    with pytest.raises(InputError, match="offsets do not match"):
+        PackedViews(tmp_path / "views.npz")
+
+
+def test_points_beyond_the_unit_sphere_are_not_clipped_in_silence(tmp_path: Path) -> None:
+    root = _write_set(tmp_path, views=0)
+    np.save(root / "ShapeNetPoints" / KEYS[3] / "points.npy", np.full((300, 3), 1.5))
+    with pytest.raises(InputError, match=f"{KEYS[3]} reaches beyond"):
+        write_points(tmp_path / "points.npz", ShapeNetSet(root), 256)
+
+
+def test_procedural_shapes_are_packed_as_they_are_made(tmp_path: Path) -> None:
+    write_points(tmp_path / "pool.npz", SyntheticShapes(3, 5, 128), 128)
+    stored = read_packed_points(tmp_path / "pool.npz")
+    assert stored.ids.tolist() == ["synthetic-5-0", "synthetic-5-1", "synthetic-5-2"]
+    made = synthetic_batch(5, 2, 1, 128).points[0].numpy()
+    distance = np.linalg.norm(stored.points[2][:, None] - made[None], axis=2)
+    assert sorted(distance.argmin(axis=1)) == list(range(128))
+    assert distance.min(axis=1).max() < 5e-5

@@ -1,0 +1,66 @@
+"""Both configurations that ship train, at a tiny size; the recipe of the paper is the published one."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from nmf_model.config import PAPER
+from nmf_model.errors import InputError
+from nmf_model.training.devices import SingleDevice
+from nmf_model.training.loop import learning_rate, train
+from nmf_model.training.run_dir import RunDir
+from nmf_model.training.settings import TrainingConfig, load_run_config, with_epochs
+from nmf_model.training.tasks import autoencoder_task
+from tests.support.command_line import ROOT
+
+CONFIGS = ROOT / "resources" / "configs"
+TINY = (
+    "training.steps=2", "training.batch_size=4", "training.input_points=32", "training.fewest_points=32",
+    "training.target_points=32", "training.samples=32", "training.template_level=1", "template_level=1",
+    "training.validation_shapes=2", "flow.width=8", "flow.latent_size=8", "encoder.channels=[8, 8, 8]",
+    "encoder.head=[8]", "flow.rescale_hidden=8",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ["default.toml", "paper.toml"])
+@pytest.mark.parametrize("adjoint", ["false", "true"])
+def test_a_configuration_that_ships_trains(name, adjoint, packed, tmp_path):
+    if adjoint == "true" and name == "default.toml":
+        overrides = (*TINY, "solver.method=dopri5", "solver.adjoint=true")
+    else:
+        overrides = (*TINY, f"solver.adjoint={adjoint}")
+    cpu = SingleDevice(torch.device("cpu"))
+    task = autoencoder_task(load_run_config(CONFIGS / name, overrides), [packed], cpu)
+    train(task, RunDir(tmp_path / "run"), cpu, resume=False, max_minutes=None)
+    records = [r for r in RunDir(tmp_path / "run").records() if r["kind"] == "train"]
+    assert records[-1]["step"] == 2
+    # Six ODEs: two midpoint steps each, or at least one step of dopri5, which takes seven or more.
+    assert records[-1]["nfe"] == 24 if "dopri5" not in str(task.config) else records[-1]["nfe"] >= 6 * 7
+
+
+def test_the_recipe_of_the_paper_is_the_published_one():
+    config = load_run_config(CONFIGS / "paper.toml")
+    training = config.training
+    assert config.model == PAPER
+    rates = [learning_rate(training, step) for step in (0, 249, 250)]
+    assert rates == pytest.approx([1e-5, 1e-5, 0.98e-5])
+    assert learning_rate(training, 10**6) == 5e-7
+    assert (training.batch_size, training.block_weights, training.template_level) == (250, (1.0, 2.0, 7.0), 3)
+    pictures = load_run_config(CONFIGS / "paper.toml", kind="svr").training
+    assert (pictures.learning_rate, pictures.batch_size) == (1e-4, 300)
+    assert pictures.block_weights == training.block_weights
+    overridden = load_run_config(CONFIGS / "paper.toml", ["training.learning_rate=3e-4"], "svr")
+    assert overridden.training.learning_rate == 3e-4
+
+
+def test_epochs_decide_the_steps_by_the_shapes_there_are():
+    assert with_epochs(TrainingConfig(epochs=150, batch_size=250), 30_151).steps == 18_091
+    assert with_epochs(TrainingConfig(epochs=2, batch_size=10, synthetic_share=0.5), 100).steps == 40
+    assert with_epochs(TrainingConfig(steps=7), 100).steps == 7
+
+
+@pytest.mark.parametrize("setting", ["synthetic_share=1.5", "data_workers=-2", "rate_decay=0.0", "epochs=-1"])
+def test_settings_out_of_range_are_named(setting):
+    with pytest.raises(InputError, match=setting.split("=")[0]):
+        load_run_config(CONFIGS / "default.toml", [f"training.{setting}"])
