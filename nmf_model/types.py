@@ -130,11 +130,13 @@ class Mesh:
         faces: (F, 3) int64, counter-clockwise seen from outside.
         sphere: (V, 3) float32 on the unit sphere: where each vertex started. It gives correspondence
             between shapes and UV coordinates; None for a mesh that is not ours.
+        colors: (V, 3) uint8, sRGB; None for a mesh without colours.
     """
 
     vertices: NDArray[np.float64]
     faces: NDArray[np.int64]
     sphere: NDArray[np.float32] | None = None
+    colors: NDArray[np.uint8] | None = None
 
 
 @dataclass(frozen=True)

@@ -5,11 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
-
-from nmf_model.errors import InputError
-from nmf_model.geometry.sampling import sample_surface
 from nmf_model.io.arrays import read_npy, read_npz
 from nmf_model.io.collect import CHUNK_ROWS, Chunk, PointCollector
 from nmf_model.io.las import read_las
@@ -20,11 +15,11 @@ from nmf_model.io.ply import open_ply, read_ply_points
 from nmf_model.io.suffixes import MESH_SUFFIXES, POINT_SUFFIXES, TEXT_SUFFIXES
 from nmf_model.io.surface import Surface
 from nmf_model.io.text import read_text
+from nmf_model.io.wrapping import sample_outside
 from nmf_model.types import PointCloud
 
 SURFACE_SAMPLES = 20_000
 """Points drawn on a mesh."""
-_MAX_BAD_SHARE = 0.05
 
 _READERS: dict[str, Callable[[Path], Iterator[Chunk]]] = {
     ".npy": read_npy, ".npz": read_npz, ".pcd": read_pcd, ".las": read_las, ".laz": read_las,
@@ -32,8 +27,10 @@ _READERS: dict[str, Callable[[Path], Iterator[Chunk]]] = {
 }  # fmt: skip
 
 
-def read_points(path: Path, *, max_points: int = 200_000, seed: int = 0) -> PointCloud:
-    """Read a cloud, or sample the surface of a mesh uniformly by area.
+def read_points(
+    path: Path, *, max_points: int = 200_000, seed: int = 0, surface_samples: int = SURFACE_SAMPLES
+) -> PointCloud:
+    """Read a cloud, or sample the outer surface of a mesh uniformly by area, with its colours.
 
     Memory stays bounded for files of many millions of points. Repeated points and, if they are few,
     points without finite coordinates are dropped; ``notes`` of the result says so.
@@ -42,14 +39,15 @@ def read_points(path: Path, *, max_points: int = 200_000, seed: int = 0) -> Poin
         path: any file whose suffix is in ``POINT_SUFFIXES``.
         max_points: larger clouds are thinned to this many, each distinct point equally likely to stay.
         seed: of the thinning and the sampling.
+        surface_samples: how many points are drawn on a mesh.
 
     Raises:
         InputError: the file cannot be used; one sentence says why and what to do.
     """
-    return reading(path, lambda: _read(path, max_points, seed))
+    return reading(path, lambda: _read(path, max_points, seed, surface_samples))
 
 
-def _read(path: Path, max_points: int, seed: int) -> PointCloud:
+def _read(path: Path, max_points: int, seed: int, surface_samples: int) -> PointCloud:
     check_file(path, POINT_SUFFIXES)
     suffix = path.suffix.lower()
     if suffix not in MESH_SUFFIXES:
@@ -59,8 +57,8 @@ def _read(path: Path, max_points: int, seed: int) -> PointCloud:
     surface = load_surface(path)
     if len(surface.faces) == 0:
         return _collected(path, _pieces(surface), max_points, seed)
-    samples, notes = _sampled(path, surface, min(SURFACE_SAMPLES, max_points), seed)
-    return _collected(path, [Chunk(samples)], max_points, seed, notes)
+    wrapped = sample_outside(path, surface, min(surface_samples, max_points), seed)
+    return _collected(path, [Chunk(wrapped.points, wrapped.colors)], max_points, seed, wrapped.notes)
 
 
 def _collected(
@@ -76,24 +74,3 @@ def _pieces(surface: Surface) -> Iterator[Chunk]:
     for first in range(0, len(surface.vertices), CHUNK_ROWS):
         rows = slice(first, first + CHUNK_ROWS)
         yield Chunk(surface.vertices[rows], None if surface.colors is None else surface.colors[rows])
-
-
-def _sampled(
-    path: Path, surface: Surface, count: int, seed: int
-) -> tuple[NDArray[np.float64], tuple[str, ...]]:
-    finite = np.asarray(np.isfinite(surface.vertices).all(axis=1))
-    usable = np.asarray(finite[surface.faces].all(axis=1))
-    broken = int(len(usable) - usable.sum())
-    if broken >= _MAX_BAD_SHARE * len(usable):
-        raise InputError(
-            f"{path.name} has NaN or infinite coordinates in {broken:,} of {len(usable):,} faces; "
-            "remove those and try again."
-        )
-    try:
-        samples, _ = sample_surface(
-            surface.vertices, surface.faces[usable], count, np.random.default_rng(seed)
-        )
-    except ValueError:
-        raise InputError(f"{path.name} has faces without any area; export it again.") from None
-    notes = [f"{broken:,} faces with NaN or infinite coordinates dropped"] if broken else []
-    return samples, (*notes, f"{count:,} points sampled on the surface of the mesh")

@@ -1,0 +1,308 @@
+"""What in the input a sphere cannot become: several separate bodies, and holes through a body.
+
+*Bodies* are connected groups of points, linked where they are not much farther apart than their neighbours.
+
+*Tunnels* are found in solids, not surfaces: the solid of a radius is wherever the centre of a ball of that
+radius cannot come from outside without touching points, so its inside is full. At a radius just too big for
+the voids between random points the solid keeps every hole through the object that the sampling resolves; as
+the ball grows, holes close one by one. A hole counts only if it lasts well beyond the first radius, so that
+chance gaps and noise do not count. Tunnels are counted by the Euler characteristic, b1 = b0 + b2 - chi;
+where new cells close a hole is its place, and the ball that closes it its width.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
+from scipy.spatial import cKDTree
+
+from nmf_model.types import Normalization, PointCloud
+
+MAX_POINTS = 10_000
+"""More points than this resolve nothing that the grid could show; a random part of them is looked at."""
+MIN_BODY_SHARE = 0.04
+"""Smaller groups of points are strays or parts that a gap in the sampling cut off."""
+_LINK = 4.0
+"""Points farther apart than this many times their spacing are not linked."""
+_NEIGHBOURS, _SPACED = 12, 7
+"""Neighbours that may be linked, and where those end whose mean distance is the spacing; itself included."""
+_VOID_RATIO = 1.9
+"""Radius of the largest void between some thousand random points of a surface, in units of the spacing that
+four fifths of them have."""
+_SPARSE_VOID_RATIO = 1.45
+"""The same of the spacing that all but a twentieth have, so that a sparsely scanned side does not leak."""
+_LASTING = 1.4
+"""A tunnel must survive a ball this many times larger than the first one."""
+_GROWTH = 1.13
+_FINE, _COARSE = 0.04, 0.08
+"""Cells, unit-sphere units."""
+_FINE_BALL, _WIDE_BALL = 0.3, 1.1
+"""The largest balls on the fine grid and on the coarse one: a ball needs room around the object."""
+_CONNECTED = np.ones((3, 3, 3), dtype=bool)
+
+
+@dataclass(frozen=True)
+class Body:
+    """A separate part: the share of the points it has, 0..1, and their mean (3,)."""
+
+    share: float
+    centre: NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Tunnel:
+    """A hole through the object: its middle (3,) and the radius of the largest ball that passes."""
+
+    centre: NDArray[np.float64]
+    radius: float
+
+
+@dataclass(frozen=True)
+class InputFindings:
+    """What was found in a cloud, lengths in the units of the cloud it was asked of.
+
+    Attributes:
+        bodies: separate parts, most points first; one for an ordinary object.
+        tunnels: holes through the object, widest first; a mesh of genus 0 spans or pinches them.
+    """
+
+    bodies: tuple[Body, ...]
+    tunnels: tuple[Tunnel, ...]
+
+    def in_file_units(self, normalization: Normalization) -> InputFindings:
+        """Return the same with places and radii in file units."""
+
+        def moved(centre: NDArray[np.float64]) -> NDArray[np.float64]:
+            return normalization.to_file(centre[None])[0]
+
+        return InputFindings(
+            tuple(replace(body, centre=moved(body.centre)) for body in self.bodies),
+            tuple(Tunnel(moved(hole.centre), hole.radius * normalization.scale) for hole in self.tunnels),
+        )
+
+
+def findings_of(points: NDArray[np.floating]) -> InputFindings:
+    """Look for separate bodies and tunnels in (N, 3) points in unit-sphere units, N >= 50."""
+    chosen = _thinned(points)
+    distances, others = _neighbours(chosen)
+    spacing = distances[:, 1:_SPACED].mean(axis=1)
+    labels = _body_labels(distances, others)
+    count = int(labels.max()) + 1
+    bodies = [Body(float(np.mean(labels == k)), chosen[labels == k].mean(axis=0)) for k in range(count)]
+    kept = labels >= 0
+    tunnels = [] if not kept.any() else _find_tunnels(chosen[kept], spacing[kept])
+    return InputFindings(tuple(bodies), tuple(tunnels))
+
+
+def notes_of(findings: InputFindings) -> tuple[str, ...]:
+    """Return sentences for the user; places are given as they are in ``findings``, so in file units."""
+    notes = []
+    if len(findings.bodies) > 1:
+        notes.append(
+            f"The input seems to consist of {len(findings.bodies)} separate bodies; one mesh joins them by "
+            "thin bridges. Split into bodies (--bodies split) makes one mesh of each."
+        )
+    notes += [
+        f"The object seems to have a hole through it near ({_place(hole.centre)}), as in a ring, about "
+        f"{2 * hole.radius:.3g} wide: a mesh of genus 0 will span or pinch it."
+        for hole in findings.tunnels[:3]
+    ]
+    if len(findings.tunnels) > 3:
+        notes.append(f"{len(findings.tunnels)} holes of that kind were found in all; the widest are named.")
+    return tuple(notes)
+
+
+def split_bodies(cloud: PointCloud) -> list[PointCloud]:
+    """Return one cloud for each separate body, most points first, or the cloud itself if there is one.
+
+    Every point of a body goes along with its colour; strays go with the body nearest to them.
+    """
+    chosen = np.arange(len(cloud.points))
+    if len(cloud.points) > MAX_POINTS:
+        chosen = np.sort(np.random.default_rng(0).choice(len(cloud.points), MAX_POINTS, replace=False))
+    points = cloud.points[chosen]
+    labels = _body_labels(*_neighbours(points))
+    count = int(labels.max()) + 1
+    if count < 2:
+        return [cloud]
+    sure = labels >= 0
+    _, nearest = cKDTree(points[sure]).query(cloud.points)
+    owner = labels[sure][nearest]
+    return [
+        PointCloud(
+            cloud.points[owner == body],
+            f"{cloud.name}-{body + 1}",
+            cloud.path,
+            None if cloud.colors is None else cloud.colors[owner == body],
+            (*cloud.notes, f"Body {body + 1} of {count}."),
+        )
+        for body in range(count)
+    ]
+
+
+def _thinned(points: NDArray[np.floating]) -> NDArray[np.float64]:
+    if len(points) > MAX_POINTS:
+        points = points[np.random.default_rng(0).choice(len(points), MAX_POINTS, replace=False)]
+    return np.asarray(points, dtype=np.float64)
+
+
+def _place(centre: NDArray[np.float64]) -> str:
+    return ", ".join(f"{value:.4g}" for value in centre)
+
+
+def _neighbours(points: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    """Return distances and indices (N, K) of the nearest points, each point itself first."""
+    distances, indices = cKDTree(points).query(points, k=min(_NEIGHBOURS, len(points)))
+    return np.asarray(distances), np.asarray(indices, dtype=np.int64)
+
+
+def _body_labels(distances: NDArray[np.float64], others: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return (N,) the body of each point, the largest being 0, and -1 for points of none.
+
+    Two points are linked if they are near for the denser of the two, so that a stray between two bodies,
+    whose own neighbours are far, does not link them.
+    """
+    spacing = distances[:, 1:_SPACED].mean(axis=1)
+    typical = float(np.median(spacing))
+    reach = _LINK * np.maximum(np.minimum(spacing[:, None], spacing[others]), typical)
+    row, column = np.nonzero(distances <= reach)
+    count = len(distances)
+    ones = np.ones(len(row), dtype=np.int8)
+    links = coo_array((ones, (row, others[row, column])), shape=(count, count))
+    _, group = connected_components(links, directed=False)
+    sizes = np.bincount(group)
+    order = np.argsort(-sizes, kind="stable")
+    order = order[sizes[order] >= MIN_BODY_SHARE * count]
+    number = np.full(len(sizes), -1, dtype=np.int64)
+    number[order] = np.arange(len(order))
+    return number[group]
+
+
+def _find_tunnels(points: NDArray[np.float64], spacing: NDArray[np.float64]) -> list[Tunnel]:
+    """Grow the ball; return the holes that last, widest first."""
+    usual, sparse = np.quantile(spacing, [0.8, 0.95])
+    void = float(max(_VOID_RATIO * usual, _SPARSE_VOID_RATIO * sparse))
+    first = max(void, 1.5 * _FINE)
+    last = max(_FINE_BALL, 2 * first)
+    fine = _Grid.of(points, _FINE, last)
+    left, fewest, holes = _followed(fine, _radii(first, last), _LASTING * first)
+    if left and fewest:
+        wide = _Grid.of(points, _COARSE, _WIDE_BALL)
+        holes += _followed(wide, _radii(last, _WIDE_BALL), last)[2][:left]
+    return sorted(holes, key=lambda hole: -hole.radius)[:fewest]
+
+
+def _radii(first: float, last: float) -> NDArray[np.float64]:
+    count = int(np.ceil(np.log(max(last / first, 1.0)) / np.log(_GROWTH))) + 1
+    return np.geomspace(first, last, count)
+
+
+def _followed(grid: _Grid, radii: NDArray[np.float64], lasting: float) -> tuple[int, int, list[Tunnel]]:
+    """Return the tunnels left at the end, the fewest up to the radius ``lasting``, and those closed beyond."""
+    before = grid.solid(float(radii[0]))
+    tunnels = fewest = tunnel_count(before)
+    holes: list[Tunnel] = []
+    for radius in radii[1:]:
+        if fewest == 0 or tunnels == 0:
+            break
+        solid, earlier = grid.solid(float(radius)), tunnels
+        tunnels = tunnel_count(solid)
+        if radius <= lasting:
+            fewest = min(fewest, tunnels)
+        elif tunnels < earlier:
+            holes += grid.closed_between(before, solid)[: earlier - tunnels]
+        before = solid
+    return tunnels, fewest, holes
+
+
+@dataclass(frozen=True)
+class _Grid:
+    """Distances (X, Y, Z) from the cells of a grid to the points; ``origin`` is its lowest corner."""
+
+    distance: NDArray[np.float64]
+    cell: float
+    origin: NDArray[np.float64]
+
+    @classmethod
+    def of(cls, points: NDArray[np.float64], cell: float, room: float) -> _Grid:
+        """Lay a grid around (N, 3) points, with ``room`` on all sides."""
+        low, high = points.min(axis=0) - room - cell, points.max(axis=0) + room + cell
+        shape = tuple(np.ceil((high - low) / cell).astype(int))
+        index = np.minimum(((points - low) / cell).astype(int), np.array(shape) - 1)
+        flat = np.ravel_multi_index(tuple(index.T), shape)
+        count = np.bincount(flat, minlength=int(np.prod(shape)))
+        mean = np.stack([np.bincount(flat, column, minlength=len(count)) for column in points.T])
+        mean /= np.maximum(count, 1)
+        # The nearest occupied cell, then the exact distance to the mean of its points.
+        nearest = ndimage.distance_transform_edt(
+            (count == 0).reshape(shape), return_distances=False, return_indices=True
+        )
+        target = mean[:, np.ravel_multi_index(tuple(nearest), shape)]
+        squared = np.zeros(shape)
+        for axis in range(3):
+            along = low[axis] + (np.arange(shape[axis]) + 0.5) * cell
+            squared += (target[axis] - along.reshape([-1 if k == axis else 1 for k in range(3)])) ** 2
+        return cls(np.sqrt(squared), cell, low)
+
+    def solid(self, radius: float) -> NDArray[np.bool_]:
+        """Return the cells where the centre of a ball of this radius cannot come from outside."""
+        regions, _ = ndimage.label(self.distance >= radius)
+        solid: NDArray[np.bool_] = regions != regions[0, 0, 0]
+        return solid
+
+    def closed_between(self, before: NDArray[np.bool_], after: NDArray[np.bool_]) -> list[Tunnel]:
+        """Return the tunnels of ``before`` that the new cells of ``after`` close.
+
+        As the ball grows the solid gains a thin layer all around. Where it gains more than that, far from
+        any place the ball still reaches, a passage has closed.
+        """
+        new = after & ~before
+        away = ndimage.distance_transform_edt(after)
+        found: list[Tunnel] = []
+        for least in (2.5, 1.5, 0.0):
+            regions, _ = ndimage.label(new & (away > least), structure=_CONNECTED)
+            for number, box in enumerate(ndimage.find_objects(regions), start=1):
+                near = tuple(slice(max(0, part.start - 1), part.stop + 1) for part in box)
+                plug, old = regions[near] == number, before[near]
+                closed = euler_characteristic(old | plug) - euler_characteristic(old)
+                if closed > 0:
+                    found += [self._hole(plug, away[near], near)] * min(closed, 3)
+            if found:
+                break
+        return found
+
+    def _hole(self, plug: NDArray[np.bool_], away: NDArray[np.float64], near: tuple[slice, ...]) -> Tunnel:
+        """Return the middle of a plug's deepest cells, and the ball that just fitted there."""
+        depth = np.where(plug, away, -1.0)
+        deepest = depth >= depth.max() - 0.5
+        middle = np.argwhere(deepest).mean(axis=0) + [part.start for part in near]
+        return Tunnel(self.origin + (middle + 0.5) * self.cell, float(self.distance[near][deepest].max()))
+
+
+def tunnel_count(solid: NDArray[np.bool_]) -> int:
+    """Return the number of independent tunnels of a solid of cells, b1 = b0 + b2 - chi."""
+    pieces = int(ndimage.label(solid, structure=_CONNECTED)[1])
+    outside = int(ndimage.label(~np.pad(solid, 1))[1])
+    return pieces + (outside - 1) - euler_characteristic(np.pad(solid, 1))
+
+
+def euler_characteristic(solid: NDArray[np.bool_]) -> int:
+    """Return V - E + F - C of the union of closed cubic cells; cells that touch in a corner are connected."""
+    filled = np.pad(solid, 1)
+    total = 0
+    for axes in range(8):
+        touched = filled
+        for axis in range(3):
+            if axes >> axis & 1:
+                ahead = [slice(None)] * 3
+                behind = [slice(None)] * 3
+                ahead[axis], behind[axis] = slice(1, None), slice(None, -1)
+                touched = touched[tuple(ahead)] | touched[tuple(behind)]
+        # A cube, then its squares, edges and corners, by how many axes the cells were joined along.
+        total += (-1 if axes.bit_count() % 2 == 0 else 1) * int(np.count_nonzero(touched))
+    return total

@@ -1,0 +1,151 @@
+"""The colours of a mesh file, of its vertices, faces, materials or textures, at any place of its surface."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nmf_model.io.surface import Surface
+
+_PAINTED_SUFFIXES = (".obj", ".glb", ".gltf", ".3mf", ".ply")
+
+
+@dataclass(frozen=True)
+class Paint:
+    """A triangle surface and its colours.
+
+    Attributes:
+        vertices, faces: (V, 3) float64, file units, and (F, 3) int64; vertices may be split along seams.
+        corners: (F, 3, 3) float32, 0..255: the colour at each corner; it multiplies a texture.
+        uv: (F, 3, 2) float64, the origin at the picture's lower left; zero where there is no texture.
+        texture: (F,) int64, which of ``textures`` a face shows, -1 for none.
+        textures: pictures, (H, W, 3) uint8.
+    """
+
+    vertices: NDArray[np.float64]
+    faces: NDArray[np.int64]
+    corners: NDArray[np.float32]
+    uv: NDArray[np.float64]
+    texture: NDArray[np.int64]
+    textures: tuple[NDArray[np.uint8], ...] = ()
+
+    def at(self, points: NDArray[np.float64], faces: NDArray[np.int64]) -> NDArray[np.uint8]:
+        """Return (S, 3) the colours at (S, 3) points that lie on the (S,) given faces."""
+        weights = barycentric(points, self.vertices[self.faces[faces]])
+        colors = np.einsum("sk,skc->sc", weights, self.corners[faces])
+        uv = np.einsum("sk,skc->sc", weights, self.uv[faces])
+        for number, picture in enumerate(self.textures):
+            here = np.flatnonzero(self.texture[faces] == number)
+            colors[here] *= _looked_up(picture, uv[here]) / 255
+        result: NDArray[np.uint8] = colors.round().clip(0, 255).astype(np.uint8)
+        return result
+
+
+def load_paint(path: Path, surface: Surface) -> Paint | None:
+    """Return the colours of a mesh file, or None if it has none or they cannot be read.
+
+    Args:
+        path: the file.
+        surface: what ``load_surface`` read from it.
+    """
+    if surface.colors is not None:
+        return Paint(
+            surface.vertices, surface.faces, surface.colors[surface.faces].astype(np.float32),
+            np.zeros((*surface.faces.shape, 2)), np.full(len(surface.faces), -1),
+        )  # fmt: skip
+    if path.suffix.lower() not in _PAINTED_SUFFIXES:
+        return None
+    try:
+        return _from_scene(path)
+    except Exception:  # noqa: BLE001  any library's complaint about a texture must not cost the user the shape
+        return None
+
+
+def barycentric(points: NDArray[np.float64], triangles: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return (S, 3) weights of the corners of (S, 3, 3) triangles, clipped to the triangle."""
+    a = triangles[:, 0]
+    one, other, to = triangles[:, 1] - a, triangles[:, 2] - a, points - a
+    d11, d12, d22 = (one * one).sum(1), (one * other).sum(1), (other * other).sum(1)
+    d31, d32 = (to * one).sum(1), (to * other).sum(1)
+    area = d11 * d22 - d12 * d12
+    safe = np.where(area > 0, area, 1.0)
+    v, w = (d22 * d31 - d12 * d32) / safe, (d11 * d32 - d12 * d31) / safe
+    weights = np.stack([1 - v - w, v, w], axis=1).clip(0, None)
+    weights[area <= 0] = (1.0, 0.0, 0.0)
+    total: NDArray[np.float64] = weights / weights.sum(axis=1, keepdims=True)
+    return total
+
+
+def _from_scene(path: Path) -> Paint | None:
+    """Read the parts of a scene with their looks, in the scene's own frame."""
+    import trimesh
+
+    scene = trimesh.load_scene(path, process=False)
+    parts, textures, start = [], [], 0
+    for node in scene.graph.nodes_geometry:
+        matrix, name = scene.graph[node]
+        part = scene.geometry[name]
+        if not hasattr(part, "faces"):
+            continue
+        vertices = np.asarray(part.vertices, dtype=np.float64) @ matrix[:3, :3].T + matrix[:3, 3]
+        faces = np.asarray(part.faces, dtype=np.int64)
+        corners, uv, picture = _looks(part)
+        textures += [picture] if picture is not None else []
+        number = np.full(len(faces), len(textures) - 1 if picture is not None else -1)
+        parts.append((vertices, start + faces, corners, uv, number, part.visual.defined))
+        start += len(vertices)
+    if not any(part[5] for part in parts):
+        return None
+    joined = (np.concatenate([part[column] for part in parts]) for column in range(5))
+    return Paint(*joined, tuple(textures))
+
+
+def _looks(part: Any) -> tuple[NDArray[np.float32], NDArray[np.float64], NDArray[np.uint8] | None]:
+    """Return corner colours, texture coordinates and the texture of one part of a scene."""
+    faces, visual = np.asarray(part.faces), part.visual
+    uv = np.zeros((len(faces), 3, 2))
+    if visual.kind == "vertex":
+        return np.asarray(visual.vertex_colors)[faces, :3].astype(np.float32), uv, None
+    if visual.kind != "texture":
+        by_face = np.asarray(visual.face_colors)[:, None, :3]
+        return np.broadcast_to(by_face, (len(faces), 3, 3)).astype(np.float32), uv, None
+    material = visual.material
+    picture = getattr(material, "baseColorTexture", None) or getattr(material, "image", None)
+    has_texture = picture is not None and visual.uv is not None and len(visual.uv) == len(part.vertices)
+    factor = _factor(material, has_texture)
+    corners = np.broadcast_to(factor, (len(faces), 3, 3)).astype(np.float32)
+    if not has_texture:
+        return corners, uv, None
+    return corners, np.asarray(visual.uv, dtype=np.float64)[faces], np.asarray(picture.convert("RGB"))
+
+
+def _factor(material: Any, has_texture: bool) -> NDArray[np.float32]:
+    """Return the (3,) colour, 0..255, that a material multiplies its texture with, or has without one."""
+    white = np.full(3, 255, dtype=np.float32)
+    color = getattr(material, "baseColorFactor", None)
+    if color is None and not has_texture:
+        color = material.main_color
+    if color is None:
+        return white
+    values = np.asarray(color)
+    scale = 255.0 if values.dtype.kind == "f" else 1.0
+    return (values[:3] * scale).astype(np.float32)
+
+
+def _looked_up(picture: NDArray[np.uint8], uv: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return (S, 3) colours between the pixels of a repeating picture, bilinearly."""
+    height, width = picture.shape[:2]
+    x, y = uv[:, 0] * width - 0.5, (1 - uv[:, 1]) * height - 0.5
+    left, top = np.floor(x).astype(np.int64), np.floor(y).astype(np.int64)
+    across, down = (x - left)[:, None], (y - top)[:, None]
+
+    def pixel(column: NDArray[np.int64], row: NDArray[np.int64]) -> NDArray[np.float64]:
+        return picture[row % height, column % width].astype(np.float64)
+
+    upper = (1 - across) * pixel(left, top) + across * pixel(left + 1, top)
+    lower = (1 - across) * pixel(left, top + 1) + across * pixel(left + 1, top + 1)
+    return (1 - down) * upper + down * lower

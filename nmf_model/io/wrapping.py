@@ -1,0 +1,130 @@
+"""From a mesh file, sound or broken, to coloured points of its outer surface and a word on its faults."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nmf_model.errors import InputError
+from nmf_model.geometry.faults import Faults, find_faults, pieces_of
+from nmf_model.geometry.sampling import sample_surface
+from nmf_model.geometry.seen import sample_seen
+from nmf_model.geometry.welding import weld
+from nmf_model.io.paint import load_paint
+from nmf_model.io.surface import Surface
+
+_MAX_BAD_SHARE = 0.05
+
+
+class Wrapped(NamedTuple):
+    """(S, 3) points in file units, their (S, 3) uint8 colours if the file has any, and notes for the user."""
+
+    points: NDArray[np.float64]
+    colors: NDArray[np.uint8] | None
+    notes: tuple[str, ...]
+
+
+def sample_outside(path: Path, surface: Surface, count: int, seed: int) -> Wrapped:
+    """Sample a mesh uniformly by area: all of a sound one, of a broken one what is seen from outside.
+
+    Args:
+        path: the file, for its colours and for what the user is told.
+        surface: what ``load_surface`` read from it.
+        count: S.
+        seed: of the sampling.
+
+    Raises:
+        InputError: too many faces have no finite place, or none has an area.
+    """
+    usable, notes = _usable(path, surface)
+    faults = find_faults(surface.vertices, usable)
+    paint = load_paint(path, surface)
+    vertices, faces = surface.vertices, usable
+    if paint is not None:
+        vertices, faces = paint.vertices, paint.faces
+        kept = np.flatnonzero(np.isfinite(vertices[faces]).all(axis=(1, 2)))
+        faces = faces[kept]
+    rng = np.random.default_rng(seed)
+    try:
+        if faults.none:
+            points, chosen = sample_surface(vertices, faces, count, rng)
+            notes.append(f"{count:,} points sampled on the surface of the mesh")
+        else:
+            seen = sample_seen(vertices, faces, count, rng)
+            points, chosen = seen.points, seen.faces
+            notes += faults.sentences() + _told(seen.filled, seen.share)
+            hidden = _hidden_pieces(vertices, faces, chosen, faults)
+            notes += [hidden] if hidden else []
+            notes.append(f"{count:,} points sampled on what is seen of the mesh from outside")
+    except ValueError as error:
+        raise InputError(f"{path.name} has no usable surface ({error}); export it again.") from None
+    colors = None
+    if paint is not None:
+        # A patch over a hole takes the colour of what was sampled nearest to it.
+        on_mesh = chosen >= 0
+        colors = np.zeros((count, 3), dtype=np.uint8)
+        colors[on_mesh] = paint.at(points[on_mesh], kept[chosen[on_mesh]])
+        if on_mesh.any() and not on_mesh.all():
+            colors[~on_mesh] = nearest_colors(points[~on_mesh], points[on_mesh], colors[on_mesh])
+    return Wrapped(points, colors, tuple(notes))
+
+
+def nearest_colors(
+    places: NDArray[np.float64], points: NDArray[np.float64], colors: NDArray[np.uint8], blend: int = 3
+) -> NDArray[np.uint8]:
+    """Return (V, 3) the colours at places: a mean of the nearest points, nearer ones counting more.
+
+    Args:
+        places: (V, 3).
+        points: (N, 3) and colors: (N, 3).
+        blend: how many points are averaged.
+    """
+    from scipy.spatial import cKDTree
+
+    count = min(blend, len(points))
+    distances, indices = cKDTree(points).query(places, k=np.arange(1, count + 1))
+    weights = 1 / np.maximum(distances, 1e-9 * np.ptp(points) + 1e-300)
+    mixed = np.einsum("vk,vkc->vc", weights / weights.sum(axis=1, keepdims=True), colors[indices])
+    result: NDArray[np.uint8] = mixed.round().astype(np.uint8)
+    return result
+
+
+def _usable(path: Path, surface: Surface) -> tuple[NDArray[np.int64], list[str]]:
+    """Return the faces with finite corners."""
+    finite = np.asarray(np.isfinite(surface.vertices).all(axis=1))
+    usable = np.asarray(finite[surface.faces].all(axis=1))
+    broken = int(len(usable) - usable.sum())
+    if broken >= _MAX_BAD_SHARE * len(usable):
+        raise InputError(
+            f"{path.name} has NaN or infinite coordinates in {broken:,} of {len(usable):,} faces; "
+            "remove those and try again."
+        )
+    notes = [f"{broken:,} faces with NaN or infinite coordinates dropped"] if broken else []
+    return surface.faces[usable], notes
+
+
+def _told(filled: int, share: float) -> list[str]:
+    notes = [f"{filled:,} small hole{'s were' if filled > 1 else ' was'} filled."] if filled else []
+    if share < 0.995:
+        notes.append(f"{100 * (1 - share):.0f} % of the surface is hidden inside and was left out.")
+    return notes
+
+
+def _hidden_pieces(
+    vertices: NDArray[np.float64], faces: NDArray[np.int64], chosen: NDArray[np.int64], faults: Faults
+) -> str | None:
+    """Say how many of the pieces no sample lies on, where each could have expected a few dozen."""
+    if faults.pieces < 2:
+        return None
+    welded, joined = weld(vertices, faces)
+    piece = pieces_of(joined)
+    corners = welded[joined]
+    areas = np.linalg.norm(np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]), axis=1)
+    expected = np.bincount(piece, areas) / areas.sum() * len(chosen)
+    found = np.bincount(piece[chosen[chosen >= 0]], minlength=len(expected))
+    hidden = int(np.count_nonzero((found == 0) & (expected > 24)))
+    verb = "lies" if hidden == 1 else "lie"
+    return f"{hidden:,} of the pieces {verb} hidden inside the others." if hidden else None
