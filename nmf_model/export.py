@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import tempfile
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from nmf_model.certificate import Origin, embedded, finite, geometry_sha256, remove_outdated, write_beside
+from nmf_model.errors import InputError
 from nmf_model.geometry.sampling import sample_surface
 from nmf_model.io.atomic import write_atomically
 from nmf_model.io.meshes import read_mesh, write_mesh
@@ -20,12 +23,14 @@ CHAMFER_SAMPLES = 10_000
 _COARSE_SHARE = 0.01
 
 
-def export_reconstruction(result: Reconstruction, path: Path) -> QualityReport:
+def export_reconstruction(result: Reconstruction, path: Path, origin: Origin | None = None) -> QualityReport:
     """Write the mesh whole or not at all, and report on it as re-read from the file.
 
     Args:
         result: the finished job.
         path: its suffix, one of ``EXPORT_SUFFIXES``, decides the format.
+        origin: what the mesh was made from; if given, a certificate is embedded where the format has room
+            for it, and written beside the mesh. It calls only a sound mesh certified.
 
     Returns:
         The report; ``chamfer_l2`` is in squared unit-sphere units, measured against ``result.target``.
@@ -33,8 +38,30 @@ def export_reconstruction(result: Reconstruction, path: Path) -> QualityReport:
     Raises:
         InputError: the file could not be written; nothing was left behind.
     """
-    write_mesh(result.mesh, path)
-    mesh = read_mesh(path)
+    if origin is None:
+        write_mesh(result.mesh, path)
+        remove_outdated(path)
+        return _report(read_mesh(path), result)
+    mesh = _as_read_back(result.mesh, path.suffix)
+    report = _report(mesh, result)
+    certificate = embedded(mesh, report, origin)
+    write_mesh(result.mesh, path, json.dumps(certificate, allow_nan=False))
+    # The report is that of the draft; equal hashes make it that of the file.
+    if geometry_sha256(read_mesh(path)) != certificate["geometry_sha256"]:
+        raise InputError(f"{path} changed while it was written; export it again.")
+    write_beside(path, certificate, report, origin)
+    return report
+
+
+def _as_read_back(mesh: Mesh, suffix: str) -> Mesh:
+    """Return the mesh as a file of this format gives it back: a certificate must be ready before its file."""
+    with tempfile.TemporaryDirectory(prefix="nmf-") as folder:
+        draft = Path(folder) / f"draft{suffix}"
+        write_mesh(mesh, draft)
+        return read_mesh(draft)
+
+
+def _report(mesh: Mesh, result: Reconstruction) -> QualityReport:
     return replace(
         inspect_mesh(mesh),
         chamfer_l2=_chamfer_to_target(mesh, result),
@@ -51,12 +78,7 @@ def write_report(report: QualityReport, path: Path) -> None:
     Raises:
         InputError: the file could not be written; nothing was left behind.
     """
-    # JSON has no infinity or NaN; a number that is not finite is written as null.
-    values = {
-        key: None if isinstance(value, float) and not np.isfinite(value) else value
-        for key, value in report.to_dict().items()
-    }
-    text = json.dumps(values, indent=2, allow_nan=False) + "\n"
+    text = json.dumps(finite(report), indent=2, allow_nan=False) + "\n"
     write_atomically(path, lambda stream: stream.write(text.encode()))
 
 

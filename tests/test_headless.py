@@ -23,7 +23,7 @@ from tests.support import command_line
 REPORT_KEYS = [
     "vertices", "faces", "components", "euler_characteristic",
     "watertight", "winding_consistent", "outward", "nonmanifold_edges", "nonmanifold_vertices",
-    "self_intersecting_faces", "degenerate_faces", "area", "volume",
+    "self_intersecting_faces", "degenerate_faces", "coincident_vertices", "area", "volume",
     "chamfer_l2", "method", "seconds", "nfe", "seed",
 ]  # fmt: skip
 RADII = np.array([3.0, 2.0, 1.5])
@@ -215,7 +215,8 @@ def report(**changes) -> QualityReport:
     sound = {
         "vertices": 12, "faces": 20, "components": 1, "euler_characteristic": 2, "watertight": True,
         "winding_consistent": True, "outward": True, "nonmanifold_edges": 0, "nonmanifold_vertices": 0,
-        "self_intersecting_faces": 0, "degenerate_faces": 0, "area": 1.0, "volume": 1.0,
+        "self_intersecting_faces": 0, "degenerate_faces": 0, "coincident_vertices": 0,
+        "area": 1.0, "volume": 1.0,
     }  # fmt: skip
     return QualityReport(**{**sound, **changes})
 
