@@ -162,7 +162,8 @@ def export_sentence(exported: Exported) -> str:
     crossing = report.self_intersecting_faces
     crossings = f", {crossing:,} faces cross others" if crossing else ""
     word = ("certified" if report.is_sound else "not certified") if exported.certificate else ""
+    words = " · ".join(filter(None, [verdict + crossings, word]))
     return (
         f"Written and read back: {exported.path} · {report.vertices:,} vertices, "
-        f"{report.faces:,} faces · {' · '.join(filter(None, [verdict + crossings, word]))}. {exported.warning}".strip()
+        f"{report.faces:,} faces · {words}. {exported.warning}".strip()
     )

@@ -50,7 +50,7 @@ class ExportDialog(QDialog):
         self._certificate = QCheckBox("Certificate in the file and beside it (JSON)")
         self._certificate.setChecked(True)
         self._certificate.setToolTip(
-            "What was found on reading the mesh back, with hashes, settings and version;\nSTL has it beside only"
+            "What was found on reading the mesh back, with hashes and settings;\nSTL has it beside only"
         )
         self._result = label(role="caption")
         self._build()

@@ -9,7 +9,8 @@ from nmf_app import resources
 from nmf_app.session import Item, Theme
 from nmf_app.widgets.basics import GRID, clear, label, rule
 from nmf_app.widgets.seal import Seal
-from nmf_app.wording import CheckLine, check_lines, facts, result_notes
+from nmf_app.wording import facts, result_notes
+from nmf_model.checks import CheckLine, check_lines
 
 ICON = QSize(16, 16)
 
