@@ -37,7 +37,7 @@ from nmf_model.types import (
 )
 
 PREVIEW_POINTS = 12_000
-MAX_CHECKED_FACES = 400_000  # of a dropped mesh; some seconds
+CHECKED_AT_ONCE_BYTES = 500_000  # a larger mesh is checked by a child, so that the window can draw
 WARM_UP_FRAMES = 3  # the second comes after the first step of the optimiser
 FITTING_SHARE = 0.96  # the rest of a reconstruction's bar is the check of its mesh
 
@@ -57,35 +57,33 @@ def read(path: Path) -> Task:
             raise Cancelled("reading was cancelled")
         if isinstance(source, ShapeImage):
             return Loaded(_with_mask(source, report), np.empty((0, 3), dtype=np.float32), sha256=sha256)
-        return Loaded(source, preview_of(source), _broken_surface(path, source, report), sha256)
+        return Loaded(source, preview_of(source), _broken_surface(path, source, report, cancel), sha256)
 
     return task
 
 
-def _broken_surface(path: Path, cloud: PointCloud, report: Report) -> BrokenSurface | None:
-    """Check the surface of a mesh file; None if it is a solid, has no faces, or would take too long."""
-    from nmf_model.geometry.coincidence import merge_coincident
-    from nmf_model.geometry.defects import find_defects
-    from nmf_model.io.meshes import read_mesh
+def _broken_surface(
+    path: Path, cloud: PointCloud, report: Report, cancel: CancelCheck
+) -> BrokenSurface | None:
+    """Check the surface of a mesh file; None if it is a solid, has no faces, or is too large."""
+    from nmf_model.diagnosis import Diagnosis, diagnose
     from nmf_model.io.suffixes import MESH_SUFFIXES
-    from nmf_model.quality import inspect_mesh
 
     if path.suffix.lower() not in MESH_SUFFIXES:
         return None
-    try:
-        mesh = read_mesh(path)
-    except InputError:  # no faces
-        return None
-    if len(mesh.faces) > MAX_CHECKED_FACES or not np.isfinite(mesh.vertices).all():
-        return None
     report(Progress("Checking the mesh", 0.5))
-    # Seams of colours and textures split vertices, which is no fault of the surface.
-    vertices, faces = merge_coincident(mesh.vertices, mesh.faces)
-    quality = inspect_mesh(Mesh(vertices, faces))
-    if quality.is_solid:
+    if path.stat().st_size <= CHECKED_AT_ONCE_BYTES:
+        found = diagnose(path)
+    else:
+        with tempfile.TemporaryDirectory(prefix="nmf-") as folder:
+            outcome = Path(folder) / "diagnosis.npz"
+            command = [sys.executable, "-m", "nmf_model.diagnosis", str(path), str(outcome)]
+            _follow(command, report, cancel)
+            found = Diagnosis.load(outcome) if outcome.exists() else None
+    if found is None:
         return None
-    drawn = normalize(cloud.points).to_unit(vertices)
-    return BrokenSurface(drawn, faces, quality, find_defects(vertices, faces))
+    drawn = normalize(cloud.points).to_unit(found.vertices)
+    return BrokenSurface(drawn, found.faces, found.report, found.defects)
 
 
 def _with_mask(image: ShapeImage, report: Report) -> ShapeImage:
@@ -251,7 +249,7 @@ def _follow(command: list[str], report: Report, cancel: CancelCheck) -> None:
         while child.poll() is None:
             if cancel():
                 child.kill()
-                raise Cancelled("the animation was cancelled")
+                raise Cancelled("the work was cancelled")
             time.sleep(0.05)
         reader.join()
         if child.returncode:

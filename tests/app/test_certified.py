@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import trimesh
 
+from nmf_app import work
 from nmf_app.__main__ import main
 from nmf_app.ports import ExportChoice
 from nmf_app.session import ItemState, NoticeKind, Theme
@@ -172,3 +173,20 @@ def test_seams_are_no_faults(open_window, qtbot, tmp_path):
     wait_for(qtbot, app, ItemState.DONE)
     assert app.session.state.current_item.loaded.broken is None
     assert item_state(app) is ItemState.DONE
+
+
+def test_a_large_mesh_is_checked_without_holding_the_window_up(open_window, qtbot, tmp_path):
+    ball = trimesh.creation.icosphere(6)
+    path = tmp_path / "large.ply"
+    write_mesh(Mesh(np.array(ball.vertices), np.array(ball.faces, dtype=np.int64)[1:]), path)
+    assert path.stat().st_size > work.CHECKED_AT_ONCE_BYTES
+    app = open_window(viewport=False)
+    app.controller.open_files([path])
+    wait_for(qtbot, app, ItemState.READY, timeout=60_000)
+    found = app.session.state.current_item.loaded.broken
+    assert (found.defects.holes, len(found.defects.open_edges), len(found.faces)) == (1, 3, 81_919)
+    app.controller.remove_all()
+    app.controller.open_files([path])
+    wait_for(qtbot, app, ItemState.READING)
+    app.controller.cancel_all()
+    qtbot.waitUntil(lambda: app.session.state.current_item.state is ItemState.CANCELLED, timeout=20_000)

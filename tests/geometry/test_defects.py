@@ -6,9 +6,12 @@ import trimesh
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from nmf_model.diagnosis import Diagnosis, diagnose, main
 from nmf_model.geometry.coincidence import coincident_vertices, merge_coincident
 from nmf_model.geometry.defects import find_defects
 from nmf_model.geometry.topology import analyse
+from nmf_model.io.meshes import write_mesh
+from nmf_model.types import Mesh
 
 
 def sphere(level=2):
@@ -55,6 +58,29 @@ def test_a_spike_through_the_far_side_crosses():
     assert len(found.crossing_faces) > 3
     own = set(np.flatnonzero((faces == 0).any(axis=1)))
     assert own & set(found.crossing_faces)
+
+
+def test_a_diagnosis_by_a_process_of_its_own_is_the_same(tmp_path):
+    vertices, faces = sphere()
+    vertices[0] *= -1.5
+    mesh = Mesh(vertices, np.delete(faces, 100, axis=0))
+    write_mesh(mesh, tmp_path / "a.stl")
+    assert main([str(tmp_path / "a.stl"), str(tmp_path / "a.npz")]) == 0
+    stored, direct = Diagnosis.load(tmp_path / "a.npz"), diagnose(tmp_path / "a.stl")
+    assert stored.report == direct.report
+    assert (stored.defects.holes, len(stored.defects.open_edges)) == (1, 3)
+    for name in ("open_edges", "crowded_edges", "flipped_edges", "crossing_faces"):
+        np.testing.assert_array_equal(getattr(stored.defects, name), getattr(direct.defects, name))
+    np.testing.assert_array_equal(stored.vertices, direct.vertices)
+    np.testing.assert_array_equal(stored.faces, direct.faces)
+
+
+def test_solids_and_clouds_need_no_diagnosis(tmp_path):
+    write_mesh(Mesh(*sphere()), tmp_path / "a.ply")
+    (tmp_path / "b.obj").write_text("v 1 2 3\n")
+    assert (
+        diagnose(tmp_path / "a.ply") is diagnose(tmp_path / "b.obj") is diagnose(tmp_path / "c.xyz") is None
+    )
 
 
 @given(st.lists(st.tuples(*[st.integers(0, 7)] * 3), min_size=1, max_size=14))
