@@ -45,6 +45,9 @@ def run(args: argparse.Namespace) -> int:
     except InputError as error:
         console.error(str(error))
         return BAD_USE
+    except BrokenPipeError:  # whoever read our lines has left, as "head" does
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return INTERNAL_FAILURE
     return next(code for code in (INTERNAL_FAILURE, BAD_USE, NOT_SOUND, DONE) if code in codes)
 
 

@@ -71,7 +71,7 @@ def statement(report: QualityReport) -> str:
 
 
 def _phrase(texts: tuple[str, ...] | list[str]) -> str:
-    return ", ".join(text[:1].lower() + text[1:] for text in texts)
+    return "; ".join(text[:1].lower() + text[1:] for text in texts)
 
 
 def _count(number: int, noun: str) -> str:

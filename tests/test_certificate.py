@@ -56,7 +56,7 @@ def test_round_trip(tmp_path, suffix):
     beside = json.loads((tmp_path / "a.certificate.json").read_text())
     assert beside["certified"] is True
     assert beside["defects"] == []
-    assert beside["statement"].startswith("Certified: closed, no holes, one piece")
+    assert beside["statement"].startswith("Certified: closed, no holes; one piece; no handles")
     assert beside["report"] == report.to_dict()
     assert beside["settings"] == {"method": "fit", "level": 2, "seed": 7, "device": "cpu"}
     assert beside["input"] == {"name": "scan <1>.xyz", "sha256": "ab" * 32}
