@@ -23,7 +23,9 @@ or .vtu .msh for the solid inside as tetrahedra.
 PATH is a folder for several inputs, if it is an existing folder or if it ends with a slash: each result
 is written there as NAME.ply.
 
-exit codes: 0 done, 2 bad use or bad input, 1 internal failure, 130 interrupted."""
+--verify checks mesh files, ours or not, prints one line a check and compares with their certificates.
+
+exit codes: 0 done, 2 bad use or bad input, 3 checked and not sound, 1 internal failure, 130 interrupted."""
 
 
 class _Parser(argparse.ArgumentParser):
@@ -43,6 +45,9 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("files", nargs="*", metavar="FILE", type=Path, help="a point cloud, mesh or picture")
     parser.add_argument("--output", metavar="PATH", help="work without a window and write the mesh here")
+    parser.add_argument(
+        "--verify", action="store_true", help="check the mesh files FILE… instead; 0 only if all are sound"
+    )
     parser.add_argument("--method", choices=get_args(Method), default="auto", help="default: auto")
     parser.add_argument(
         "--level",
@@ -54,7 +59,13 @@ def build_parser() -> argparse.ArgumentParser:
         "--report",
         metavar="FILE.json",
         type=Path,
-        help="with --output: write the quality report; a list of reports if there are several inputs",
+        help="with --output or --verify: write what was found; a list if there are several inputs",
+    )
+    parser.add_argument(
+        "--no-certificate",
+        dest="certificate",
+        action="store_false",
+        help="write no NAME.certificate.json, and none into the mesh",
     )
     parser.add_argument("--device", choices=get_args(Device), default="auto", help="default: auto")
     parser.add_argument(
@@ -77,11 +88,13 @@ def _seed(text: str) -> int:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command line and return the exit code: 0, 1, 2 or 130."""
+    """Run the command line and return the exit code: 0, 1, 2, 3 or 130."""
     _survive_narrow_encodings()
     parser = build_parser()
     args = parser.parse_args(argv)
     try:
+        if args.verify:
+            return _verify(parser, args)
         if args.output is None:
             return _open_window(parser, args)
         if not args.files:
@@ -93,9 +106,19 @@ def main(argv: Sequence[str] | None = None) -> int:
         return INTERRUPTED
 
 
+def _verify(parser: argparse.ArgumentParser, args: argparse.Namespace) -> int:
+    if args.output is not None:
+        parser.error("--verify writes no mesh; leave out --output")
+    if not args.files:
+        parser.error("--verify needs at least one mesh FILE to check")
+    from nmf_app.checking import run
+
+    return run(args)
+
+
 def _open_window(parser: argparse.ArgumentParser, args: argparse.Namespace) -> int:
     if args.report is not None:
-        parser.error("--report needs --output")
+        parser.error("--report needs --output or --verify")
     if not _has_display():
         parser.error("there is no display for a window; add --output PATH to work without one")
     try:

@@ -29,13 +29,29 @@ class Console:
         """Print one line, whatever the sentence contains."""
         _print(f"nmf: {_one_line(sentence)}", to_stderr=True)
 
-    def result(self, source: Path, output: Path, report: QualityReport, notes: Sequence[str]) -> None:
-        """Print what was written, what is true of it, and what the user should know."""
+    def line(self, text: str) -> None:
+        """Print one line as it is."""
+        if not self._quiet:
+            _print(text)
+
+    def result(
+        self,
+        source: Path,
+        output: Path,
+        report: QualityReport,
+        notes: Sequence[str],
+        certified: bool = False,
+    ) -> None:
+        """Print what was written, what is true of it, and what the user should know.
+
+        ``certified`` says that a certificate was written, which calls only a sound mesh certified.
+        """
         if self._quiet:
             return
         _print(
             f"{source.name}: wrote {output} ({report.vertices:,} vertices, {report.faces:,} faces, "
-            f"by {report.method} in {report.seconds or 0.0:.1f} s): {verdict(report)}."
+            f"by {report.method} in {report.seconds or 0.0:.1f} s): {verdict(report)}"
+            f"{'; certified' if certified and report.is_sound else '; NOT certified' if certified else ''}."
         )
         solid = getattr(report, "solid", None)
         if solid is not None:
@@ -68,6 +84,7 @@ def verdict(report: QualityReport) -> str:
             *([f"{bad_joints:,} non-manifold joints"] if bad_joints else []),
             f"{report.self_intersecting_faces or 'no'} faces cross",
             *([f"{report.degenerate_faces:,} collapsed faces"] if report.degenerate_faces else []),
+            *([f"{report.coincident_vertices:,} doubled vertices"] if report.coincident_vertices else []),
         ]
     )
 

@@ -28,7 +28,7 @@ from nmf_app.session import (
     ViewOptions,
 )
 from nmf_app.settings import RECENT_LIMIT
-from nmf_app.wording import done_sentence, export_sentence, loaded_sentence
+from nmf_app.wording import broken_sentence, done_sentence, export_sentence, loaded_sentence
 from nmf_model.types import ReconstructionRequest
 
 _STATE_WHILE_RUNNING = {JobKind.READ: ItemState.READING, JobKind.RECONSTRUCT: ItemState.RUNNING}
@@ -167,7 +167,7 @@ class Controller(QObject):
         choice = self._dialogs.choose_export(item.outcome, item.path.stem, self._settings.folder())
         if choice is not None:
             self._settings.save_folder(choice.path.parent)
-            self._submit(JobKind.EXPORT, item, work.export(item.outcome.reconstruction, choice))
+            self._submit(JobKind.EXPORT, item, work.export(item.outcome, choice))
 
     @Slot()
     def save_animation(self) -> None:
@@ -289,8 +289,12 @@ class Controller(QObject):
         self._session.update_item(known.item, state=ItemState.READY, loaded=loaded, sentence="", details="")
         self._remember(known.item)
         item = self._session.state.item(known.item)
-        if item is not None and self._session.state.parameters.start_at_once:
+        # The user sees what is wrong with a mesh first, unless it is one of many.
+        asks = loaded.broken is not None and not self._others_pending(known.item)
+        if item is not None and self._session.state.parameters.start_at_once and not asks:
             self._submit_reconstruction(item)
+        elif loaded.broken is not None:
+            self._notify(NoticeKind.ERROR, broken_sentence(known.title, loaded.broken))
         else:
             self._notify(NoticeKind.INFO, loaded_sentence(known.title, loaded))
 
@@ -310,6 +314,10 @@ class Controller(QObject):
 
     # Helpers.
 
+    def _others_pending(self, key: int) -> bool:
+        pending = (ItemState.READING, ItemState.WAITING, ItemState.RUNNING)
+        return any(item.state in pending for item in self._session.state.items if item.key != key)
+
     def _submit_reconstruction(self, item: Item) -> None:
         assert item.loaded is not None
         chosen = self._session.state.parameters
@@ -317,7 +325,7 @@ class Controller(QObject):
             item.loaded.source, chosen.method, chosen.level, chosen.seed, chosen.device
         )
         self._session.update_item(item.key, state=ItemState.WAITING)
-        self._submit(JobKind.RECONSTRUCT, item, work.reconstruct(request, self._stream))
+        self._submit(JobKind.RECONSTRUCT, item, work.reconstruct(request, self._stream, item.loaded.sha256))
 
     def _submit(self, kind: JobKind, item: Item, task: Task) -> None:
         priority = Priority.LONG if kind in (JobKind.RECONSTRUCT, JobKind.ANIMATION) else Priority.QUICK

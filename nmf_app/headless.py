@@ -19,6 +19,7 @@ from typing import Any
 from nmf_app.console import Console
 from nmf_app.exit_codes import BAD_USE, DONE, INTERNAL_FAILURE, INTERRUPTED
 from nmf_app.targets import Target, plan
+from nmf_model.certificate import Origin
 from nmf_model.errors import Cancelled, CheckpointError, InputError
 from nmf_model.io.atomic import write_atomically
 from nmf_model.types import CancelCheck, QualityReport, Reconstruction, ReconstructionRequest
@@ -42,7 +43,7 @@ def run(args: argparse.Namespace) -> int:
     console = Console(args.quiet)
     with _quiet_libraries(), _cancel_on_interrupt() as cancel:
         try:
-            targets = plan(args.files, args.output, args.report)
+            targets = plan(args.files, args.output, args.report, args.certificate)
         except InputError as error:
             console.error(str(error))
             return BAD_USE
@@ -102,16 +103,23 @@ class _Run:
         return code
 
     def _reconstruct(self, target: Target, title: str) -> None:
+        origin = self._origin(target)
         result = self._compute(target, title)
         from nmf_model.export import export_reconstruction, precision_warning
 
         target.output.parent.mkdir(exist_ok=True)
-        report = export_reconstruction(result, target.output, self._cancel)
+        report = export_reconstruction(result, target.output, origin, self._cancel)
         warning = precision_warning(result.mesh, target.output)
         notes = (*result.notes, warning) if warning else result.notes
-        self._console.result(target.source, target.output, report, notes)
+        self._console.result(target.source, target.output, report, notes, certified=origin is not None)
         self._reports.append(report)
         self._entries.append({"input": str(target.source), "output": str(target.output), **report.to_dict()})
+
+    def _origin(self, target: Target) -> Origin | None:
+        """Describe the input for the certificate, before it is read; None if none is wanted."""
+        if not self._args.certificate:
+            return None
+        return Origin.of_file(target.source, self._args.level, self._args.device)
 
     def _compute(self, target: Target, title: str) -> Reconstruction:
         with self._console.progress(title) as on_frame:

@@ -18,11 +18,13 @@ class ExportChoice:
         path: the file to write; its suffix chooses the format.
         scale: factor from the input's units to the file's.
         with_report: also write the quality report beside the mesh, as JSON.
+        with_certificate: also write the certificate, into the mesh and beside it.
     """
 
     path: Path
     scale: float = 1.0
     with_report: bool = False
+    with_certificate: bool = True
 
 
 class RunnerPort(Protocol):

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from enum import Enum
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 from PySide6.QtCore import QObject, Signal
 
 from nmf_app.jobs import JobKind
+from nmf_model.certificate import Origin
 from nmf_model.types import Device, FlowFrame, Method, QualityReport, Reconstruction, Source
+
+if TYPE_CHECKING:  # the window does not wait for scipy
+    from nmf_model.geometry.defects import Defects
 
 
 class ItemState(Enum):
@@ -44,19 +48,40 @@ class Theme(Enum):
 
 @dataclass(frozen=True, eq=False)
 class Outcome:
-    """A finished reconstruction and what was found on checking its mesh."""
+    """A finished reconstruction, what was found on checking its mesh, and what it was made from."""
 
     reconstruction: Reconstruction
     report: QualityReport
+    origin: Origin = field(default_factory=Origin)
 
 
 @dataclass(frozen=True, eq=False)
 class Exported:
-    """A written file, what was found on reading it back, and what to be wary of in its format."""
+    """A written file, what was found on reading it back, and what to be wary of in its format.
+
+    ``certificate`` is the file beside it that says so, or None if none was wanted.
+    """
 
     path: Path
     report: QualityReport
     warning: str = ""
+    certificate: Path | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class BrokenSurface:
+    """The surface of a dropped mesh that bounds no solid, joined at equal positions, and what is wrong.
+
+    Attributes:
+        vertices: (V, 3) float32, unit-sphere units of the preview.
+        faces: (F, 3) int64.
+        report, defects: what is true of it, and where it is broken.
+    """
+
+    vertices: NDArray[np.float32]
+    faces: NDArray[np.int64]
+    report: QualityReport
+    defects: Defects
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,10 +91,14 @@ class Loaded:
     Attributes:
         source: the cloud or picture; a picture has its mask.
         preview: (N, 3) float32, unit-sphere units: a thinned copy of a cloud to draw; empty for a picture.
+        broken: the surface of a mesh for which a repair should be offered; None for anything else.
+        sha256: of the file's bytes; None if unknown.
     """
 
     source: Source
     preview: NDArray[np.float32]
+    broken: BrokenSurface | None = None
+    sha256: str | None = None
 
 
 @dataclass(frozen=True, eq=False)

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from nmf_model.certificate import certificate_path
 from nmf_model.errors import InputError
 from nmf_model.io.suffixes import OUTPUT_SUFFIXES, listed
 
@@ -23,13 +24,14 @@ class Target:
     output: Path
 
 
-def plan(files: Sequence[Path], output: str, report: Path | None) -> list[Target]:
+def plan(files: Sequence[Path], output: str, report: Path | None, certificate: bool = False) -> list[Target]:
     """Decide the output file of every input.
 
     Args:
         files: the inputs, in the order given.
         output: PATH of ``--output`` as typed, so that a slash at its end can be seen.
         report: the file of ``--report``, or None.
+        certificate: whether a certificate is written beside each mesh.
 
     Raises:
         InputError: the inputs cannot all be written there; nothing was touched.
@@ -44,8 +46,12 @@ def plan(files: Sequence[Path], output: str, report: Path | None) -> list[Target
     _refuse_collisions(targets, report)
     for target in targets:
         _refuse_unwritable_file(target.output)
+        if certificate:
+            _refuse_unwritable_file(certificate_path(target.output))
     if report is not None:
         _check_report(report)
+        if certificate and _key(report) in {_key(certificate_path(target.output)) for target in targets}:
+            raise InputError(f"{report} is also the certificate: choose another file for --report.")
     return targets
 
 
@@ -90,6 +96,13 @@ def _refuse_collisions(targets: Sequence[Target], report: Path | None) -> None:
 def _key(path: Path) -> str:
     """Name a path so that two spellings of one file agree, also where letter case makes no difference."""
     return str(path.resolve()).casefold()
+
+
+def check_report(report: Path, inputs: Sequence[Path]) -> None:
+    """Raise InputError unless ``--report`` can be written and is none of the inputs; nothing is touched."""
+    if _key(report) in {_key(path) for path in inputs}:
+        raise InputError(f"{report} is also an input: choose another file for --report.")
+    _check_report(report)
 
 
 def _check_report(report: Path) -> None:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 
-from nmf_app.session import Exported, Item, ItemState, Loaded, Outcome
+from nmf_app.session import BrokenSurface, Exported, Item, ItemState, Loaded, Outcome
+from nmf_model.checks import CheckLine, check_lines, faults
 from nmf_model.types import PointCloud, QualityReport, SolidReport, Source
 
 METHODS = {
@@ -28,15 +28,6 @@ STATES = {
 }
 
 _LEVEL_WORDS = ("Tiny", "Very coarse", "Coarse", "Draft", "Medium", "Fine", "Very fine", "Extreme")
-
-
-@dataclass(frozen=True)
-class CheckLine:
-    """One line of the report: whether it holds, in plain words, and what it means."""
-
-    good: bool
-    text: str
-    meaning: str
 
 
 def level_words(level: int | None) -> str:
@@ -89,36 +80,35 @@ def extent(source: Source) -> str:
     return f"Object found by {source.mask_source}" if source.mask_source else ""
 
 
-def check_lines(report: QualityReport) -> tuple[CheckLine, ...]:
-    """Turn a report into the lines a person wants to read, in order of importance."""
-    bad_joints = report.nonmanifold_edges + report.nonmanifold_vertices
-    handles = (2 * report.components - report.euler_characteristic) // 2
-    return (
-        CheckLine(report.watertight, "Closed, no holes" if report.watertight else "Has holes",
-                  "Every edge lies between exactly two faces."),
-        CheckLine(report.components == 1,
-                  "One piece" if report.components == 1 else f"{report.components:,} separate pieces",
-                  "All faces are connected."),
-        CheckLine(report.euler_characteristic == 2,
-                  "No handles, like a sphere" if report.euler_characteristic == 2
-                  else f"{max(handles, 0):,} handles (Euler {report.euler_characteristic})",
-                  "V − E + F = 2: the surface can be smoothed back into a ball."),
-        CheckLine(report.winding_consistent and report.outward,
-                  "Faces point outward" if report.winding_consistent and report.outward
-                  else "Some faces point inward",
-                  "All triangles are counter-clockwise seen from outside."),
-        CheckLine(bad_joints == 0,
-                  "Clean joints" if bad_joints == 0 else f"{bad_joints:,} bad joints",
-                  "No edge is shared by more than two faces, and no corner pinches (manifold)."),
-        CheckLine(report.self_intersecting_faces == 0,
-                  "No faces cross" if report.self_intersecting_faces == 0
-                  else f"{report.self_intersecting_faces:,} faces cross others",
-                  "Tested exactly, face against face."),
-        CheckLine(report.degenerate_faces == 0,
-                  "No collapsed faces" if report.degenerate_faces == 0
-                  else f"{report.degenerate_faces:,} collapsed faces",
-                  "Every triangle has an area."),
-    )  # fmt: skip
+def seal_words(report: QualityReport) -> tuple[str, str]:
+    """Return the title of a result's seal and the line below it."""
+    if report.is_sound:
+        return "Certified", "Every check passed, on the mesh as read back from a file"
+    wrong = ", ".join(text[:1].lower() + text[1:] for text in faults(report))
+    return "Not certified", wrong
+
+
+def seal_facts(report: QualityReport) -> str:
+    """Return the facts behind a seal, one line each, for its tooltip."""
+    lines = [f"{'✓' if line.good else '✗'}  {line.text}: {line.meaning}" for line in check_lines(report)]
+    return "\n".join([*lines, "", "python main.py --verify MESH checks an exported file again."])
+
+
+def broken_lines(surface: BrokenSurface) -> tuple[tuple[str, CheckLine], ...]:
+    """Return what is wrong with a dropped mesh, each with the name of the colour it is marked in, or ""."""
+    marks = {0: "open_edges", 3: "flipped_edges", 4: "crowded_edges", 5: "crossing_faces"}
+    # Holes spoil the Euler number as well, which would tell a person nothing new.
+    skipped = {2} if len(surface.defects.open_edges) else set()
+    lines = enumerate(check_lines(surface.report, surface.defects))
+    return tuple(
+        (marks.get(number, ""), line) for number, line in lines if not line.good and number not in skipped
+    )
+
+
+def broken_sentence(title: str, surface: BrokenSurface) -> str:
+    """Say what is wrong with a dropped mesh and what can be done."""
+    wrong = ", ".join(line.text[:1].lower() + line.text[1:] for _, line in broken_lines(surface))
+    return f"“{title}” is not sound: {wrong}. Repair by wrapping makes a new closed surface around it."
 
 
 def facts(outcome: Outcome) -> tuple[tuple[str, str], ...]:
@@ -170,12 +160,14 @@ def export_sentence(exported: Exported) -> str:
     report = exported.report
     verdict = "closed, one piece, genus 0" if report.is_closed_sphere else "but it is not a closed sphere"
     crossing = report.self_intersecting_faces
-    faults = f", {crossing:,} faces cross others" if crossing else ""
+    crossings = f", {crossing:,} faces cross others" if crossing else ""
     solid = report.solid if isinstance(report, SolidReport) else None
     inside = ""
     if solid is not None:
-        inside = f" · {solid.tetrahedra:,} tetrahedra, {solid.inverted_tetrahedra or 'none'} inverted"
+        inside = f"{solid.tetrahedra:,} tetrahedra, {solid.inverted_tetrahedra or 'none'} inverted"
+    word = ("certified" if report.is_sound else "not certified") if exported.certificate else ""
+    words = " · ".join(filter(None, [verdict + crossings, inside, word]))
     return (
         f"Written and read back: {exported.path} · {report.vertices:,} vertices, "
-        f"{report.faces:,} faces · {verdict}{faults}{inside}. {exported.warning}".strip()
+        f"{report.faces:,} faces · {words}. {exported.warning}".strip()
     )

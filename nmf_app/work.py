@@ -20,7 +20,8 @@ from numpy.typing import NDArray
 
 from nmf_app.jobs import Progress, Report, Task
 from nmf_app.ports import ExportChoice
-from nmf_app.session import Exported, Loaded, Outcome
+from nmf_app.session import BrokenSurface, Exported, Loaded, Outcome
+from nmf_model.certificate import Origin, certificate_path, file_sha256
 from nmf_model.errors import Cancelled, InputError
 from nmf_model.geometry.normalization import normalize
 from nmf_model.types import (
@@ -36,6 +37,7 @@ from nmf_model.types import (
 )
 
 PREVIEW_POINTS = 12_000
+CHECKED_AT_ONCE_BYTES = 500_000  # a larger mesh is checked by a child, so that the window can draw
 WARM_UP_FRAMES = 3  # the second comes after the first step of the optimiser
 FITTING_SHARE = 0.96  # the rest of a reconstruction's bar is the check of its mesh
 
@@ -50,13 +52,38 @@ def read(path: Path) -> Task:
 
         report(Progress("Reading", 0.1))
         source = read_source(path)
+        sha256 = file_sha256(path)
         if cancel():
             raise Cancelled("reading was cancelled")
         if isinstance(source, ShapeImage):
-            return Loaded(_with_mask(source, report), np.empty((0, 3), dtype=np.float32))
-        return Loaded(source, preview_of(source))
+            return Loaded(_with_mask(source, report), np.empty((0, 3), dtype=np.float32), sha256=sha256)
+        return Loaded(source, preview_of(source), _broken_surface(path, source, report, cancel), sha256)
 
     return task
+
+
+def _broken_surface(
+    path: Path, cloud: PointCloud, report: Report, cancel: CancelCheck
+) -> BrokenSurface | None:
+    """Check the surface of a mesh file; None if it is a solid, has no faces, or is too large."""
+    from nmf_model.diagnosis import Diagnosis, diagnose
+    from nmf_model.io.suffixes import MESH_SUFFIXES
+
+    if path.suffix.lower() not in MESH_SUFFIXES:
+        return None
+    report(Progress("Checking the mesh", 0.5))
+    if path.stat().st_size <= CHECKED_AT_ONCE_BYTES:
+        found = diagnose(path)
+    else:
+        with tempfile.TemporaryDirectory(prefix="nmf-") as folder:
+            outcome = Path(folder) / "diagnosis.npz"
+            command = [sys.executable, "-m", "nmf_model.diagnosis", str(path), str(outcome)]
+            _follow(command, report, cancel)
+            found = Diagnosis.load(outcome) if outcome.exists() else None
+    if found is None:
+        return None
+    drawn = normalize(cloud.points).to_unit(found.vertices)
+    return BrokenSurface(drawn, found.faces, found.report, found.defects)
 
 
 def _with_mask(image: ShapeImage, report: Report) -> ShapeImage:
@@ -75,8 +102,15 @@ def preview_of(cloud: PointCloud) -> NDArray[np.float32]:
     return normalize(cloud.points).to_unit(points)
 
 
-def reconstruct(request: ReconstructionRequest, stream: Stream | None = None) -> Task:
-    """Return a task that drains ``stream`` (``nmf_model.reconstruct.stream`` if None) into an ``Outcome``."""
+def reconstruct(
+    request: ReconstructionRequest, stream: Stream | None = None, sha256: str | None = None
+) -> Task:
+    """Return a task that drains ``stream`` (``nmf_model.reconstruct.stream`` if None) into an ``Outcome``.
+
+    ``sha256`` of the file the source was read from goes into the certificate.
+    """
+    path = request.source.path
+    origin = Origin(path.name if path is not None else None, sha256, request.level, request.device)
 
     def task(report: Report, cancel: CancelCheck) -> Outcome:
         report(Progress("Starting the solver", 0.0))
@@ -92,7 +126,7 @@ def reconstruct(request: ReconstructionRequest, stream: Stream | None = None) ->
                 frames.close()
                 raise Cancelled("the reconstruction was cancelled")
         report(Progress("Checking the mesh", FITTING_SHARE))
-        return Outcome(result, _check(result))
+        return Outcome(result, _check(result), origin)
 
     return task
 
@@ -147,18 +181,21 @@ def _check(result: Reconstruction) -> QualityReport:
         return export_reconstruction(result, Path(folder) / "mesh.ply")
 
 
-def export(result: Reconstruction, choice: ExportChoice) -> Task:
+def export(outcome: Outcome, choice: ExportChoice) -> Task:
     """Return a task that writes the mesh, reads it back and gives an ``Exported``."""
+    result = outcome.reconstruction
+    origin = outcome.origin if choice.with_certificate else None
 
     def task(report: Report, cancel: CancelCheck) -> Exported:
         from nmf_model.export import export_reconstruction, precision_warning, write_report
 
         report(Progress("Writing and reading back", 0.2))
         wanted = scaled(result, choice.scale)
-        quality = export_reconstruction(wanted, choice.path, cancel)
+        quality = export_reconstruction(wanted, choice.path, origin, cancel)
         if choice.with_report:
             write_report(quality, choice.path.with_suffix(".json"))
-        return Exported(choice.path, quality, precision_warning(wanted.mesh, choice.path) or "")
+        beside = certificate_path(choice.path) if choice.with_certificate else None
+        return Exported(choice.path, quality, precision_warning(wanted.mesh, choice.path) or "", beside)
 
     return task
 
@@ -212,7 +249,7 @@ def _follow(command: list[str], report: Report, cancel: CancelCheck) -> None:
         while child.poll() is None:
             if cancel():
                 child.kill()
-                raise Cancelled("the animation was cancelled")
+                raise Cancelled("the work was cancelled")
             time.sleep(0.05)
         reader.join()
         if child.returncode:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import tempfile
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from nmf_model.certificate import Origin, embedded, finite, geometry_sha256, remove_outdated, write_beside
+from nmf_model.errors import InputError
 from nmf_model.geometry.sampling import sample_surface
 from nmf_model.io.atomic import write_atomically
 from nmf_model.io.meshes import read_mesh, write_mesh
@@ -24,13 +27,15 @@ _COARSE_SHARE = 0.01
 
 
 def export_reconstruction(
-    result: Reconstruction, path: Path, cancel: CancelCheck | None = None
+    result: Reconstruction, path: Path, origin: Origin | None = None, cancel: CancelCheck | None = None
 ) -> QualityReport:
     """Write the mesh whole or not at all, and report on it as re-read from the file.
 
     Args:
         result: the finished job.
         path: its suffix, one of ``OUTPUT_SUFFIXES``, decides the format.
+        origin: what the mesh was made from; if given, a certificate is embedded where the format has room
+            for it, and written beside the mesh. It calls only a sound mesh certified. A solid has none.
         cancel: polled while a solid is made.
 
     Returns:
@@ -44,8 +49,19 @@ def export_reconstruction(
     """
     if path.suffix.lower() in SOLID_SUFFIXES:
         return _export_solid(result, path, cancel)
-    write_mesh(result.mesh, path)
-    return _report(read_mesh(path), result)
+    if origin is None:
+        write_mesh(result.mesh, path)
+        remove_outdated(path)
+        return _report(read_mesh(path), result)
+    mesh = _as_read_back(result.mesh, path.suffix)
+    report = _report(mesh, result)
+    certificate = embedded(mesh, report, origin)
+    write_mesh(result.mesh, path, json.dumps(certificate, allow_nan=False))
+    # The report is that of the draft; equal hashes make it that of the file.
+    if geometry_sha256(read_mesh(path)) != certificate["geometry_sha256"]:
+        raise InputError(f"{path} changed while it was written; export it again.")
+    write_beside(path, certificate, report, origin)
+    return report
 
 
 def _export_solid(result: Reconstruction, path: Path, cancel: CancelCheck | None) -> SolidReport:
@@ -54,6 +70,14 @@ def _export_solid(result: Reconstruction, path: Path, cancel: CancelCheck | None
     written = read_solid(path)
     surface = Mesh(written.vertices[: len(result.mesh.vertices)], written.boundary)
     return SolidReport(**vars(_report(surface, result)), solid=measure(written))
+
+
+def _as_read_back(mesh: Mesh, suffix: str) -> Mesh:
+    """Return the mesh as a file of this format gives it back: a certificate must be ready before its file."""
+    with tempfile.TemporaryDirectory(prefix="nmf-") as folder:
+        draft = Path(folder) / f"draft{suffix}"
+        write_mesh(mesh, draft)
+        return read_mesh(draft)
 
 
 def _report(mesh: Mesh, result: Reconstruction) -> QualityReport:
@@ -73,12 +97,7 @@ def write_report(report: QualityReport, path: Path) -> None:
     Raises:
         InputError: the file could not be written; nothing was left behind.
     """
-    # JSON has no infinity or NaN; a number that is not finite is written as null.
-    values = {
-        key: None if isinstance(value, float) and not np.isfinite(value) else value
-        for key, value in report.to_dict().items()
-    }
-    text = json.dumps(values, indent=2, allow_nan=False) + "\n"
+    text = json.dumps(finite(report), indent=2, allow_nan=False) + "\n"
     write_atomically(path, lambda stream: stream.write(text.encode()))
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from nmf_model.geometry.coincidence import coincident_vertices
 from nmf_model.geometry.intersections import count_crossing_faces, degenerate_faces
 from nmf_model.geometry.normals import face_areas
 from nmf_model.geometry.topology import analyse
@@ -33,6 +34,7 @@ def inspect_mesh(mesh: Mesh) -> QualityReport:
         nonmanifold_vertices=topology.nonmanifold_vertices,
         self_intersecting_faces=count_crossing_faces(vertices, faces),
         degenerate_faces=int(np.count_nonzero(degenerate_faces(vertices, faces))),
+        coincident_vertices=int(np.count_nonzero(coincident_vertices(vertices, faces))),
         area=float(face_areas(vertices, faces).sum()),
         volume=volume,
     )

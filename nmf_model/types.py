@@ -192,6 +192,7 @@ class QualityReport:
 
     Area and volume are in file units; ``chamfer_l2`` is in unit-sphere units, so that it can be compared
     between objects of any size: the mean squared distance mesh to input plus that of input to mesh.
+    ``coincident_vertices`` are those that belong to a face and share their exact position with another.
 
     ``to_dict`` gives the JSON of ``--report``; its keys are these names and never change meaning.
     """
@@ -207,6 +208,7 @@ class QualityReport:
     nonmanifold_vertices: int
     self_intersecting_faces: int
     degenerate_faces: int
+    coincident_vertices: int
     area: float
     volume: float
     chamfer_l2: float | None = None
@@ -228,14 +230,23 @@ class QualityReport:
         )
 
     @property
-    def is_sound(self) -> bool:
-        """Topology, orientation and geometry: also no crossing and no degenerate face."""
+    def is_solid(self) -> bool:
+        """Bounds a volume properly, whatever its genus and number of pieces."""
         return (
-            self.is_closed_sphere
+            self.watertight
+            and self.winding_consistent
             and self.outward
+            and self.nonmanifold_edges == 0
+            and self.nonmanifold_vertices == 0
             and self.self_intersecting_faces == 0
             and self.degenerate_faces == 0
+            and self.coincident_vertices == 0
         )
+
+    @property
+    def is_sound(self) -> bool:
+        """Topology, orientation and geometry: also no crossing, no degenerate face, no doubled position."""
+        return self.is_closed_sphere and self.is_solid
 
     def to_dict(self) -> dict[str, int | float | bool | str | None]:
         """Return the report as plain JSON values, in the order of the fields."""

@@ -13,7 +13,8 @@ from nmf_model.types import Mesh, Normalization, QualityReport, Reconstruction, 
 UTM = np.array([448_262.1, 5_411_932.7, 311.3])
 KEYS = (
     "vertices faces components euler_characteristic watertight winding_consistent outward "
-    "nonmanifold_edges nonmanifold_vertices self_intersecting_faces degenerate_faces area volume "
+    "nonmanifold_edges nonmanifold_vertices self_intersecting_faces degenerate_faces coincident_vertices "
+    "area volume "
     "chamfer_l2 method seconds nfe seed"
 )
 

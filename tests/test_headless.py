@@ -23,7 +23,7 @@ from tests.support import command_line
 REPORT_KEYS = [
     "vertices", "faces", "components", "euler_characteristic",
     "watertight", "winding_consistent", "outward", "nonmanifold_edges", "nonmanifold_vertices",
-    "self_intersecting_faces", "degenerate_faces", "area", "volume",
+    "self_intersecting_faces", "degenerate_faces", "coincident_vertices", "area", "volume",
     "chamfer_l2", "method", "seconds", "nfe", "seed",
 ]  # fmt: skip
 RADII = np.array([3.0, 2.0, 1.5])
@@ -88,7 +88,9 @@ def test_the_user_is_told_what_was_written_and_what_was_dropped(one_result):
     assert any("2 points" in note for note in notes), outcome.out
     assert "\x1b" not in outcome.err, "no bar where there is no terminal"
     assert all(line.startswith("egg.xyz: ") for line in outcome.err.splitlines())
-    assert sorted(path.name for path in folder.iterdir()) == ["blocker", "egg.json", "egg.ply", "egg.xyz"]
+    assert {path.name for path in folder.iterdir()} == {
+        "blocker", "egg.certificate.json", "egg.json", "egg.ply", "egg.xyz",
+    }  # fmt: skip
 
 
 def test_a_bad_input_is_reported_and_the_others_go_on(tmp_path):
@@ -103,7 +105,8 @@ def test_a_bad_input_is_reported_and_the_others_go_on(tmp_path):
     assert outcome.out == ""
     assert len(outcome.err.splitlines()) == 1
     assert "bad.xyz" in outcome.err
-    assert sorted(path.name for path in (tmp_path / "meshes").iterdir()) == ["a.ply", "b.ply"]
+    names = sorted(path.name for path in (tmp_path / "meshes").iterdir())
+    assert names == ["a.certificate.json", "a.ply", "b.certificate.json", "b.ply"]
     a, bad, b = json.loads((tmp_path / "all.json").read_text())
     assert list(a) == ["input", "output", *REPORT_KEYS]
     assert set(bad) == {"input", "error"}
@@ -215,7 +218,8 @@ def report(**changes) -> QualityReport:
     sound = {
         "vertices": 12, "faces": 20, "components": 1, "euler_characteristic": 2, "watertight": True,
         "winding_consistent": True, "outward": True, "nonmanifold_edges": 0, "nonmanifold_vertices": 0,
-        "self_intersecting_faces": 0, "degenerate_faces": 0, "area": 1.0, "volume": 1.0,
+        "self_intersecting_faces": 0, "degenerate_faces": 0, "coincident_vertices": 0,
+        "area": 1.0, "volume": 1.0,
     }  # fmt: skip
     return QualityReport(**{**sound, **changes})
 

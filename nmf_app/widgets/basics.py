@@ -74,5 +74,7 @@ def clear(layout: QLayout) -> None:
     while (item := layout.takeAt(0)) is not None:
         widget = item.widget()
         if widget is not None:
+            # A layout shows new widgets later; one that was not hidden would then appear as a window.
+            widget.hide()
             widget.setParent(None)
             widget.deleteLater()

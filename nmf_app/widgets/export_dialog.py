@@ -47,6 +47,11 @@ class ExportDialog(QDialog):
             self._format.addItem(f"{entry.title}: {entry.use}", entry.suffix)
         self._build_units()
         self._report = QCheckBox("Save the quality report beside the mesh (JSON)")
+        self._certificate = QCheckBox("Certificate in the file and beside it (JSON)")
+        self._certificate.setChecked(True)
+        self._certificate.setToolTip(
+            "What was found on reading the mesh back, with hashes and settings;\nSTL has it beside only"
+        )
         self._result = label(role="caption")
         self._build()
         self._format.currentIndexChanged.connect(self._on_format)
@@ -68,7 +73,12 @@ class ExportDialog(QDialog):
     @property
     def choice(self) -> ExportChoice:
         """What the user chose."""
-        return ExportChoice(Path(self._path.text()).expanduser(), self.scale, self._report.isChecked())
+        return ExportChoice(
+            Path(self._path.text()).expanduser(),
+            self.scale,
+            self._report.isChecked(),
+            self._certificate.isChecked(),
+        )
 
     def accept(self) -> None:
         """Close, unless the file exists and the user would rather keep it."""
@@ -117,6 +127,7 @@ class ExportDialog(QDialog):
         form.addRow("&Units", self._units)
         form.addRow("", self._unit_pages)
         form.addRow("Size", self._result)
+        form.addRow("", self._certificate)
         form.addRow("", self._report)
         buttons = QDialogButtonBox(QDialogButtonBox.StandardButton.Cancel)
         buttons.button(QDialogButtonBox.StandardButton.Cancel).setIcon(QIcon())

@@ -8,7 +8,9 @@ from PySide6.QtWidgets import QGridLayout, QHBoxLayout, QLabel, QVBoxLayout, QWi
 from nmf_app import resources
 from nmf_app.session import Item, Theme
 from nmf_app.widgets.basics import GRID, clear, label, rule
-from nmf_app.wording import CheckLine, check_lines, facts, result_notes
+from nmf_app.widgets.seal import Seal
+from nmf_app.wording import facts, result_notes
+from nmf_model.checks import CheckLine, check_lines
 
 ICON = QSize(16, 16)
 
@@ -30,6 +32,8 @@ class ReportPanel(QWidget):
         if item is None or outcome is None:
             return
         report = item.exported.report if item.exported is not None else outcome.report
+        self._layout.addWidget(Seal(report, theme))
+        self._layout.addSpacing(GRID)
         self._layout.addWidget(label("Quality", "section"))
         if item.exported is not None:
             self._layout.addWidget(label(f"As read back from {item.exported.path.name}", "caption"))

@@ -8,10 +8,12 @@ import numpy as np
 import pyvista as pv
 from numpy.typing import NDArray
 
-from nmf_app.session import Shading
+from nmf_app.session import BrokenSurface, Shading
 
 MESH = "mesh"
 POINTS = "points"
+DEFECTS = ("crossing_faces", "open_edges", "flipped_edges", "crowded_edges")
+_EDGE_WIDTH = 4.0
 _VIEW = ((1.9, 1.25, 3.3), (0.0, 0.0, 0.0), (0.0, 1.0, 0.0))
 
 
@@ -31,6 +33,7 @@ class Scene:
         self._points = pv.PolyData()
         self._mesh_actor: Any = None
         self._points_actor: Any = None
+        self._defect_actors: dict[str, Any] = {}
         self._shading = Shading.SMOOTH
         self._colours: dict[str, str] = {"mesh": "#7f9fdd", "edges": "#2a4680", "points": "#d9541e"}
         self._show_points = True
@@ -93,6 +96,40 @@ class Scene:
             )
             self._points_actor.visibility = self._show_points
 
+    def set_defects(self, surface: BrokenSurface | None) -> None:
+        """Mark the bad places of a surface, each kind in the palette's colour of its name; None for none."""
+        for actor in self._defect_actors.values():
+            self._plotter.remove_actor(actor, render=False)
+        self._defect_actors = {}
+        if surface is None:
+            return
+        defects = surface.defects
+        crossing = np.insert(surface.faces[defects.crossing_faces], 0, 3, axis=1).ravel()
+        self._mark("crossing_faces", pv.PolyData(surface.vertices, faces=crossing))
+        for name in DEFECTS[1:]:
+            lines = np.insert(getattr(defects, name), 0, 2, axis=1).ravel()
+            self._mark(name, pv.PolyData(surface.vertices, lines=lines))
+
+    def _mark(self, name: str, marked: Any) -> None:
+        if marked.n_cells == 0:
+            return
+        actor = self._plotter.add_mesh(
+            marked,
+            color=self._colours[name],
+            line_width=self._pixel_ratio * _EDGE_WIDTH,
+            lighting=False,
+            name=name,
+            reset_camera=False,
+            render=False,
+            pickable=False,
+            show_scalar_bar=False,
+        )
+        # Marks lie in the surface itself: without a push towards the eye the two would flicker.
+        actor.mapper.SetResolveCoincidentTopologyToPolygonOffset()
+        actor.mapper.SetRelativeCoincidentTopologyLineOffsetParameters(-2.0, -40.0)
+        actor.mapper.SetRelativeCoincidentTopologyPolygonOffsetParameters(-1.0, -20.0)
+        self._defect_actors[name] = actor
+
     def show_points(self, shown: bool) -> None:
         """Show or hide the points without forgetting them."""
         self._show_points = shown
@@ -117,6 +154,8 @@ class Scene:
     def _restyle(self) -> None:
         if self._points_actor is not None:
             self._points_actor.prop.color = self._colours["points"]
+        for name, actor in self._defect_actors.items():
+            actor.prop.color = self._colours[name]
         if self._mesh_actor is None:
             return
         prop = self._mesh_actor.prop

@@ -8,6 +8,7 @@ from PySide6.QtWidgets import QFrame, QPushButton, QScrollArea, QVBoxLayout, QWi
 from nmf_app.actions import Actions
 from nmf_app.session import ItemState, SessionState
 from nmf_app.widgets.basics import GRID, action_button, rule
+from nmf_app.widgets.broken import BrokenPanel
 from nmf_app.widgets.input_card import InputCard
 from nmf_app.widgets.parameters import ParametersPanel
 from nmf_app.widgets.report import ReportPanel
@@ -25,6 +26,7 @@ class SidePanel(QFrame):
         self.input = InputCard()
         self.parameters = ParametersPanel(state.parameters)
         self.report = ReportPanel()
+        self.broken = BrokenPanel()
         self._reconstruct = action_button(actions["reconstruct"], primary=True)
         self._cancel = action_button(actions["cancel"])
         self._export = action_button(actions["export"], primary=True)
@@ -45,12 +47,15 @@ class SidePanel(QFrame):
         working = state.reconstructing_current
         done = item is not None and item.state is ItemState.DONE
         self._reconstruct.setVisible(not working)
-        self._reconstruct.setText("Reconstruct again" if done else "Reconstruct")
+        broken = item is not None and item.loaded is not None and item.loaded.broken is not None
+        first = "Repair by wrapping" if broken else "Reconstruct"
+        self._reconstruct.setText("Reconstruct again" if done else first)
         self._cancel.setVisible(working)
         self._export.setVisible(done)
         _set_primary(self._reconstruct, not done)
         self.input.show_item(item, theme)
         self.report.show_item(item if not working else None, theme)
+        self.broken.show_item(item, theme)
         loaded = item.loaded if item is not None else None
         self.parameters.show_source(loaded.source if loaded is not None else None)
 
@@ -61,6 +66,7 @@ class SidePanel(QFrame):
         layout.setSpacing(2 * GRID)
         layout.addWidget(self.input)
         layout.addWidget(rule())
+        layout.addWidget(self.broken)
         layout.addWidget(self.report)
         layout.addWidget(self.parameters)
         layout.addStretch(1)

@@ -11,7 +11,7 @@ from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QStackedLayout, QVBox
 
 from nmf_app import resources
 from nmf_app.actions import Actions
-from nmf_app.session import Item, SessionState, ViewOptions
+from nmf_app.session import BrokenSurface, Item, SessionState, ViewOptions
 from nmf_app.widgets import thumbnails
 from nmf_app.widgets.basics import GRID, tool_button
 from nmf_app.widgets.drop_zone import DropZone
@@ -76,6 +76,7 @@ class Stage(QWidget):
             overlay.raise_()
         self._show_view(state.view)
         self._show_item(state.current_item)
+        self._show_broken(SessionState(), state)
         self._show_inset(state)
 
     def apply(self, old: SessionState, new: SessionState) -> None:
@@ -96,6 +97,8 @@ class Stage(QWidget):
             self._show_item(after)
         elif _outcome(before) is not _outcome(after):
             self._show_target(after)
+        if _broken(old) is not _broken(new):
+            self._show_broken(old, new)
         self.viewport.scene.set_see_through(new.reconstructing_current)
         live = new.live
         if live is not None and live is not old.live and live.item == new.current:
@@ -117,6 +120,18 @@ class Stage(QWidget):
             flow = item.outcome.reconstruction.trajectory
             self.viewport.scene.set_mesh(flow.vertices[-1], flow.faces)
         self._show_target(item)
+
+    def _show_broken(self, old: SessionState, new: SessionState) -> None:
+        """Show a dropped mesh that is broken, with its bad places marked, until its repair begins."""
+        assert self.viewport is not None
+        surface = _broken(new)
+        self.viewport.scene.set_defects(surface)
+        if surface is not None:
+            self.viewport.scene.set_mesh(surface.vertices, surface.faces)
+            self.viewport.scene.set_points(np.empty((0, 3), dtype=np.float32))
+        elif _broken(old) is not None and _key(old.current_item) == _key(new.current_item):
+            self._show_item(new.current_item)
+        self.viewport.update()
 
     def _show_target(self, item: Item | None) -> None:
         assert self.viewport is not None
@@ -176,6 +191,14 @@ def _points_of(item: Item | None) -> NDArray[np.float32]:
     result = item.outcome.reconstruction
     step = max(1, -(-len(result.target) // PREVIEW_POINTS))
     return result.normalization.to_unit(result.target[::step])
+
+
+def _broken(state: SessionState) -> BrokenSurface | None:
+    """Return the broken surface to show: that of the shown item, as long as nothing was made of it."""
+    item = state.current_item
+    if item is None or item.loaded is None or item.outcome is not None or state.reconstructing_current:
+        return None
+    return item.loaded.broken
 
 
 def _key(item: Item | None) -> int | None:

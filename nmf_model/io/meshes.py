@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import BinaryIO
@@ -11,6 +12,7 @@ import numpy as np
 from nmf_model.errors import InputError
 from nmf_model.io import writers
 from nmf_model.io.atomic import write_atomically
+from nmf_model.io.notes import read_note
 from nmf_model.io.obj_off import read_obj, read_off
 from nmf_model.io.opening import check_file, reading
 from nmf_model.io.ply import read_ply
@@ -24,7 +26,7 @@ _READERS: dict[str, Callable[[Path], Surface]] = {
     ".ply": read_ply, ".obj": read_obj, ".off": read_off, ".stl": read_stl,
     ".glb": read_gltf, ".gltf": read_gltf, ".3mf": read_3mf,
 }  # fmt: skip
-_WRITERS: dict[str, Callable[[Mesh, BinaryIO], None]] = {
+_WRITERS: dict[str, Callable[[Mesh, BinaryIO, str], None]] = {
     ".obj": writers.write_obj, ".ply": writers.write_ply, ".stl": writers.write_stl,
     ".off": writers.write_off, ".glb": writers.write_glb, ".3mf": writers.write_3mf,
 }  # fmt: skip
@@ -55,12 +57,17 @@ def read_mesh(path: Path) -> Mesh:
     return reading(path, read)
 
 
-def write_mesh(mesh: Mesh, path: Path) -> None:
+def write_mesh(mesh: Mesh, path: Path, note: str = "") -> None:
     """Write a mesh in the format of the suffix, whole or not at all.
 
     OBJ, PLY, OFF and 3MF keep float64 exactly. GLB rounds to float32 relative to the middle of the
     mesh, STL rounds to float32 relative to the origin. The written file is read back and compared
     before it takes its name.
+
+    Args:
+        mesh: not empty, finite.
+        path: its suffix, one of ``EXPORT_SUFFIXES``, decides the format.
+        note: a JSON object as text, to be embedded; STL has no room for it and leaves it out.
 
     Raises:
         InputError: the file cannot be written here, or the format cannot hold the mesh.
@@ -70,11 +77,13 @@ def write_mesh(mesh: Mesh, path: Path) -> None:
         raise InputError(f"{path} cannot be written; let the name end in {listed(EXPORT_SUFFIXES)}.")
     if len(mesh.faces) == 0 or not np.isfinite(mesh.vertices).all():
         raise InputError(f"{path} was not written because the mesh is empty or has infinite coordinates.")
-    write_atomically(path, lambda stream: write(mesh, stream), lambda written: _verify(mesh, written, path))
+    write_atomically(
+        path, lambda stream: write(mesh, stream, note), lambda written: _verify(mesh, note, written, path)
+    )
 
 
-def _verify(mesh: Mesh, written: Path, target: Path) -> None:
-    """Raise InputError unless the file holds the mesh, up to the rounding of its format."""
+def _verify(mesh: Mesh, note: str, written: Path, target: Path) -> None:
+    """Raise InputError unless the file holds the mesh, up to the rounding of its format, and the note."""
     surface = reading(written, lambda: load_surface(written))
     suffix = target.suffix.lower()
     if suffix == ".stl":
@@ -88,5 +97,8 @@ def _verify(mesh: Mesh, written: Path, target: Path) -> None:
         )
     else:
         same = np.array_equal(surface.faces, mesh.faces) and np.array_equal(surface.vertices, mesh.vertices)
+    if note and suffix != ".stl":
+        found = reading(written, lambda: read_note(written))
+        same = same and found is not None and json.loads(found) == json.loads(note)
     if not same:
         raise InputError(f"{target} did not hold the mesh when read back; choose another format or folder.")

@@ -1,4 +1,7 @@
-"""Write a mesh to an open file, one function a format; each keeps every digit the format can hold."""
+"""Write a mesh to an open file, one function a format; each keeps every digit the format can hold.
+
+``note`` is a JSON object as text, embedded where ``notes.read_note`` finds it; STL has no room for it.
+"""
 
 from __future__ import annotations
 
@@ -8,29 +11,33 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nmf_model.geometry.normals import face_normals
+from nmf_model.io.notes import as_comments, as_extras, with_metadata
 from nmf_model.io.stl import HEADER_BYTES, RECORD
 from nmf_model.types import Mesh
 
 _EXACT = "%.17g %.17g %.17g"
 
 
-def write_obj(mesh: Mesh, stream: BinaryIO) -> None:
+def write_obj(mesh: Mesh, stream: BinaryIO, note: str = "") -> None:
     """Write text with 17 significant digits, enough to restore every float64."""
+    stream.write(as_comments(note, "#"))
     np.savetxt(stream, mesh.vertices, fmt=f"v {_EXACT}")
     np.savetxt(stream, mesh.faces + 1, fmt="f %d %d %d")
 
 
-def write_off(mesh: Mesh, stream: BinaryIO) -> None:
+def write_off(mesh: Mesh, stream: BinaryIO, note: str = "") -> None:
     """Write text with 17 significant digits, enough to restore every float64."""
-    stream.write(f"OFF\n{len(mesh.vertices)} {len(mesh.faces)} 0\n".encode())
+    stream.write(b"OFF\n" + as_comments(note, "#"))
+    stream.write(f"{len(mesh.vertices)} {len(mesh.faces)} 0\n".encode())
     np.savetxt(stream, mesh.vertices, fmt=_EXACT)
     np.savetxt(stream, mesh.faces, fmt="3 %d %d %d")
 
 
-def write_ply(mesh: Mesh, stream: BinaryIO) -> None:
+def write_ply(mesh: Mesh, stream: BinaryIO, note: str = "") -> None:
     """Write binary with float64 coordinates."""
+    stream.write(b"ply\nformat binary_little_endian 1.0\n" + as_comments(note, "comment"))
     stream.write(
-        f"ply\nformat binary_little_endian 1.0\nelement vertex {len(mesh.vertices)}\n"
+        f"element vertex {len(mesh.vertices)}\n"
         "property double x\nproperty double y\nproperty double z\n"
         f"element face {len(mesh.faces)}\nproperty list uchar int vertex_indices\nend_header\n".encode()
     )
@@ -40,8 +47,8 @@ def write_ply(mesh: Mesh, stream: BinaryIO) -> None:
     stream.write(faces.tobytes())
 
 
-def write_stl(mesh: Mesh, stream: BinaryIO) -> None:
-    """Write binary, which rounds to float32: the format has nothing finer."""
+def write_stl(mesh: Mesh, stream: BinaryIO, note: str = "") -> None:
+    """Write binary, which rounds to float32: the format has nothing finer. The note is left out."""
     records = np.zeros(len(mesh.faces), dtype=RECORD)
     records["normal"] = face_normals(mesh.vertices, mesh.faces)
     records["corners"] = mesh.vertices[mesh.faces]
@@ -56,7 +63,7 @@ def local_origin(vertices: NDArray[np.float64]) -> NDArray[np.float64]:
     return middle
 
 
-def write_glb(mesh: Mesh, stream: BinaryIO) -> None:
+def write_glb(mesh: Mesh, stream: BinaryIO, note: str = "") -> None:
     """Write float32 coordinates about the middle, which itself is the node's exact translation."""
     import trimesh
 
@@ -65,17 +72,17 @@ def write_glb(mesh: Mesh, stream: BinaryIO) -> None:
     matrix[:3, 3] = origin
     scene = trimesh.Scene()
     scene.add_geometry(trimesh.Trimesh(mesh.vertices - origin, mesh.faces, process=False), transform=matrix)
-    stream.write(_exported(scene, "glb"))
+    stream.write(_exported(scene, "glb", tree_postprocessor=lambda tree: as_extras(note, tree)))
 
 
-def write_3mf(mesh: Mesh, stream: BinaryIO) -> None:
+def write_3mf(mesh: Mesh, stream: BinaryIO, note: str = "") -> None:
     """Write zipped text with every digit of the float64 coordinates."""
     import trimesh
 
     plain = trimesh.Trimesh(mesh.vertices, mesh.faces, process=False)
-    stream.write(_exported(trimesh.Scene(plain), "3mf"))
+    stream.write(with_metadata(note, _exported(trimesh.Scene(plain), "3mf")))
 
 
-def _exported(scene: Any, file_type: str) -> bytes:
-    data: bytes = scene.export(file_type=file_type)
+def _exported(scene: Any, file_type: str, **options: Any) -> bytes:
+    data: bytes = scene.export(file_type=file_type, **options)
     return data

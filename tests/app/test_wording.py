@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from nmf_app.formats import EXPORT_FORMATS, UNITS, conversion, open_filter
-from nmf_app.wording import check_lines, duration, gap, level_words, number, remaining
+from nmf_app.wording import duration, gap, level_words, number, remaining
+from nmf_model.checks import check_lines
 from nmf_model.io.suffixes import OUTPUT_SUFFIXES
 from nmf_model.quality import inspect_mesh
 from nmf_model.types import Mesh

@@ -1,0 +1,167 @@
+"""A certificate says what was found true of a mesh, in a form that anyone can check again.
+
+It is no signature: whoever can write a file can write a certificate. Its worth is that ``verify`` measures
+the mesh anew and compares. It exists in two forms:
+
+* *embedded* in the mesh file, with only what the input, the settings and the program decide, so that equal
+  runs write equal bytes;
+* *beside* it, as NAME.certificate.json, which adds the hash of the finished file, the input's name, the time
+  it took and the date.
+
+``geometry_sha256`` covers the surface as it is read back, whatever the format: SHA-256 over the numbers of
+vertices and faces as two int64, the vertices as float64 x y z, the faces as three int64 each, everything
+little-endian, in file order; -0.0 counts as 0.0. For STL the vertices are the distinct positions in order of
+appearance.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from nmf_model.checks import faults, statement
+from nmf_model.errors import InputError
+from nmf_model.io.atomic import write_atomically
+from nmf_model.types import Mesh, QualityReport
+from nmf_model.version import program_version
+
+KIND = "neural-mesh-flow/1"
+SUFFIX = ".certificate.json"
+_PASSING_FACTS = ("seconds",)
+_MAX_BYTES = 1 << 20
+
+Values = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where a mesh came from, as far as it is known.
+
+    Attributes:
+        input_name, input_sha256: of the file that was reconstructed.
+        level: as asked for; None if the method chose.
+        device: as asked for: "auto", "cpu" or "cuda".
+    """
+
+    input_name: str | None = None
+    input_sha256: str | None = None
+    level: int | None = None
+    device: str = "auto"
+
+    @classmethod
+    def of_file(cls, path: Path, level: int | None = None, device: str = "auto") -> Origin:
+        """Describe the input by its name and its present content; a file that is gone keeps its name."""
+        try:
+            digest = file_sha256(path)
+        except OSError:
+            digest = None
+        return cls(path.name, digest, level, device)
+
+
+def certificate_path(mesh: Path) -> Path:
+    """Return the file of the certificate beside a mesh: chair.ply has chair.certificate.json."""
+    return mesh.with_name(mesh.stem + SUFFIX)
+
+
+def geometry_sha256(mesh: Mesh) -> str:
+    """Return the hash of a surface that the module's text defines."""
+    digest = hashlib.sha256(np.array([len(mesh.vertices), len(mesh.faces)], dtype="<i8").tobytes())
+    digest.update(np.ascontiguousarray(mesh.vertices + 0.0, dtype="<f8").tobytes())
+    digest.update(np.ascontiguousarray(mesh.faces, dtype="<i8").tobytes())
+    return digest.hexdigest()
+
+
+def file_sha256(path: Path) -> str:
+    """Return the hash of a file's bytes."""
+    with open(path, "rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def embedded(mesh: Mesh, report: QualityReport, origin: Origin) -> Values:
+    """Return the certificate to put into the file of ``mesh``.
+
+    Args:
+        mesh: as it is read back from a file of that format.
+        report: of this mesh. Only if it ``is_sound`` the mesh is called certified.
+        origin: what it was made from.
+    """
+    return {
+        "certificate": KIND,
+        "certified": report.is_sound,
+        "statement": statement(report),
+        "defects": list(faults(report)),
+        "geometry_sha256": geometry_sha256(mesh),
+        "report": {key: value for key, value in finite(report).items() if key not in _PASSING_FACTS},
+        "settings": {
+            "method": report.method,
+            "level": origin.level,
+            "seed": report.seed,
+            "device": origin.device,
+        },
+        "input": {"sha256": origin.input_sha256},
+        "program": f"Neural Mesh Flow {program_version()}",
+    }
+
+
+def write_beside(mesh_file: Path, inside: Values, report: QualityReport, origin: Origin) -> None:
+    """Write NAME.certificate.json, whole or not at all.
+
+    Raises:
+        InputError: the file could not be written; nothing was left behind.
+    """
+    values = {
+        **inside,
+        "report": finite(report),
+        "input": {"name": origin.input_name, **inside["input"]},
+        "file": mesh_file.name,
+        "file_sha256": file_sha256(mesh_file),
+        "date": datetime.now(UTC).isoformat(timespec="seconds"),
+    }
+    text = json.dumps(values, indent=2, allow_nan=False) + "\n"
+    write_atomically(certificate_path(mesh_file), lambda stream: stream.write(text.encode()))
+
+
+def remove_outdated(mesh_file: Path) -> None:
+    """Remove a certificate of ours that speaks of an earlier file of this name, which it no longer fits."""
+    path = certificate_path(mesh_file)
+    try:
+        if read_certificate(path.read_text("utf-8")).get("file") == mesh_file.name:
+            path.unlink()
+    except (OSError, UnicodeDecodeError, InputError):
+        pass
+
+
+def read_certificate(text: str) -> Values:
+    """Parse a certificate.
+
+    Raises:
+        InputError: it is damaged, or of another kind.
+    """
+    try:
+        values = json.loads(text) if len(text) <= _MAX_BYTES else None
+    except (ValueError, RecursionError):
+        values = None
+    if (
+        not isinstance(values, dict)
+        or values.get("certificate") != KIND
+        or not isinstance(values.get("certified"), bool)
+        or not isinstance(values.get("geometry_sha256"), str)
+        or not isinstance(values.get("report"), dict)
+    ):
+        raise InputError("the certificate is damaged or of an unknown kind")
+    return values
+
+
+def finite(report: QualityReport) -> Values:
+    """Return a report as JSON values: JSON has no infinity or NaN, so such a number becomes null."""
+    return {
+        key: None if isinstance(value, float) and not math.isfinite(value) else value
+        for key, value in report.to_dict().items()
+    }

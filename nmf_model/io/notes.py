@@ -1,0 +1,117 @@
+"""A JSON object carried inside a mesh file, where every reader of the format passes over it.
+
+PLY, OBJ and OFF have it as comments, one line of indented JSON after ``nmf-certificate`` each; GLB and glTF
+in the asset's extras; 3MF as the model's metadata. STL has no place for it.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import struct
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from xml.sax.saxutils import escape
+
+KEYWORD = "nmf-certificate"
+_EXTRA = "nmf_certificate"
+_NAMESPACE = "urn:neural-mesh-flow"
+_METADATA = "nmf:certificate"
+_MODEL = "3D/3dmodel.model"
+_LINES_SEARCHED = 2000
+_MAX_NOTE_BYTES = 1 << 20
+
+
+def as_comments(note: str, mark: str) -> bytes:
+    """Return the note as lines that begin with ``mark``; every line stays shorter than readers' buffers."""
+    if not note:
+        return b""
+    lines = json.dumps(json.loads(note), indent=1).splitlines()
+    return "".join(f"{mark} {KEYWORD} {line}\n" for line in lines).encode("ascii")
+
+
+def as_extras(note: str, tree: dict[str, Any]) -> None:
+    """Put the note into the tree of a glTF file."""
+    if note:
+        tree.setdefault("asset", {}).setdefault("extras", {})[_EXTRA] = json.loads(note)
+
+
+def with_metadata(note: str, archive: bytes) -> bytes:
+    """Return a 3MF archive with the note among the metadata of its model."""
+    if not note:
+        return archive
+    result = io.BytesIO()
+    with zipfile.ZipFile(io.BytesIO(archive)) as old, zipfile.ZipFile(result, "w") as new:
+        for entry in old.infolist():
+            data = old.read(entry)
+            if entry.filename == _MODEL:
+                element = f'<metadata name="{_METADATA}">{escape(note)}</metadata><resources'
+                data = data.replace(b"<model ", f'<model xmlns:nmf="{_NAMESPACE}" '.encode(), 1)
+                data = data.replace(b"<resources", element.encode(), 1)
+            new.writestr(entry, data, zipfile.ZIP_DEFLATED, compresslevel=5)
+    return result.getvalue()
+
+
+def read_note(path: Path) -> str | None:
+    """Return the note of a mesh file as text, which may be damaged, or None if it carries none.
+
+    What the parsers raise on a damaged file passes through.
+    """
+    suffix = path.suffix.lower()
+    if suffix in (".ply", ".obj", ".off"):
+        return _from_comments(path)
+    if suffix in (".glb", ".gltf"):
+        return _from_extras(path)
+    return _from_metadata(path) if suffix == ".3mf" else None
+
+
+def _from_comments(path: Path) -> str | None:
+    lines = []
+    for line in _head(path):
+        mark, _, rest = line.strip().partition(" ")
+        keyword, _, text = rest.lstrip().partition(" ")
+        if mark in ("#", "comment") and keyword == KEYWORD:
+            lines.append(text)
+    return "\n".join(lines) if lines else None
+
+
+def _head(path: Path) -> Iterator[str]:
+    """Yield the first lines; of a PLY file those of its header."""
+    with open(path, "rb") as stream:
+        for _ in range(_LINES_SEARCHED):
+            line = stream.readline(4096)
+            if not line or line.strip() == b"end_header":
+                return
+            yield line.decode("utf-8", errors="replace")
+
+
+def _from_extras(path: Path) -> str | None:
+    with open(path, "rb") as stream:
+        if path.suffix.lower() == ".glb":
+            _, _, _, length, _ = struct.unpack("<4sIII4s", stream.read(20))
+            tree = json.loads(stream.read(length))
+        else:
+            tree = json.load(stream)
+    extras = tree.get("asset", {}).get("extras")
+    found = extras.get(_EXTRA) if isinstance(extras, dict) else None
+    return None if found is None else json.dumps(found)
+
+
+def _from_metadata(path: Path) -> str | None:
+    """Parse the model only as far as its resources, where the geometry begins."""
+    from lxml import etree
+
+    with zipfile.ZipFile(path) as archive:
+        if _MODEL not in archive.namelist():
+            return None
+        with archive.open(_MODEL) as stream:
+            for event, element in etree.iterparse(stream, events=("start", "end"), resolve_entities=False):
+                name = etree.QName(element).localname
+                if name == "resources":
+                    return None
+                if event == "end" and name == "metadata" and element.get("name") == _METADATA:
+                    text = element.text or ""
+                    return text if len(text) <= _MAX_NOTE_BYTES else ""
+    return None

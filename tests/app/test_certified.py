@@ -1,0 +1,192 @@
+"""Seals, certificates and broken meshes in the real window, under a (virtual) display."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import trimesh
+
+from nmf_app import work
+from nmf_app.__main__ import main
+from nmf_app.ports import ExportChoice
+from nmf_app.session import ItemState, NoticeKind, Theme
+from nmf_app.widgets.export_dialog import ExportDialog
+from nmf_app.widgets.scene import DEFECTS
+from nmf_app.widgets.seal import Seal
+from nmf_app.wording import broken_lines
+from nmf_model.certificate import file_sha256
+from nmf_model.io.meshes import read_mesh, write_mesh
+from nmf_model.types import Mesh
+
+from .conftest import short_stream
+from .test_window import drop, item_state, picture, texts, wait_for
+
+
+def crossing_stream(request, cancel):
+    result = yield from short_stream(request, cancel)
+    vertices = result.mesh.vertices.copy()
+    vertices[:3] *= -1.5
+    return replace(result, mesh=Mesh(vertices, result.mesh.faces))
+
+
+@pytest.fixture
+def broken_file(tmp_path):
+    """A ball with two holes, one flipped face, a fin, and a spike through it."""
+    ball = trimesh.creation.icosphere(3)
+    vertices, faces = np.array(ball.vertices), np.array(ball.faces, dtype=np.int64)
+    centres = vertices[faces].mean(axis=1)
+    faces = faces[(abs(centres[:, 2]) < 0.9)]
+    centres = vertices[faces].mean(axis=1)
+    flipped = int(np.argmax(centres @ [1.0, 0, 0]))
+    faces[flipped] = faces[flipped, ::-1]
+    vertices[int(np.argmin(vertices @ [0, 1.0, 0]))] *= -1.4
+    finned = faces[int(np.argmin(centres @ [1.0, 0, 0]))]
+    vertices = np.vstack([vertices, vertices[finned].mean(axis=0) * 1.3])
+    faces = np.vstack([faces, [finned[0], finned[1], len(vertices) - 1]])
+    path = tmp_path / "scan.ply"
+    write_mesh(Mesh(vertices, faces), path)
+    return path
+
+
+def seal_of(app):
+    return app.window.side_panel.report.findChild(Seal)
+
+
+def test_from_a_drop_to_a_certificate_that_verifies(open_window, qtbot, cloud_file, tmp_path, monkeypatch):
+    app = open_window()
+    drop(app.window.stage.viewport, [cloud_file])
+    wait_for(qtbot, app, ItemState.DONE)
+    qtbot.waitUntil(lambda: seal_of(app) is not None and seal_of(app).isVisible())
+    assert "Certified" in texts(seal_of(app))
+    for fact in ("No faces cross", "Tested exactly", "V − E + F = 2"):
+        assert fact in seal_of(app).toolTip()
+    outcome = app.session.state.current_item.outcome
+    dialog = ExportDialog(outcome, "egg", tmp_path, app.window)
+    dialog._path.setText(str(tmp_path / "egg.glb"))
+    assert dialog.choice == ExportChoice(tmp_path / "egg.glb", with_certificate=True)
+    monkeypatch.setattr(app.window.dialogs, "choose_export", lambda *_: dialog.choice)
+    app.window.actions_by_name["export"].trigger()
+    qtbot.waitUntil(lambda: app.session.state.current_item.exported is not None, timeout=20_000)
+    dialog.deleteLater()
+    certificate = json.loads((tmp_path / "egg.certificate.json").read_text())
+    assert certificate["certified"] is True
+    assert certificate["input"] == {"name": "egg.xyz", "sha256": file_sha256(cloud_file)}
+    assert certificate["file_sha256"] == file_sha256(tmp_path / "egg.glb")
+    assert "certified" in app.session.state.notice.sentence
+    assert main(["--verify", str(tmp_path / "egg.glb"), "--quiet"]) == 0
+    mesh = read_mesh(tmp_path / "egg.glb")
+    write_mesh(Mesh(mesh.vertices, mesh.faces[1:]), tmp_path / "egg.glb")
+    assert main(["--verify", str(tmp_path / "egg.glb"), "--quiet"]) == 3
+
+
+def test_the_box_switches_the_certificate_off(open_window, qtbot, cloud_file, tmp_path, monkeypatch):
+    app = open_window(viewport=False)
+    app.controller.open_files([cloud_file])
+    wait_for(qtbot, app, ItemState.DONE)
+    dialog = ExportDialog(app.session.state.current_item.outcome, "egg", tmp_path, app.window)
+    dialog._certificate.setChecked(False)
+    monkeypatch.setattr(app.window.dialogs, "choose_export", lambda *_: dialog.choice)
+    app.window.actions_by_name["export"].trigger()
+    qtbot.waitUntil(lambda: app.session.state.current_item.exported is not None, timeout=20_000)
+    dialog.deleteLater()
+    assert not (tmp_path / "egg.certificate.json").exists()
+    assert b"nmf-certificate" not in (tmp_path / "egg.obj").read_bytes()
+
+
+def test_crossings_are_told_in_red(open_window, qtbot, cloud_file):
+    app = open_window(crossing_stream, viewport=False)
+    app.controller.open_files([cloud_file])
+    wait_for(qtbot, app, ItemState.DONE)
+    count = app.session.state.current_item.outcome.report.self_intersecting_faces
+    assert count > 0
+    qtbot.waitUntil(lambda: seal_of(app) is not None and seal_of(app).isVisible())
+    words = texts(seal_of(app))
+    assert "Not certified" in words
+    assert f"{count:,} faces cross others" in words
+    assert seal_of(app).property("role") == "bad"
+
+
+def test_a_broken_mesh_is_shown_with_its_bad_places_and_repaired_on_request(open_window, qtbot, broken_file):
+    app = open_window()
+    drop(app.window, [broken_file])
+    wait_for(qtbot, app, ItemState.READY)
+    item = app.session.state.current_item
+    defects = item.loaded.broken.defects
+    assert defects.holes == 3, "two caps and the fin's free side"
+    assert len(defects.crowded_edges) == 1
+    assert len(defects.flipped_edges) == 3
+    assert len(defects.crossing_faces) > 0
+    assert app.session.state.notice.kind is NoticeKind.ERROR
+    panel = app.window.side_panel
+    qtbot.waitUntil(lambda: "faces cross others" in texts(panel.broken))
+    for words in ("This mesh is not sound", "3 holes", "opposite ways along 3 edges", "faces cross others"):
+        assert words in texts(panel.broken)
+    marks = {mark for mark, _ in broken_lines(item.loaded.broken)}
+    assert marks >= set(DEFECTS)
+    scene = app.window.stage.viewport.scene
+    assert set(scene._defect_actors) == set(DEFECTS)
+    marked = picture(app)
+    assert scene._mesh.n_points == len(item.loaded.broken.vertices)
+    scene.set_defects(None)
+    unmarked = picture(app)
+    scene.set_defects(item.loaded.broken)
+    assert (unmarked != marked).any(), "the marks can be seen"
+    app.controller.set_view(replace(app.session.state.view, theme=Theme.DARK))
+    assert (picture(app) != marked).any()
+    assert panel._reconstruct.text() == "Repair by wrapping"
+    panel._reconstruct.click()
+    wait_for(qtbot, app, ItemState.DONE)
+    assert not scene._defect_actors
+    assert not panel.broken.isVisible()
+    qtbot.waitUntil(lambda: seal_of(app) is not None and seal_of(app).isVisible())
+    assert "Certified" in texts(seal_of(app))
+
+
+def test_a_sound_mesh_goes_on_at_once_and_so_does_a_broken_one_of_many(
+    open_window, qtbot, broken_file, tmp_path
+):
+    whole = tmp_path / "whole.stl"
+    trimesh.creation.box().export(whole)
+    app = open_window(viewport=False)
+    app.controller.open_files([whole])
+    wait_for(qtbot, app, ItemState.DONE)
+    assert app.session.state.current_item.loaded.broken is None
+    app.controller.remove_all()
+    app.controller.open_files([broken_file, whole])
+    qtbot.waitUntil(
+        lambda: [item.state for item in app.session.state.items] == [ItemState.DONE, ItemState.DONE],
+        timeout=20_000,
+    )
+
+
+def test_seams_are_no_faults(open_window, qtbot, tmp_path):
+    """Split vertices, as along the seams of a texture, leave a box whole."""
+    box = trimesh.creation.box()
+    path = tmp_path / "seams.ply"
+    split = np.array(box.triangles).reshape(-1, 3)
+    write_mesh(Mesh(split, np.arange(36).reshape(-1, 3)), path)
+    app = open_window(viewport=False)
+    app.controller.open_files([path])
+    wait_for(qtbot, app, ItemState.DONE)
+    assert app.session.state.current_item.loaded.broken is None
+    assert item_state(app) is ItemState.DONE
+
+
+def test_a_large_mesh_is_checked_without_holding_the_window_up(open_window, qtbot, tmp_path):
+    ball = trimesh.creation.icosphere(6)
+    path = tmp_path / "large.ply"
+    write_mesh(Mesh(np.array(ball.vertices), np.array(ball.faces, dtype=np.int64)[1:]), path)
+    assert path.stat().st_size > work.CHECKED_AT_ONCE_BYTES
+    app = open_window(viewport=False)
+    app.controller.open_files([path])
+    wait_for(qtbot, app, ItemState.READY, timeout=60_000)
+    found = app.session.state.current_item.loaded.broken
+    assert (found.defects.holes, len(found.defects.open_edges), len(found.faces)) == (1, 3, 81_919)
+    app.controller.remove_all()
+    app.controller.open_files([path])
+    wait_for(qtbot, app, ItemState.READING)
+    app.controller.cancel_all()
+    qtbot.waitUntil(lambda: app.session.state.current_item.state is ItemState.CANCELLED, timeout=20_000)
