@@ -56,6 +56,12 @@ def build_parser() -> argparse.ArgumentParser:
         help="resolution: 10·4^k+2 vertices; default: the method chooses",
     )
     parser.add_argument(
+        "--weights",
+        metavar="FILE.safetensors",
+        type=Path,
+        help="trained weights of your own for the network, instead of those that ship",
+    )
+    parser.add_argument(
         "--report",
         metavar="FILE.json",
         type=Path,

@@ -28,8 +28,15 @@ from nmf_app.session import (
     ViewOptions,
 )
 from nmf_app.settings import RECENT_LIMIT
-from nmf_app.wording import broken_sentence, done_sentence, export_sentence, loaded_sentence
-from nmf_model.types import ReconstructionRequest
+from nmf_app.wording import (
+    OTHER_WAYS,
+    broken_sentence,
+    done_sentence,
+    export_sentence,
+    loaded_sentence,
+    other_way,
+)
+from nmf_model.types import Method, ReconstructionRequest
 
 _STATE_WHILE_RUNNING = {JobKind.READ: ItemState.READING, JobKind.RECONSTRUCT: ItemState.RUNNING}
 
@@ -105,6 +112,19 @@ class Controller(QObject):
         if item is not None and item.loaded is not None and not self._jobs_of(item.key, JobKind.RECONSTRUCT):
             self._follow_running = True
             self._submit_reconstruction(item)
+
+    @Slot()
+    def show_other(self) -> None:
+        """Show what the other method makes of the shown picture; it is computed at the first time only."""
+        item = self._session.state.current_item
+        way = other_way(item)
+        if item is None or way is None or self._jobs_of(item.key, JobKind.RECONSTRUCT):
+            return
+        if item.other is not None:
+            self._session.update_item(item.key, outcome=item.other, other=item.outcome, exported=None)
+            return
+        self._follow_running = True
+        self._submit_reconstruction(item, way[0])
 
     @Slot()
     def cancel(self) -> None:
@@ -273,8 +293,17 @@ class Controller(QObject):
         if isinstance(result, Loaded):
             self._on_loaded(known, result)
         elif isinstance(result, Outcome):
+            item = self._session.state.item(known.item)
+            before = item.outcome if item is not None else None
+            is_other = before is not None and _is_other(before, result)
             self._session.update_item(
-                known.item, state=ItemState.DONE, outcome=result, exported=None, sentence="", details=""
+                known.item,
+                state=ItemState.DONE,
+                outcome=result,
+                other=before if is_other else None,
+                exported=None,
+                sentence="",
+                details="",
             )
             kind = NoticeKind.SUCCESS if result.report.is_sound else NoticeKind.INFO
             self._notify(kind, done_sentence(known.title, result))
@@ -318,11 +347,11 @@ class Controller(QObject):
         pending = (ItemState.READING, ItemState.WAITING, ItemState.RUNNING)
         return any(item.state in pending for item in self._session.state.items if item.key != key)
 
-    def _submit_reconstruction(self, item: Item) -> None:
+    def _submit_reconstruction(self, item: Item, method: Method | None = None) -> None:
         assert item.loaded is not None
         chosen = self._session.state.parameters
         request = ReconstructionRequest(
-            item.loaded.source, chosen.method, chosen.level, chosen.seed, chosen.device
+            item.loaded.source, method or chosen.method, chosen.level, chosen.seed, chosen.device
         )
         self._session.update_item(item.key, state=ItemState.WAITING)
         self._submit(JobKind.RECONSTRUCT, item, work.reconstruct(request, self._stream, item.loaded.sha256))
@@ -361,3 +390,9 @@ class Controller(QObject):
 
     def _notify(self, kind: NoticeKind, sentence: str, details: str = "") -> None:
         self._session.update(notice=Notice(kind, sentence, details))
+
+
+def _is_other(before: Outcome, after: Outcome) -> bool:
+    """Return whether two results are what the two methods for pictures made of one picture."""
+    way = OTHER_WAYS.get(before.reconstruction.method)
+    return way is not None and way[0] == after.reconstruction.method

@@ -136,6 +136,7 @@ class _Run:
                 level=self._args.level,
                 seed=self._args.seed,
                 device=self._args.device,
+                weights=self._args.weights,
             )
             return reconstruct.run(request, cancel=self._cancel, on_frame=on_frame)
 

@@ -103,13 +103,17 @@ class Loaded:
 
 @dataclass(frozen=True, eq=False)
 class Item:
-    """One dropped file, from reading to export. Compared by identity: a change makes a new one."""
+    """One dropped file, from reading to export. Compared by identity: a change makes a new one.
+
+    ``other`` is what the other method made of a picture, kept to be shown again at once.
+    """
 
     key: int
     path: Path
     state: ItemState
     loaded: Loaded | None = None
     outcome: Outcome | None = None
+    other: Outcome | None = None
     exported: Exported | None = None
     sentence: str = ""
     details: str = ""

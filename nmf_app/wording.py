@@ -6,11 +6,12 @@ import math
 
 from nmf_app.session import BrokenSurface, Exported, Item, ItemState, Loaded, Outcome
 from nmf_model.checks import CheckLine, check_lines, faults
-from nmf_model.types import PointCloud, QualityReport, SolidReport, Source
+from nmf_model.types import Method, PointCloud, QualityReport, SolidReport, Source
 
 METHODS = {
-    "auto": ("Automatic", "Chooses by the kind of file and what is installed."),
+    "auto": ("Automatic", "Asks the network first; then fits points, or checks a picture's outline."),
     "fit": ("Fit this shape", "Optimises a flow for this one shape; needs no training."),
+    "network+fit": ("Network, then fit", "Starts from the network's answer and fits it to this one shape."),
     "silhouette": ("Silhouette", "Inflates the outline of a picture into a rounded body, then fits it."),
     "network": ("Trained network", "Predicts the shape in one pass with trained weights."),
 }
@@ -28,6 +29,22 @@ STATES = {
 }
 
 _LEVEL_WORDS = ("Tiny", "Very coarse", "Coarse", "Draft", "Medium", "Fine", "Very fine", "Extreme")
+
+
+OTHER_WAYS: dict[str, tuple[Method, str]] = {
+    "network": ("silhouette", "Show the inflated outline instead"),
+    "silhouette": ("network", "Show what the network sees instead"),
+}
+"""For each method a picture was reconstructed with, the other one and the words that offer it."""
+
+
+def other_way(item: Item | None) -> tuple[Method, str] | None:
+    """Return the other method for a picture that was reconstructed, and the words that offer it."""
+    if item is None or item.outcome is None or item.loaded is None:
+        return None
+    if isinstance(item.loaded.source, PointCloud):
+        return None
+    return OTHER_WAYS.get(item.outcome.reconstruction.method)
 
 
 def level_words(level: int | None) -> str:

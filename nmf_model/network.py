@@ -100,9 +100,7 @@ def predict_cloud(model: NeuralMeshFlow, image: ShapeImage) -> PredictedCloud:
             points = model.image_points(shown.to(device))[0] * MARGIN
         else:
             shown = cut_out(image.rgba, image.mask, _PUBLISHED_SIZE)
-            prepared = (
-                _as_published(shown) if config.preprocessing == PREPROCESSING else network_input(shown)
-            )
+            prepared = _as_published(shown) if config.preprocessing == PREPROCESSING else network_input(shown)
             points = model.image_points(prepared.to(device))[0]
     return PredictedCloud(points.cpu().numpy().astype(np.float64), config.frame)
 
@@ -173,7 +171,7 @@ class NetworkCarrier:
         """See ``Carrier``. Within a block its rescaling is blended in with time.
 
         Raises:
-            ValueError: if the points start within a block, where they are no longer known without its rescaling.
+            ValueError: if the points start within a block, whose rescaling is blended in there.
         """
         count = len(self.flow.blocks)
         first = round(since * count)

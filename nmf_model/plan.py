@@ -81,7 +81,7 @@ def make_plan(request: ReconstructionRequest, device: torch.device) -> Plan:
 
 
 def is_near(carrier: Carrier, points: NDArray[np.float32]) -> bool:
-    """Return whether a flow carries the sphere near enough to a cloud (N, 3), unit-sphere units, to start from."""
+    """Return whether a flow carries the sphere near enough to a cloud (N, 3) to start a fit from."""
     return _misfit(carrier, points) <= NEAR
 
 
@@ -107,7 +107,9 @@ def _plan_picture(image: ShapeImage, request: ReconstructionRequest, device: tor
     seen, familiarity = _look(model, found, device, request.seed)
     if request.method == "auto" and not familiarity.is_familiar:
         return _silhouette(found, request.seed, _unfamiliar("showing the inflated outline instead"))
-    notes = found.notes if familiarity.is_familiar else (*found.notes, _unfamiliar("do not trust its far side"))
+    notes = (
+        found.notes if familiarity.is_familiar else (*found.notes, _unfamiliar("do not trust its far side"))
+    )
     return Plan(replace(seen, notes=()), "network", model, False, True, notes)
 
 

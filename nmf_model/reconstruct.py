@@ -180,9 +180,7 @@ def _glimpses(
     shown = points if plan.is_picture else None
     for number, moment in enumerate(carrier.moments(sphere.vertices, _GLIMPSES, cancel)):
         fraction = until * min(1.0, (number + 1) / _GLIMPSES)
-        yield FlowFrame(
-            moment.vertices, sphere.faces, "Network", fraction, points=shown if number == 0 else None
-        )
+        yield FlowFrame(moment.vertices, sphere.faces, "Network", fraction, points=shown)
 
 
 def _fit_frames(

@@ -152,8 +152,8 @@ class FlowFrame:
         block: index of the flow block (0-based) while flowing, else 0.
         time: integration time since the sphere while flowing, else 0.0.
         nfe: evaluations of the dynamics so far in the final flow.
-        points: (N, 3) float32, unit-sphere units: the cloud that a picture was turned into, with the first frame
-            after it is known; None otherwise.
+        points: (N, 3) float32, unit-sphere units: the cloud that the network sees on a picture, with the
+            frames of its flow; None otherwise. One and the same array, so compare identity.
         is_trajectory: True for frames of the final flow from the sphere to the object: exactly the
             frames that a timeline plays. All of them share one ``faces`` array.
     """
@@ -286,8 +286,8 @@ class Reconstruction:
         normalization: from unit-sphere units to file units.
         target: (N, 3) float64, file units: the points that were fitted (thinned, or inflated from a
             mask); ``chamfer_l2`` of the report is measured against them.
-        method: the method that was really used: "fit", "silhouette", "network", or "network+fit" for a fit that
-            started from the network's answer.
+        method: the method that was really used: "fit", "silhouette", "network", or "network+fit" for a fit
+            that started from the network's answer.
         seconds, nfe, seed: cost and reproducibility.
         notes: sentences for the user (what was dropped, thinned, filled, what to be wary of).
         carrier: the flow as a map of space, for more than this one mesh; None if there is none.

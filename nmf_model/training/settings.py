@@ -53,8 +53,8 @@ class TrainingConfig:
         block_weights: of the surfaces after each block in the loss, divided by their sum. The first
             surface but for a single block is compared by its vertices, the others by samples.
         early_share: share of them for all surfaces but the last; finding neighbours is half of a step's time.
-        smoothness_weight, lipschitz_weight, lipschitz_bound: for a flow on grids, of the mean squared gradient
-            of the velocity and of its excess over the bound.
+        smoothness_weight, lipschitz_weight, lipschitz_bound: for a flow on grids, of the mean squared
+            gradient of the velocity and of its excess over the bound.
         freeze_backbone: leave the picture branch's pretrained backbone as it is ("pixels" only).
         precision: "bf16" inside the networks (the state of the flow stays float32), "float32", or
             "auto": bf16 on a GPU.

@@ -149,7 +149,8 @@ def _pixels_task(
 ) -> Task:
     """Set up the training of the branch that answers pixels, from a backbone that knows ImageNet."""
     training, branch = config.training, model.image
-    assert isinstance(branch, PixelPoints) and config.model.image is not None
+    assert isinstance(branch, PixelPoints)
+    assert config.model.image is not None
     imagenet_weights(branch.backbone)
     if training.freeze_backbone:
         branch.backbone.requires_grad_(False)

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from nmf_model.data.shapenet import CAMERA_FILE
+from nmf_model.data.layout import CAMERA_FILE
 from nmf_model.errors import InputError
 from nmf_model.training.targets import TargetName
 from nmf_model.training.views import load_views

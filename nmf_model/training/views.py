@@ -122,9 +122,7 @@ def _from_folder(folder: Path, wanted: list[str], size: int) -> ViewSet:
         cameras = renderings.cameras(keys[name])
         if cameras is not None:
             angles[row] = cameras
-    return ViewSet(
-        np.array(ids), count, size, lambda row, view: read_picture(paths[ids[row]][view]), angles
-    )
+    return ViewSet(np.array(ids), count, size, lambda row, view: read_picture(paths[ids[row]][view]), angles)
 
 
 def _resized(picture: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
