@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
@@ -57,7 +59,19 @@ class _SharedBatchNorm(_BatchNorm):
 
 def _total(value: Tensor) -> Tensor:
     """Return the sum over the processes; gradients are summed over them too."""
-    from torch.distributed.nn.functional import all_reduce
-
-    result: Tensor = all_reduce(value)
+    result: Tensor = _Total.apply(value)  # type: ignore[no-untyped-call]
     return result
+
+
+class _Total(torch.autograd.Function):
+    @staticmethod
+    def forward(_context: Any, value: Tensor) -> Tensor:
+        total = value.clone()
+        dist.all_reduce(total)
+        return total
+
+    @staticmethod
+    def backward(_context: Any, gradient: Tensor) -> Tensor:
+        total = gradient.clone()
+        dist.all_reduce(total)
+        return total
