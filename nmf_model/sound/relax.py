@@ -24,7 +24,7 @@ from nmf_model.geometry.refinement import Faces, Points
 from nmf_model.sound.defects import Defects, Written, find_defects
 from nmf_model.sound.surface import Flow, FlowedSphere, rounded
 
-DISTANCES = (1e-4, 3e-4, 1e-3, 3e-3, 1e-2)
+DISTANCES = (3e-4, 2e-3, 1e-2)
 """How far vertices are moved at most, unit-sphere units, from the smallest that helps upward."""
 
 _RINGS = 4
@@ -131,8 +131,12 @@ def _best_of(
     tested = _faces_near(surface, places, moves)
     still = np.zeros_like(surface.image)
     options = [still, *moves]
-    counts = np.stack([_count(surface, places, rounded(surface.image + m), tested, forms) for m in options])
-    best = counts.argmin(axis=0)
+    counts: list[NDArray[np.int64]] = []
+    for move in options:
+        counts.append(_count(surface, places, rounded(surface.image + move), tested, forms))
+        if not np.min(counts, axis=0).any():
+            break
+    best = np.argmin(counts, axis=0)
     total = still.copy()
     moving = places.label >= 0
     chosen = best[places.label[moving]]

@@ -33,12 +33,19 @@ class FoldedBall:
         return np.stack([x, y, (1 - until) * z + until * z * z], axis=1)
 
 
-class LateTouch:
-    """A ball whose two poles pass through each other in the last twentieth of the flow's time."""
+@dataclass
+class Dented:
+    """A ball dented from both poles until the dents pass through each other.
+
+    Attributes:
+        meet: share of the time at which they meet.
+    """
+
+    meet: float = 0.97
 
     def carry(self, points, *, steps=8, until=1.0, cancel=None):
         x, y, z = (np.asarray(points, dtype=np.float64) @ TURN.T).T
-        dent = np.exp(-8 * (x * x + y * y)) * until / 0.97
+        dent = np.exp(-8 * (x * x + y * y)) * until / self.meet
         return np.stack([x, y, z * (1 - dent)], axis=1)
 
 

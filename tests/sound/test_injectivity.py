@@ -30,7 +30,9 @@ def test_the_bound_holds_for_every_pair_of_points(seed):
     other = start + 0.05 * torch.randn(20_000, 3, generator=generator, dtype=torch.float64)
     steepest = max(
         float(
-            ((velocity(field, start) - velocity(field, other)).norm(dim=1) / (start - other).norm(dim=1)).max()
+            (
+                (velocity(field, start) - velocity(field, other)).norm(dim=1) / (start - other).norm(dim=1)
+            ).max()
         )
         for field in fields
     )
