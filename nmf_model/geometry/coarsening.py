@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
-from nmf_model.geometry.refinement import Faces, Points, list_edges
+from nmf_model.geometry.refinement import Faces, Points, list_edges, sag
 
 Flow = Callable[[Points], Points]
 
@@ -56,7 +56,7 @@ def coarsen(
         faces: (F, 3) closed, oriented, genus 0.
         image: (V, 3) where the flow carries the vertices.
         tolerance: how far, in the image's units, the surface may move: the merged vertex to its new faces'
-            planes, and the middles of new edges to where the flow carries them.
+            planes, and new edges at their middles (see ``sag``).
         flow: carries points of the sphere.
         longest: no new edge of the image is longer.
     """
@@ -163,7 +163,7 @@ def _close_to_flow(
     starts = chosen.into[spokes]
     middle = sphere[starts] + sphere[tips]
     true = flow(middle / np.linalg.norm(middle, axis=1, keepdims=True))
-    off = np.linalg.norm(true - (image[starts] + image[tips]) / 2, axis=1)
+    off = sag(image, faces, np.stack([starts, tips], axis=1), true)
     off[(tips == starts) | (tips == chosen.gone[spokes])] = 0
     worst = np.zeros(len(chosen.gone))
     np.maximum.at(worst, spokes, off)

@@ -13,11 +13,16 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from nmf_model.geometry.normals import area_vectors
+
 Points = NDArray[np.float64]
 Faces = NDArray[np.int64]
 Edges = NDArray[np.int64]
 
 _SIDES = [[0, 1], [1, 2], [2, 0]]
+
+SIDEWAYS = 0.1
+"""Weight of a distance along the surface where a distance across it counts 1."""
 
 
 class EdgeList(NamedTuple):
@@ -115,7 +120,6 @@ def _cut(faces: Faces, middle: NDArray[np.int64], longest: NDArray[np.int64]) ->
     whole, at_bc, at_ca = ab < 0, bc >= 0, ca >= 0
     # One pattern a row: which faces it is for, and the children they become.
     patterns = [
-        (whole, [(a, b, c)]),
         (~whole & ~at_bc & ~at_ca, [(a, ab, c), (ab, b, c)]),
         (~whole & at_bc & ~at_ca, [(a, ab, c), (ab, b, bc), (ab, bc, c)]),
         (~whole & ~at_bc & at_ca, [(a, ab, ca), (ca, ab, c), (ab, b, c)]),
@@ -125,4 +129,27 @@ def _cut(faces: Faces, middle: NDArray[np.int64], longest: NDArray[np.int64]) ->
         np.stack([np.stack([v[chosen] for v in child], axis=1) for child in pattern], axis=1).reshape(-1, 3)
         for chosen, pattern in patterns
     ]
-    return np.concatenate(children)
+    return np.concatenate([faces[whole], *children])
+
+
+def sag(image: Points, faces: Faces, ends: Edges, true: Points) -> NDArray[np.float64]:
+    """Return (E,) how far flat triangles are from the surface at the middles of edges.
+
+    Only the distance along the surface's normal harms the shape; a little of the rest is counted, so that
+    strongly uneven places are cut as well.
+
+    Args:
+        image: (V, 3) where the vertices are carried.
+        faces: (F, 3).
+        ends: (E, 2) edges, of the mesh or not.
+        true: (E, 3) where the middles of the edges are carried.
+    """
+    off = true - image[ends].mean(axis=1)
+    across, normals = area_vectors(image, faces), np.zeros_like(image)
+    for corner in range(3):
+        np.add.at(normals, faces[:, corner], across)
+    normal = normals[ends].sum(axis=1)
+    length = np.linalg.norm(normal, axis=1)
+    along = np.abs((off * normal).sum(axis=1)) / np.maximum(length, np.finfo(float).tiny)
+    errors: NDArray[np.float64] = along + SIDEWAYS * np.linalg.norm(off, axis=1)
+    return errors

@@ -33,14 +33,15 @@ class Budget:
         vertices: as many as accuracy may use; 0 leaves the given template as it is unless faces cross.
         tolerance: distance of flat triangles from the flowed surface at which no more are used,
             unit-sphere units.
-        most_vertices: as many as the fight against crossings may use.
+        most_vertices: as many as the fight against crossings may use before sheets are pushed apart, or twice
+            those of the template if that is more; and twice as many in all.
         coarsening_rounds: in which vertices are merged where the image is flat.
         rounds: of refining where faces cross.
     """
 
     vertices: int = 4_000
     tolerance: float = 0.003
-    most_vertices: int = 20_000
+    most_vertices: int = 8_000
     coarsening_rounds: int = 0
     rounds: int = 12
 
@@ -171,24 +172,28 @@ def sound_stages(
     surface = _spend(surface, flow, budget)
     yield SoundProgress("Checking", 0.3, surface)
     defects = find_defects(surface.image, surface.faces, forms)
-    rounds = 0
-    while len(defects.faces) and rounds < budget.rounds and len(surface.sphere) < budget.most_vertices:
+    rounds, limit, done = 0, max(budget.most_vertices, 2 * len(surface.sphere)), 0.3
+    for most_vertices in (limit, 2 * limit):
+        while len(defects.faces) and rounds < budget.rounds and len(surface.sphere) < most_vertices:
+            _stop_if(cancel)
+            surface = surface.refined_at(defects.faces, flow)
+            defects = find_defects(surface.image, surface.faces, forms)
+            rounds += 1
+            done += 0.5 / budget.rounds
+            yield SoundProgress("Checking", done, surface)
+        if not len(defects.faces):
+            break
         _stop_if(cancel)
-        surface = surface.refined_at(defects.faces, flow)
-        defects = find_defects(surface.image, surface.faces, forms)
-        rounds += 1
-        yield SoundProgress("Checking", 0.3 + 0.5 * rounds / budget.rounds, surface)
-    flowed, until = surface.image, 1.0
-    if len(defects.faces):
-        _stop_if(cancel)
-        yield SoundProgress("Refining", 0.8, surface)
+        done += 0.05
+        yield SoundProgress("Refining", done, surface)
         surface, defects = relax(surface, defects, flow, forms)
+    until = 1.0
     if len(defects.faces):
         _stop_if(cancel)
         surface, defects, until = _step_back(surface, defects, flow, forms, target)
-        flowed = surface.image if until < 1 else flowed
     yield SoundProgress("Checking", 1.0, surface)
-    moves = np.linalg.norm(surface.image - flowed, axis=1)
+    moves = np.linalg.norm(surface.image - flow(surface.sphere, until), axis=1)
+    moves[moves < _ROUNDING] = 0.0
     report = SoundReport(
         crossing_faces=defects.crossing_faces,
         flat_faces=len(defects.flat),
@@ -218,6 +223,8 @@ def _spend(surface: FlowedSphere, flow: Flow, budget: Budget) -> FlowedSphere:
     return surface
 
 
+_ROUNDING = 1e-6
+"""Two runs of a carrier with other points beside may differ by this, unit-sphere units."""
 _EARLIER = (0.995, 0.99, 0.98, 0.96, 0.93, 0.9)
 _WORTH = 5e-4
 """By so much may chamfer_l2 rise for a mesh without crossings, unit-sphere units squared."""

@@ -2,8 +2,9 @@
 
 Where two parts of the surface nearly touch, they are images of two parts of the sphere whose *shells*, the
 spheres a little smaller or larger, lie on either side. Moving the vertices along the images of the radii,
-both parts inward or both outward, widens the gap, be it of air or of material; a fold straightens when its
-vertices go back a little in time or to the middle of their neighbours. Which of these helps is found by
+both parts inward or both outward, widens the gap, be it of air or of material; where the shells are squeezed
+as well, the normals of the surface do; a fold straightens when its vertices go back a little in time or to
+the middle of their neighbours. Which of these helps is found by
 trying: each place takes what leaves it the fewest crossings in exact arithmetic, and keeps what it had if
 nothing does.
 """
@@ -18,11 +19,12 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array
 from scipy.sparse.csgraph import connected_components
 
+from nmf_model.geometry.normals import area_vectors
 from nmf_model.geometry.refinement import Faces, Points
 from nmf_model.sound.defects import Defects, Written, find_defects
 from nmf_model.sound.surface import Flow, FlowedSphere, rounded
 
-DISTANCES = (1e-4, 3e-4, 1e-3, 3e-3, 1e-2)
+DISTANCES = (3e-4, 2e-3, 1e-2)
 """How far vertices are moved at most, unit-sphere units, from the smallest that helps upward."""
 
 _RINGS = 4
@@ -99,12 +101,21 @@ def _ways(surface: FlowedSphere, places: Places, flow: Flow) -> list[Points]:
     links = _neighbours(surface.faces, len(surface.sphere))[rows]
     middle = (links @ surface.image) / np.asarray(links.sum(axis=1)).reshape(-1, 1)
     even = middle - surface.image[rows]
+    normals = _normals(surface)[rows]
     ways = []
-    for way in (_unit(outward), -_unit(outward), _unit(even), _unit(earlier)):
+    for way in (_unit(outward), -_unit(outward), normals, -normals, _unit(even), _unit(earlier)):
         full = np.zeros_like(surface.image)
         full[rows] = way * places.weight[rows, None]
         ways.append(full)
     return ways
+
+
+def _normals(surface: FlowedSphere) -> Points:
+    """Return (V, 3) unit normals of the image at its vertices, weighted by area."""
+    total = np.zeros_like(surface.image)
+    for corner in range(3):
+        np.add.at(total, surface.faces[:, corner], area_vectors(surface.image, surface.faces))
+    return _unit(total)
 
 
 def _unit(vectors: Points) -> Points:
@@ -120,8 +131,12 @@ def _best_of(
     tested = _faces_near(surface, places, moves)
     still = np.zeros_like(surface.image)
     options = [still, *moves]
-    counts = np.stack([_count(surface, places, rounded(surface.image + m), tested, forms) for m in options])
-    best = counts.argmin(axis=0)
+    counts: list[NDArray[np.int64]] = []
+    for move in options:
+        counts.append(_count(surface, places, rounded(surface.image + move), tested, forms))
+        if not np.min(counts, axis=0).any():
+            break
+    best = np.argmin(counts, axis=0)
     total = still.copy()
     moving = places.label >= 0
     chosen = best[places.label[moving]]

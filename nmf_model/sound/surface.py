@@ -8,7 +8,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nmf_model.geometry.coarsening import coarsen
-from nmf_model.geometry.refinement import Faces, Points, edge_lengths, list_edges, middles, refine
+from nmf_model.geometry.refinement import (
+    Faces,
+    Points,
+    edge_lengths,
+    list_edges,
+    middles,
+    refine,
+    sag,
+)
 from nmf_model.types import CancelCheck, Carrier
 
 _SHORTEST = 1e-4
@@ -50,14 +58,14 @@ class FlowedSphere:
     image: Points
 
     def refined_by_error(self, flow: Flow, most_vertices: int, tolerance: float) -> FlowedSphere:
-        """Split the edges whose middle the flow carries farthest from the middle of their image.
+        """Split the edges at whose middles flat triangles are farthest from the flowed surface.
 
         At most those with an error over the tolerance, and no more than an eighth of all edges at once, so
         that the worst places are seen to first.
         """
         edges = list_edges(self.faces)
         true = flow(middles(self.sphere, edges.ends))
-        error = np.linalg.norm(true - self.image[edges.ends].mean(axis=1), axis=1)
+        error = sag(self.image, self.faces, edges.ends, true)
         error[edge_lengths(self.sphere, edges) < _SHORTEST] = 0
         room = max(0, most_vertices - len(self.sphere))
         count = min(len(error) // 8, max(room // 2, min(room, 16)))
