@@ -120,17 +120,33 @@ def _answer_picture(plan: Plan, item: Item, name: TargetName, target: Target) ->
         raise ValueError("a picture needs a model, renderings and the number of a view")
     views = open_views(plan.views, tuple(open_targets(plan.data, plan.split).names)).read(name)
     model = open_model(plan.checkpoint, plan.device)
-    if predicted_frame(plan.checkpoint, model) == "camera":
+    frame = predicted_frame(plan.checkpoint, model)
+    if frame == "camera":
         target = turned(target, camera_rotation(*views.camera(item.view, name.id)))
     picture = views.pictures[item.view]
     try:
         mesh = reconstruct_picture(model, picture)
     except NmfError as error:
         raise MethodError(str(error)) from error
+    if frame == "camera":
+        return Answered(placed_by_outline(mesh, target.points), target, picture)
     # The picture branch learns points about their mean, in units of the box-centred radius.
     _, radius = frame_of(torch.from_numpy(target.points)[None])
     placed = mesh.vertices * float(radius) + target.points.mean(axis=0)
     return Answered(Mesh(placed, mesh.faces, mesh.sphere), target, picture)
+
+
+def placed_by_outline(mesh: Mesh, points: NDArray[np.float64]) -> Mesh:
+    """Scale and move a mesh so that its box, seen from the front, is that of the points, and its middle as deep.
+
+    A picture does not tell how large an object is or how far away: these are given, as a user would give them.
+    """
+    low, high = mesh.vertices.min(axis=0), mesh.vertices.max(axis=0)
+    wanted_low, wanted_high = points.min(axis=0), points.max(axis=0)
+    scale = (wanted_high - wanted_low)[:2].max() / max(float((high - low)[:2].max()), 1e-12)
+    moved = (mesh.vertices - (low + high) / 2) * scale + (wanted_low + wanted_high) / 2
+    moved[:, 2] += points[:, 2].mean() - moved[:, 2].mean()
+    return Mesh(moved, mesh.faces, mesh.sphere)
 
 
 def _read_mesh(path: Path | None, *, merge: bool) -> Mesh:

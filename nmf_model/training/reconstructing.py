@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from nmf_model import checkpoint
-from nmf_model.encoders.pictures import network_input
+from nmf_model.encoders.pictures import cut_out, network_input
 from nmf_model.errors import InputError
 from nmf_model.model import NeuralMeshFlow
 from nmf_model.training.shapes import frame_of
@@ -22,6 +22,8 @@ PICTURE_SIZE = 112
 OBJECT_SHARE = 0.79
 """Share of that side which the object's longer side takes in a typical rendering (the median of 696 training
 renderings)."""
+OPAQUE = 127
+"""Alpha above which a pixel belongs to the object."""
 _PUBLISHED_SIZE = 224
 
 Frame = Literal["object", "camera"]
@@ -77,6 +79,11 @@ def reconstruct_picture(model: NeuralMeshFlow, rgba: NDArray[np.uint8]) -> Mesh:
 def predict_cloud(model: NeuralMeshFlow, rgba: NDArray[np.uint8]) -> NDArray[np.float64]:
     """Return the (P, 3) points that the picture branch sees; arguments as for ``reconstruct_picture``."""
     device = next(model.parameters()).device
+    branch = model.config.image
+    if branch is not None and branch.kind == "pixels":
+        shown = cut_out(rgba, rgba[..., 3] > OPAQUE, branch.size)
+        with torch.inference_mode():
+            return model.image_points(shown.to(device))[0].cpu().double().numpy()
     with torch.inference_mode():
         points = model.image_points(_network_picture(model, rgba).to(device))[0]
     return points.cpu().double().numpy()
