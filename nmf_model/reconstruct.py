@@ -35,8 +35,8 @@ from nmf_model.types import (
     Trajectory,
 )
 
-BASE_LEVELS = {"fit": 3, "silhouette": 4}
-"""Template level that the adaptive template of each method starts from, if no level was asked for."""
+BASE_LEVEL = 3
+"""Template level that the adaptive template starts from, if no level was asked for."""
 BUDGETS = {"fit": Budget(vertices=4_000), "silhouette": Budget(vertices=5_000, tolerance=0.001)}
 """What the adaptive template may cost; an outline seen at close range needs more."""
 COARSE_LEVEL = 3
@@ -187,7 +187,7 @@ def _template_for(fitted: FittedFlow, method: str, level: int | None) -> tuple[T
     A level that was asked for is kept, its vertices moved to where they are needed if there are few.
     """
     if level is None:
-        return icosphere(BASE_LEVELS[method]), BUDGETS[method]
+        return icosphere(BASE_LEVEL), BUDGETS[method]
     template = icosphere(level)
     if level > COARSE_LEVEL:
         return template, PLAIN
