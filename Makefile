@@ -2,7 +2,7 @@
 PY := .venv/bin/python
 EXAMPLES := $(wildcard resources/examples/*chair*.ply) $(wildcard resources/examples/*.ply resources/examples/*.xyz)
 EXAMPLE ?= $(firstword $(EXAMPLES))
-BENCHMARKS := fit silhouette viewport
+BENCHMARKS := fit soundness silhouette viewport
 
 .PHONY: run test check bench format setup clean
 

@@ -33,8 +33,8 @@ from nmf_model.types import (
     Trajectory,
 )
 
-BASE_LEVELS = {"fit": 3, "network+fit": 3, "network": 3, "silhouette": 4}
-"""Template level that the adaptive template of each method starts from, if no level was asked for."""
+BASE_LEVEL = 3
+"""Template level that the adaptive template starts from, if no level was asked for."""
 BUDGETS = {"fit": Budget(vertices=4_000), "silhouette": Budget(vertices=5_000, tolerance=0.001)}
 """What the adaptive template may cost; an outline seen at close range needs more."""
 COARSE_LEVEL = 3
@@ -176,7 +176,7 @@ def _glimpses(
     carrier: MovingCarrier, plan: Plan, points: NDArray[np.float32], until: float, cancel: CancelCheck
 ) -> Generator[FlowFrame, None, None]:
     """Show the sphere flowing as the network says, at once."""
-    sphere = icosphere(BASE_LEVELS["network"])
+    sphere = icosphere(BASE_LEVEL)
     shown = points if plan.is_picture else None
     for number, moment in enumerate(carrier.moments(sphere.vertices, _GLIMPSES, cancel)):
         fraction = until * min(1.0, (number + 1) / _GLIMPSES)
@@ -208,7 +208,7 @@ def _template_for(carrier: Carrier, method: str, level: int | None) -> tuple[Tem
     A level that was asked for is kept, its vertices moved to where they are needed if there are few.
     """
     if level is None:
-        return icosphere(BASE_LEVELS[method]), BUDGETS.get(method, BUDGETS["fit"])
+        return icosphere(BASE_LEVEL), BUDGETS.get(method, BUDGETS["fit"])
     template = icosphere(level)
     if level > COARSE_LEVEL:
         return template, PLAIN

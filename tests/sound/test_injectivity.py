@@ -46,12 +46,27 @@ def test_the_bound_of_a_linear_field_is_its_norm():
     assert lipschitz_bound(field) == pytest.approx((4 + 1 + 9) ** 0.5)
 
 
-@pytest.mark.parametrize("strength", [0.05, 0.5, 2.0])
-def test_proved_steps_keep_space_the_right_way_round(strength):
-    carrier = GridCarrier(random_fields(strength), np.zeros(3, dtype=np.float32), 0.5)
-    steps = carrier.injective_steps()
-    points = np.random.default_rng(0).uniform(-0.6, 0.6, (2000, 3))
-    assert (jacobians(carrier, points, steps) > 0).all()
+@pytest.mark.parametrize("seed", range(3))
+def test_a_proved_step_brings_no_two_points_together(seed):
+    fields = random_fields(1.0, seed, blocks=1).double()
+    bound = 0.6
+    carrier = GridCarrier(fields * bound / lipschitz_bound(fields), np.zeros(3, dtype=np.float32), 1.0)
+    assert carrier.injective_steps() == 1
+    rng = np.random.default_rng(seed)
+    start = rng.uniform(-1.2, 1.2, (20_000, 3))
+    other = start + rng.normal(scale=0.02, size=start.shape)
+    apart = np.linalg.norm(carrier.carry(start, steps=1) - carrier.carry(other, steps=1), axis=1)
+    assert (apart / np.linalg.norm(start - other, axis=1)).min() >= 1 - bound - bound**2 / 2
+
+
+def test_steps_rise_with_the_bound_and_never_break_it():
+    for factor in (0.1, 1.0, 3.0, 10.0):
+        fields = random_fields(factor)
+        steps = GridCarrier(fields, np.zeros(3, dtype=np.float32), 0.5).injective_steps()
+        reached = lipschitz_bound(fields) / steps
+        assert reached + reached**2 / 2 < 1
+        fewer = lipschitz_bound(fields) / max(steps - 1, 1e-9)
+        assert fewer + fewer**2 / 2 >= 1
 
 
 def test_few_steps_fold_a_steep_flow_and_many_do_not():
