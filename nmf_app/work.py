@@ -23,10 +23,10 @@ from nmf_app.ports import ExportChoice
 from nmf_app.session import Exported, Loaded, Outcome
 from nmf_model.errors import Cancelled, InputError
 from nmf_model.geometry.normalization import normalize
+from nmf_model.repair import painted
 from nmf_model.types import (
     CancelCheck,
     FlowFrame,
-    Mesh,
     Normalization,
     PointCloud,
     QualityReport,
@@ -92,6 +92,7 @@ def reconstruct(request: ReconstructionRequest, stream: Stream | None = None) ->
                 frames.close()
                 raise Cancelled("the reconstruction was cancelled")
         report(Progress("Checking the mesh", FITTING_SHARE))
+        result = painted(result, request.source)
         return Outcome(result, _check(result))
 
     return task
@@ -170,7 +171,7 @@ def scaled(result: Reconstruction, factor: float) -> Reconstruction:
     frame = result.normalization
     return replace(
         result,
-        mesh=Mesh(result.mesh.vertices * factor, result.mesh.faces, result.mesh.sphere),
+        mesh=replace(result.mesh, vertices=result.mesh.vertices * factor),
         normalization=Normalization(frame.offset * factor, frame.scale * factor),
         target=result.target * factor,
     )

@@ -34,7 +34,11 @@ def export_reconstruction(result: Reconstruction, path: Path) -> QualityReport:
         InputError: the file could not be written; nothing was left behind.
     """
     write_mesh(result.mesh, path)
-    mesh = read_mesh(path)
+    return measured(read_mesh(path), result)
+
+
+def measured(mesh: Mesh, result: Reconstruction) -> QualityReport:
+    """Return the report on a mesh that was read back from the file of a result."""
     return replace(
         inspect_mesh(mesh),
         chamfer_l2=_chamfer_to_target(mesh, result),

@@ -203,7 +203,7 @@ def _radii(first: float, last: float) -> NDArray[np.float64]:
 
 
 def _followed(grid: _Grid, radii: NDArray[np.float64], lasting: float) -> tuple[int, int, list[Tunnel]]:
-    """Return the tunnels left at the end, the fewest up to the radius ``lasting``, and those closed beyond."""
+    """Return the tunnels left at the end, the fewest up to ``lasting``, and those closed beyond it."""
     before = grid.solid(float(radii[0]))
     tunnels = fewest = tunnel_count(before)
     holes: list[Tunnel] = []
