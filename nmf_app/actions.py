@@ -37,6 +37,7 @@ COMMANDS = {
     "panel": Command("Side &panel", "Show or hide the panel on the right", None, "Ctrl+B", True),
     "play": Command("&Play the flow", "Play or pause the flow from sphere to object", "play", "Space"),
     "reconstruct": Command("&Reconstruct", "Make a mesh of the shown file", "reconstruct", "Ctrl+R"),
+    "split": Command("Split into &bodies", "Make one mesh of each separate body of the shown file"),
     "cancel": Command("&Cancel", "Stop the work on the shown file", "cancel", "Esc"),
     "cancel_all": Command("Cancel &everything", "Stop the work and empty the queue", None, "Shift+Esc"),
     "at_once": Command("&Start at once", "Reconstruct a file as soon as it is dropped", None, None, True),

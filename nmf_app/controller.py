@@ -29,7 +29,7 @@ from nmf_app.session import (
 )
 from nmf_app.settings import RECENT_LIMIT
 from nmf_app.wording import done_sentence, export_sentence, loaded_sentence
-from nmf_model.types import ReconstructionRequest
+from nmf_model.types import PointCloud, ReconstructionRequest
 
 _STATE_WHILE_RUNNING = {JobKind.READ: ItemState.READING, JobKind.RECONSTRUCT: ItemState.RUNNING}
 
@@ -107,6 +107,15 @@ class Controller(QObject):
             self._submit_reconstruction(item)
 
     @Slot()
+    def split_bodies(self) -> None:
+        """Part the shown cloud into its separate bodies; each becomes an item with a job of its own."""
+        item = self._session.state.current_item
+        if item is None or item.loaded is None or self._jobs_of(item.key, JobKind.SPLIT):
+            return
+        if isinstance(item.loaded.source, PointCloud) and item.loaded.bodies > 1:
+            self._submit(JobKind.SPLIT, item, work.split(item.loaded.source))
+
+    @Slot()
     def cancel(self) -> None:
         """Stop what the shown item waits for; if it waits for nothing, stop the running job."""
         state = self._session.state
@@ -164,7 +173,7 @@ class Controller(QObject):
         item = self._session.state.current_item
         if item is None or item.outcome is None:
             return
-        choice = self._dialogs.choose_export(item.outcome, item.path.stem, self._settings.folder())
+        choice = self._dialogs.choose_export(item.outcome, item.stem, self._settings.folder())
         if choice is not None:
             self._settings.save_folder(choice.path.parent)
             self._submit(JobKind.EXPORT, item, work.export(item.outcome.reconstruction, choice))
@@ -175,7 +184,7 @@ class Controller(QObject):
         item = self._session.state.current_item
         if item is None or item.outcome is None:
             return
-        path = self._dialogs.choose_animation(item.path.stem, self._settings.folder())
+        path = self._dialogs.choose_animation(item.stem, self._settings.folder())
         if path is not None:
             theme = self._session.state.view.theme.value
             self._settings.save_folder(path.parent)
@@ -282,6 +291,8 @@ class Controller(QObject):
             self._session.update_item(known.item, exported=result)
             kind = NoticeKind.SUCCESS if result.report.is_closed_sphere else NoticeKind.ERROR
             self._notify(kind, export_sentence(result))
+        elif isinstance(result, tuple):
+            self._on_split(known, result)
         elif isinstance(result, Path):
             self._notify(NoticeKind.SUCCESS, f"The animation was written to {result}.")
 
@@ -293,6 +304,19 @@ class Controller(QObject):
             self._submit_reconstruction(item)
         else:
             self._notify(NoticeKind.INFO, loaded_sentence(known.title, loaded))
+
+    def _on_split(self, known: _Known, bodies: tuple[Loaded, ...]) -> None:
+        whole = self._session.state.item(known.item)
+        if whole is None:
+            return
+        items = [
+            Item(next(self._ids), whole.path, ItemState.READY, body, body=number)
+            for number, body in enumerate(bodies, start=1)
+        ]
+        self._session.update(items=self._session.state.items + tuple(items), current=items[0].key)
+        self._notify(NoticeKind.INFO, f"“{known.title}” was split into {len(items)} bodies.")
+        for item in items:
+            self._submit_reconstruction(item)
 
     def _on_failed(self, known: _Known, event: JobEvent) -> None:
         if known.kind in _STATE_WHILE_RUNNING:

@@ -23,7 +23,6 @@ from nmf_app.ports import ExportChoice
 from nmf_app.session import Exported, Loaded, Outcome
 from nmf_model.errors import Cancelled, InputError
 from nmf_model.geometry.normalization import normalize
-from nmf_model.repair import painted
 from nmf_model.types import (
     CancelCheck,
     FlowFrame,
@@ -54,7 +53,35 @@ def read(path: Path) -> Task:
             raise Cancelled("reading was cancelled")
         if isinstance(source, ShapeImage):
             return Loaded(_with_mask(source, report), np.empty((0, 3), dtype=np.float32))
-        return Loaded(source, preview_of(source))
+        report(Progress("Looking for holes and separate bodies", 0.7))
+        return loaded_cloud(source)
+
+    return task
+
+
+def loaded_cloud(cloud: PointCloud) -> Loaded:
+    """Return a cloud with what is drawn of it and what a sphere cannot become in it."""
+    from nmf_model.fitting.findings import findings_of, notes_of
+
+    frame = normalize(cloud.points)
+    found = findings_of(frame.to_unit(cloud.points))
+    return Loaded(
+        cloud,
+        preview_of(cloud),
+        remarks=notes_of(found.in_file_units(frame)),
+        bodies=len(found.bodies),
+        marks=tuple((*map(float, hole.centre), hole.radius) for hole in found.tunnels),
+    )
+
+
+def split(cloud: PointCloud) -> Task:
+    """Return a task that parts a cloud into a tuple of ``Loaded``, one for each separate body."""
+
+    def task(report: Report, cancel: CancelCheck) -> tuple[Loaded, ...]:
+        from nmf_model.fitting.findings import split_bodies
+
+        report(Progress("Splitting into bodies", 0.2))
+        return tuple(loaded_cloud(body) for body in split_bodies(cloud))
 
     return task
 
@@ -92,6 +119,8 @@ def reconstruct(request: ReconstructionRequest, stream: Stream | None = None) ->
                 frames.close()
                 raise Cancelled("the reconstruction was cancelled")
         report(Progress("Checking the mesh", FITTING_SHARE))
+        from nmf_model.repair import painted
+
         result = painted(result, request.source)
         return Outcome(result, _check(result))
 
