@@ -91,7 +91,8 @@ def test_of_a_broken_box_only_the_outside_is_sampled_and_all_of_it(loose, rng):
         np.take_along_axis(seen.points, np.abs(seen.points).argmax(axis=1)[:, None], 1)[:, 0] > 0
     )
     assert np.bincount(side, minlength=6) / 6000 == pytest.approx(np.full(6, 1 / 6), abs=0.02)
-    assert seen.filled == len(boundary_loops(np.delete(box().faces, LOST, axis=0)))
+    # Two of the lost faces touched in a corner: together too wide to be filled, but covered.
+    assert seen.filled == len(boundary_loops(np.delete(box().faces, LOST, axis=0))) - 1
     corners = mesh.vertices[mesh.faces[seen.faces[seen.faces >= 0]]]
     normal = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
     off = np.einsum("ij,ij->i", normal, seen.points[seen.faces >= 0] - corners[:, 0])
