@@ -24,7 +24,7 @@ class Target:
 
 
 def plan(
-    files: Sequence[Path], output: str, report: Path | None, suffixes: Sequence[str] = ()
+    files: Sequence[Path], output: str, report: Path | None, suffixes: tuple[str, ...] = ()
 ) -> list[Target]:
     """Decide the output file of every input.
 
@@ -71,7 +71,7 @@ def numbered(target: Target, count: int, others: Sequence[Target]) -> list[Targe
     return bodies
 
 
-def _into_file(source: Path, output: Path, suffixes: Sequence[str] | frozenset[str]) -> Target:
+def _into_file(source: Path, output: Path, suffixes: tuple[str, ...]) -> Target:
     if output.suffix.lower() not in suffixes:
         kind = "mesh file" if len(suffixes) == len(EXPORT_SUFFIXES) else "file that holds a texture"
         raise InputError(f"{output} is no {kind}: end its name with {listed(suffixes)}.")

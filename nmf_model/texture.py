@@ -9,10 +9,11 @@ where the format cannot do otherwise (GLB); the mesh itself stays closed.
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -198,9 +199,10 @@ def _write_obj(mesh: Mesh, atlas: Atlas, material: str, stream: BinaryIO) -> Non
 
 
 def _write_glb(mesh: Mesh, atlas: Atlas, picture: NDArray[np.uint8], stream: BinaryIO) -> None:
-    import trimesh
     from PIL import Image
 
+    # Large parts of trimesh have no annotations.
+    trimesh: Any = importlib.import_module("trimesh")
     origin = local_origin(mesh.vertices)
     matrix = np.eye(4)
     matrix[:3, 3] = origin
