@@ -237,8 +237,8 @@ class _Grid:
         index = np.minimum(((points - low) / cell).astype(int), np.array(shape) - 1)
         flat = np.ravel_multi_index(tuple(index.T), shape)
         count = np.bincount(flat, minlength=int(np.prod(shape)))
-        mean = np.stack([np.bincount(flat, column, minlength=len(count)) for column in points.T])
-        mean = mean / np.maximum(count, 1)
+        sums = np.stack([np.bincount(flat, column, minlength=len(count)) for column in points.T])
+        mean = sums / np.maximum(count, 1)
         # The nearest occupied cell, then the exact distance to the mean of its points.
         nearest = ndimage.distance_transform_edt(
             (count == 0).reshape(shape), return_distances=False, return_indices=True

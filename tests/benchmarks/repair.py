@@ -189,6 +189,42 @@ def measure(name: str, intact: Mesh, damage: str, method: str) -> Row:
     return Row(name, damage, method, report.is_sound, report.watertight, distance, seconds)
 
 
+def sampling(name: str, intact: Mesh, damage: str) -> tuple[float, float, float]:
+    """Return chamfer_l2 of points drawn all over the broken mesh and of those wrapping draws, and seconds."""
+    rng = np.random.default_rng(11)
+    target = sample_seen(intact.vertices, intact.faces, SAMPLES, rng).points
+    centre = target.mean(axis=0)
+    scale = float(np.linalg.norm(target - centre, axis=1).max())
+    damaged = DAMAGES[damage](intact, rng)
+    everywhere, _ = sample_surface(damaged.vertices, damaged.faces, SAMPLES, rng)
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "broken.ply"
+        write_mesh(damaged, path)
+        started = time.process_time()
+        outside = read_points(path, surface_samples=SAMPLES).points
+        seconds = time.process_time() - started
+    there = (target - centre) / scale
+    return (
+        chamfer_l2((everywhere - centre) / scale, there),
+        chamfer_l2((outside - centre) / scale, there),
+        seconds,
+    )
+
+
+def print_sampling(cases: Iterator[tuple[str, Mesh]]) -> None:
+    """Print how near the points that are fitted come to the intact outer surface, before any fit."""
+    print("| object | damage | all over ·1e3 | from outside ·1e3 | CPU s |\n|---|---|---:|---:|---:|")
+    found = []
+    for number, (name, mesh) in enumerate(cases):
+        damage = list(DAMAGES)[number % len(DAMAGES)]
+        found.append(sampling(name, mesh, damage))
+        everywhere, outside, seconds = found[-1]
+        values = f"{1e3 * everywhere:.3f} | {1e3 * outside:.3f} | {seconds:.2f}"
+        print(f"| {name} | {damage} | {values} |", flush=True)
+    mean = np.mean(found, axis=0)
+    print(f"| **mean of {len(found)}** | | {1e3 * mean[0]:.3f} | {1e3 * mean[1]:.3f} | {mean[2]:.2f} |")
+
+
 def table(rows: Sequence[Row]) -> str:
     """Return the Markdown table: shares and means of each method."""
     lines = [
@@ -215,7 +251,11 @@ def main(words: Sequence[str] | None = None) -> None:
     parser.add_argument("--library", type=Path, nargs="*", default=[], help="furniture libraries (.sh3f)")
     parser.add_argument("--objects", type=int, default=24, help="broken meshes; the damages take turns")
     parser.add_argument("--methods", nargs="*", choices=METHODS, default=list(METHODS))
+    parser.add_argument("--sampling", action="store_true", help="only the points that would be fitted")
     arguments = parser.parse_args(words)
+    if arguments.sampling:
+        print_sampling(objects(arguments.library, arguments.objects))
+        return
     damages, rows = list(DAMAGES), []
     for number, (name, mesh) in enumerate(objects(arguments.library, arguments.objects)):
         for method in arguments.methods:
