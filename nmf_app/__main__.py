@@ -107,7 +107,7 @@ def _open_window(parser: argparse.ArgumentParser, args: argparse.Namespace) -> i
     if args.report is not None:
         parser.error("--report needs --output")
     if args.texture or args.bodies != "together":
-        parser.error("--texture and --bodies need --output; in the window there are commands for them")
+        parser.error("--texture and --bodies need --output")
     if not _has_display():
         parser.error("there is no display for a window; add --output PATH to work without one")
     try:
