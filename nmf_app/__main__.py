@@ -73,6 +73,17 @@ def build_parser() -> argparse.ArgumentParser:
         action="store_false",
         help="write no NAME.certificate.json, and none into the mesh",
     )
+    parser.add_argument(
+        "--bodies",
+        choices=("together", "split"),
+        default="together",
+        help="with --output: one mesh of everything, or NAME-1, NAME-2 ... of each separate body",
+    )
+    parser.add_argument(
+        "--texture",
+        action="store_true",
+        help="with --output: bake the input's colours into a picture (.glb, or .obj with .mtl and .png)",
+    )
     parser.add_argument("--device", choices=get_args(Device), default="auto", help="default: auto")
     parser.add_argument(
         "--seed", type=_seed, default=0, metavar="N", help="repeat a result exactly; default: 0"
@@ -125,6 +136,8 @@ def _verify(parser: argparse.ArgumentParser, args: argparse.Namespace) -> int:
 def _open_window(parser: argparse.ArgumentParser, args: argparse.Namespace) -> int:
     if args.report is not None:
         parser.error("--report needs --output or --verify")
+    if args.texture or args.bodies != "together":
+        parser.error("--texture and --bodies need --output")
     if not _has_display():
         parser.error("there is no display for a window; add --output PATH to work without one")
     try:

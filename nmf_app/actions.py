@@ -38,6 +38,7 @@ COMMANDS = {
     "play": Command("&Play the flow", "Play or pause the flow from sphere to object", "play", "Space"),
     "reconstruct": Command("&Reconstruct", "Make a mesh of the shown file", "reconstruct", "Ctrl+R"),
     "other": Command("Show the &other way", "Network or inflated outline: what the other makes of it"),
+    "split": Command("Split into &bodies", "Make one mesh of each separate body of the shown file"),
     "cancel": Command("&Cancel", "Stop the work on the shown file", "cancel", "Esc"),
     "cancel_all": Command("Cancel &everything", "Stop the work and empty the queue", None, "Shift+Esc"),
     "at_once": Command("&Start at once", "Reconstruct a file as soon as it is dropped", None, None, True),

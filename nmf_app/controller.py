@@ -36,7 +36,7 @@ from nmf_app.wording import (
     loaded_sentence,
     other_way,
 )
-from nmf_model.types import Method, ReconstructionRequest
+from nmf_model.types import Method, PointCloud, ReconstructionRequest
 
 _STATE_WHILE_RUNNING = {JobKind.READ: ItemState.READING, JobKind.RECONSTRUCT: ItemState.RUNNING}
 
@@ -127,6 +127,15 @@ class Controller(QObject):
         self._submit_reconstruction(item, way[0])
 
     @Slot()
+    def split_bodies(self) -> None:
+        """Part the shown cloud into its separate bodies; each becomes an item with a job of its own."""
+        item = self._session.state.current_item
+        if item is None or item.loaded is None or self._jobs_of(item.key, JobKind.SPLIT):
+            return
+        if isinstance(item.loaded.source, PointCloud) and item.loaded.bodies > 1:
+            self._submit(JobKind.SPLIT, item, work.split(item.loaded.source))
+
+    @Slot()
     def cancel(self) -> None:
         """Stop what the shown item waits for; if it waits for nothing, stop the running job."""
         state = self._session.state
@@ -184,7 +193,7 @@ class Controller(QObject):
         item = self._session.state.current_item
         if item is None or item.outcome is None:
             return
-        choice = self._dialogs.choose_export(item.outcome, item.path.stem, self._settings.folder())
+        choice = self._dialogs.choose_export(item.outcome, item.stem, self._settings.folder())
         if choice is not None:
             self._settings.save_folder(choice.path.parent)
             self._submit(JobKind.EXPORT, item, work.export(item.outcome, choice))
@@ -195,7 +204,7 @@ class Controller(QObject):
         item = self._session.state.current_item
         if item is None or item.outcome is None:
             return
-        path = self._dialogs.choose_animation(item.path.stem, self._settings.folder())
+        path = self._dialogs.choose_animation(item.stem, self._settings.folder())
         if path is not None:
             theme = self._session.state.view.theme.value
             self._settings.save_folder(path.parent)
@@ -311,6 +320,8 @@ class Controller(QObject):
             self._session.update_item(known.item, exported=result)
             kind = NoticeKind.SUCCESS if result.report.is_closed_sphere else NoticeKind.ERROR
             self._notify(kind, export_sentence(result))
+        elif isinstance(result, tuple):
+            self._on_split(known, result)
         elif isinstance(result, Path):
             self._notify(NoticeKind.SUCCESS, f"The animation was written to {result}.")
 
@@ -326,6 +337,19 @@ class Controller(QObject):
             self._notify(NoticeKind.ERROR, broken_sentence(known.title, loaded.broken))
         else:
             self._notify(NoticeKind.INFO, loaded_sentence(known.title, loaded))
+
+    def _on_split(self, known: _Known, bodies: tuple[Loaded, ...]) -> None:
+        whole = self._session.state.item(known.item)
+        if whole is None:
+            return
+        items = [
+            Item(next(self._ids), whole.path, ItemState.READY, body, body=number)
+            for number, body in enumerate(bodies, start=1)
+        ]
+        self._session.update(items=self._session.state.items + tuple(items), current=items[0].key)
+        self._notify(NoticeKind.INFO, f"“{known.title}” was split into {len(items)} bodies.")
+        for item in items:
+            self._submit_reconstruction(item)
 
     def _on_failed(self, known: _Known, event: JobEvent) -> None:
         if known.kind in _STATE_WHILE_RUNNING:

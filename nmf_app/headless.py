@@ -18,11 +18,19 @@ from typing import Any
 
 from nmf_app.console import Console
 from nmf_app.exit_codes import BAD_USE, DONE, INTERNAL_FAILURE, INTERRUPTED
-from nmf_app.targets import Target, plan
+from nmf_app.targets import Target, numbered, plan
 from nmf_model.certificate import Origin
 from nmf_model.errors import Cancelled, CheckpointError, InputError
 from nmf_model.io.atomic import write_atomically
-from nmf_model.types import CancelCheck, QualityReport, Reconstruction, ReconstructionRequest
+from nmf_model.io.suffixes import EXPORT_SUFFIXES
+from nmf_model.types import (
+    CancelCheck,
+    PointCloud,
+    QualityReport,
+    Reconstruction,
+    ReconstructionRequest,
+    Source,
+)
 
 Entry = dict[str, Any]
 """The report of one input as it goes into the file of ``--report``."""
@@ -43,7 +51,8 @@ def run(args: argparse.Namespace) -> int:
     console = Console(args.quiet)
     with _quiet_libraries(), _cancel_on_interrupt() as cancel:
         try:
-            targets = plan(args.files, args.output, args.report, args.certificate)
+            suffixes = (".glb", ".obj") if args.texture else ()
+            targets = plan(args.files, args.output, args.report, args.certificate, suffixes)
         except InputError as error:
             console.error(str(error))
             return BAD_USE
@@ -59,10 +68,12 @@ class _Run:
         self._cancel = cancel
         self._entries: list[Entry] = []
         self._reports: list[QualityReport] = []
+        self._targets: list[Target] = []
 
     def all(self, targets: list[Target]) -> int:
         """Work through the inputs, write the report, and return the exit code."""
         codes = set()
+        self._targets = targets
         for number, target in enumerate(targets, start=1):
             counter = f"[{number}/{len(targets)}] " if len(targets) > 1 else ""
             codes.add(self._one(target, counter + target.source.name))
@@ -103,17 +114,21 @@ class _Run:
         return code
 
     def _reconstruct(self, target: Target, title: str) -> None:
-        origin = self._origin(target)
-        result = self._compute(target, title)
-        from nmf_model.export import export_reconstruction, precision_warning
+        """Read one input and write one mesh of it, or one of each of its bodies."""
+        from nmf_model.io.source import read_source
 
-        target.output.parent.mkdir(exist_ok=True)
-        report = export_reconstruction(result, target.output, origin, self._cancel)
-        warning = precision_warning(result.mesh, target.output)
-        notes = (*result.notes, warning) if warning else result.notes
-        self._console.result(target.source, target.output, report, notes, certified=origin is not None)
-        self._reports.append(report)
-        self._entries.append({"input": str(target.source), "output": str(target.output), **report.to_dict()})
+        origin = self._origin(target)
+        source = read_source(target.source)
+        if self._cancel():
+            raise Cancelled("stopped after reading")
+        bodies = self._bodies(source)
+        targets = [target]
+        if len(bodies) > 1:
+            others = [other for other in self._targets if other is not target]
+            targets = numbered(target, len(bodies), others)
+        for number, (body, place) in enumerate(zip(bodies, targets, strict=True), start=1):
+            suffix = f" (body {number} of {len(bodies)})" if len(bodies) > 1 else ""
+            self._write(self._compute(body, title + suffix), body, place, origin)
 
     def _origin(self, target: Target) -> Origin | None:
         """Describe the input for the certificate, before it is read; None if none is wanted."""
@@ -121,14 +136,17 @@ class _Run:
             return None
         return Origin.of_file(target.source, self._args.level, self._args.device)
 
-    def _compute(self, target: Target, title: str) -> Reconstruction:
-        with self._console.progress(title) as on_frame:
-            from nmf_model.io.source import read_source
+    def _bodies(self, source: Source) -> list[Source]:
+        if self._args.bodies != "split" or not isinstance(source, PointCloud):
+            return [source]
+        from nmf_model.fitting.findings import split_bodies
 
-            source = read_source(target.source)
-            if self._cancel():
-                raise Cancelled("stopped after reading")
+        return list(split_bodies(source))
+
+    def _compute(self, source: Source, title: str) -> Reconstruction:
+        with self._console.progress(title) as on_frame:
             from nmf_model import reconstruct
+            from nmf_model.repair import painted
 
             request = ReconstructionRequest(
                 source=source,
@@ -138,7 +156,28 @@ class _Run:
                 device=self._args.device,
                 weights=self._args.weights,
             )
-            return reconstruct.run(request, cancel=self._cancel, on_frame=on_frame)
+            return painted(reconstruct.run(request, cancel=self._cancel, on_frame=on_frame), source)
+
+    def _write(self, result: Reconstruction, source: Source, target: Target, origin: Origin | None) -> None:
+        from nmf_model.export import export_reconstruction, precision_warning
+
+        target.output.parent.mkdir(exist_ok=True)
+        notes = list(result.notes)
+        if self._args.texture:
+            from nmf_model.repair import dense_colors
+            from nmf_model.texture import SEAM_NOTE, export_textured
+
+            report = export_textured(result, target.output, dense_colors(source))
+            notes += [SEAM_NOTE] if target.output.suffix.lower() == ".glb" else []
+        else:
+            report = export_reconstruction(result, target.output, origin, self._cancel)
+        warning = precision_warning(result.mesh, target.output)
+        notes += [warning] if warning else []
+        is_surface = target.output.suffix.lower() in EXPORT_SUFFIXES and not self._args.texture
+        certified = origin is not None and is_surface
+        self._console.result(target.source, target.output, report, notes, certified=certified)
+        self._reports.append(report)
+        self._entries.append({"input": str(target.source), "output": str(target.output), **report.to_dict()})
 
     def _write_report(self) -> int:
         """Write one report as it is, several as a list; nothing if no mesh was written."""
@@ -148,7 +187,7 @@ class _Run:
         from nmf_model.export import write_report
 
         try:
-            if len(self._args.files) > 1:
+            if len(self._args.files) > 1 or len(self._reports) > 1:
                 _write_list(self._entries, path)
             else:
                 write_report(self._reports[0], path)

@@ -26,6 +26,7 @@ class JobKind(Enum):
     """What a job does; the controller routes its events by this."""
 
     READ = "read"
+    SPLIT = "split"
     RECONSTRUCT = "reconstruct"
     EXPORT = "export"
     ANIMATION = "animation"

@@ -93,19 +93,26 @@ class Loaded:
         preview: (N, 3) float32, unit-sphere units: a thinned copy of a cloud to draw; empty for a picture.
         broken: the surface of a mesh for which a repair should be offered; None for anything else.
         sha256: of the file's bytes; None if unknown.
+        remarks: sentences on what a sphere cannot become: separate bodies, holes through the object.
+        bodies: how many separate bodies the cloud seems to have.
+        marks: (x, y, z, radius) of each hole through the object, unit-sphere units.
     """
 
     source: Source
     preview: NDArray[np.float32]
     broken: BrokenSurface | None = None
     sha256: str | None = None
+    remarks: tuple[str, ...] = ()
+    bodies: int = 1
+    marks: tuple[tuple[float, ...], ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
 class Item:
-    """One dropped file, from reading to export. Compared by identity: a change makes a new one.
+    """One dropped file, or one body of it, from reading to export.
 
-    ``other`` is what the other method made of a picture, kept to be shown again at once.
+    Compared by identity: a change makes a new one. ``other`` is what the other method made of a picture, kept
+    to be shown again at once.
     """
 
     key: int
@@ -117,11 +124,17 @@ class Item:
     exported: Exported | None = None
     sentence: str = ""
     details: str = ""
+    body: int = 0
 
     @property
     def title(self) -> str:
-        """The file name shown to the user."""
-        return self.path.name
+        """The name shown to the user: the file's, and which of its bodies this is."""
+        return f"{self.path.name} · body {self.body}" if self.body else self.path.name
+
+    @property
+    def stem(self) -> str:
+        """The name that files made from it begin with."""
+        return f"{self.path.stem}-{self.body}" if self.body else self.path.stem
 
 
 @dataclass(frozen=True)

@@ -24,7 +24,13 @@ class Target:
     output: Path
 
 
-def plan(files: Sequence[Path], output: str, report: Path | None, certificate: bool = False) -> list[Target]:
+def plan(
+    files: Sequence[Path],
+    output: str,
+    report: Path | None,
+    certificate: bool = False,
+    suffixes: tuple[str, ...] = (),
+) -> list[Target]:
     """Decide the output file of every input.
 
     Args:
@@ -32,16 +38,17 @@ def plan(files: Sequence[Path], output: str, report: Path | None, certificate: b
         output: PATH of ``--output`` as typed, so that a slash at its end can be seen.
         report: the file of ``--report``, or None.
         certificate: whether a certificate is written beside each mesh.
+        suffixes: formats to choose from, the first for folders; none for all.
 
     Raises:
         InputError: the inputs cannot all be written there; nothing was touched.
     """
     path = Path(output)
     if path.is_dir() or output.endswith(("/", os.sep)) or len(files) > 1:
-        targets = _into_folder(files, path)
+        targets = _into_folder(files, path, suffixes[0] if suffixes else FOLDER_SUFFIX)
         _refuse_unwritable_folder(path if path.exists() else path.parent)
     else:
-        targets = [_into_file(files[0], path)]
+        targets = [_into_file(files[0], path, suffixes or OUTPUT_SUFFIXES)]
         _refuse_unwritable_folder(path.parent)
     _refuse_collisions(targets, report)
     for target in targets:
@@ -55,18 +62,38 @@ def plan(files: Sequence[Path], output: str, report: Path | None, certificate: b
     return targets
 
 
-def _into_file(source: Path, output: Path) -> Target:
-    if output.suffix.lower() not in OUTPUT_SUFFIXES:
-        raise InputError(f"{output} is no mesh file: end its name with {listed(OUTPUT_SUFFIXES)}.")
+def numbered(target: Target, count: int, others: Sequence[Target]) -> list[Target]:
+    """Return a target for each body of one input: NAME-1, NAME-2 ... beside NAME.
+
+    Raises:
+        InputError: one of them is another input or its result, or cannot be written.
+    """
+    path = target.output
+    bodies = [
+        Target(target.source, path.with_name(f"{path.stem}-{number}{path.suffix}"))
+        for number in range(1, count + 1)
+    ]
+    taken = {_key(other.source) for other in others} | {_key(other.output) for other in others}
+    for body in bodies:
+        if _key(body.output) in taken:
+            raise InputError(f"{body.output} is another input or its result: choose another --output.")
+        _refuse_unwritable_file(body.output)
+    return bodies
+
+
+def _into_file(source: Path, output: Path, suffixes: tuple[str, ...]) -> Target:
+    if output.suffix.lower() not in suffixes:
+        kind = "mesh file" if len(suffixes) == len(OUTPUT_SUFFIXES) else "file that holds a texture"
+        raise InputError(f"{output} is no {kind}: end its name with {listed(suffixes)}.")
     return Target(source, output)
 
 
-def _into_folder(files: Sequence[Path], folder: Path) -> list[Target]:
+def _into_folder(files: Sequence[Path], folder: Path, suffix: str) -> list[Target]:
     if folder.is_file() or (
         folder.suffix.lower() in OUTPUT_SUFFIXES and not folder.is_dir() and len(files) > 1
     ):
         raise InputError(f"{folder} names a file: several inputs need a folder as --output.")
-    return [Target(source, folder / f"{_stem(source)}{FOLDER_SUFFIX}") for source in files]
+    return [Target(source, folder / f"{_stem(source)}{suffix}") for source in files]
 
 
 def _stem(source: Path) -> str:

@@ -156,7 +156,7 @@ def result_notes(item: Item) -> tuple[str, ...]:
     """Return the notes of a result that were not already there when its file was read."""
     if item.outcome is None:
         return ()
-    known = item.loaded.source.notes if item.loaded is not None else ()
+    known = (*item.loaded.source.notes, *item.loaded.remarks) if item.loaded is not None else ()
     return tuple(note for note in item.outcome.reconstruction.notes if note not in known)
 
 

@@ -27,7 +27,6 @@ from nmf_model.geometry.normalization import normalize
 from nmf_model.types import (
     CancelCheck,
     FlowFrame,
-    Mesh,
     Normalization,
     PointCloud,
     QualityReport,
@@ -57,7 +56,37 @@ def read(path: Path) -> Task:
             raise Cancelled("reading was cancelled")
         if isinstance(source, ShapeImage):
             return Loaded(_with_mask(source, report), np.empty((0, 3), dtype=np.float32), sha256=sha256)
-        return Loaded(source, preview_of(source), _broken_surface(path, source, report, cancel), sha256)
+        report(Progress("Looking for holes and separate bodies", 0.4))
+        return replace(
+            loaded_cloud(source), broken=_broken_surface(path, source, report, cancel), sha256=sha256
+        )
+
+    return task
+
+
+def loaded_cloud(cloud: PointCloud) -> Loaded:
+    """Return a cloud with what is drawn of it and what a sphere cannot become in it."""
+    from nmf_model.fitting.findings import findings_of, notes_of
+
+    frame = normalize(cloud.points)
+    found = findings_of(frame.to_unit(cloud.points))
+    return Loaded(
+        cloud,
+        preview_of(cloud),
+        remarks=notes_of(found.in_file_units(frame)),
+        bodies=len(found.bodies),
+        marks=tuple((*map(float, hole.centre), hole.radius) for hole in found.tunnels),
+    )
+
+
+def split(cloud: PointCloud) -> Task:
+    """Return a task that parts a cloud into a tuple of ``Loaded``, one for each separate body."""
+
+    def task(report: Report, cancel: CancelCheck) -> tuple[Loaded, ...]:
+        from nmf_model.fitting.findings import split_bodies
+
+        report(Progress("Splitting into bodies", 0.2))
+        return tuple(loaded_cloud(body) for body in split_bodies(cloud))
 
     return task
 
@@ -126,6 +155,9 @@ def reconstruct(
                 frames.close()
                 raise Cancelled("the reconstruction was cancelled")
         report(Progress("Checking the mesh", FITTING_SHARE))
+        from nmf_model.repair import painted
+
+        result = painted(result, request.source)
         return Outcome(result, _check(result), origin)
 
     return task
@@ -207,7 +239,7 @@ def scaled(result: Reconstruction, factor: float) -> Reconstruction:
     frame = result.normalization
     return replace(
         result,
-        mesh=Mesh(result.mesh.vertices * factor, result.mesh.faces, result.mesh.sphere),
+        mesh=replace(result.mesh, vertices=result.mesh.vertices * factor),
         normalization=Normalization(frame.offset * factor, frame.scale * factor),
         target=result.target * factor,
     )

@@ -52,9 +52,9 @@ def export_reconstruction(
     if origin is None:
         write_mesh(result.mesh, path)
         remove_outdated(path)
-        return _report(read_mesh(path), result)
+        return measured(read_mesh(path), result)
     mesh = _as_read_back(result.mesh, path.suffix)
-    report = _report(mesh, result)
+    report = measured(mesh, result)
     certificate = embedded(mesh, report, origin)
     write_mesh(result.mesh, path, json.dumps(certificate, allow_nan=False))
     # The report is that of the draft; equal hashes make it that of the file.
@@ -69,7 +69,7 @@ def _export_solid(result: Reconstruction, path: Path, cancel: CancelCheck | None
     write_solid(solid, path)
     written = read_solid(path)
     surface = Mesh(written.vertices[: len(result.mesh.vertices)], written.boundary)
-    return SolidReport(**vars(_report(surface, result)), solid=measure(written))
+    return SolidReport(**vars(measured(surface, result)), solid=measure(written))
 
 
 def _as_read_back(mesh: Mesh, suffix: str) -> Mesh:
@@ -80,7 +80,8 @@ def _as_read_back(mesh: Mesh, suffix: str) -> Mesh:
         return read_mesh(draft)
 
 
-def _report(mesh: Mesh, result: Reconstruction) -> QualityReport:
+def measured(mesh: Mesh, result: Reconstruction) -> QualityReport:
+    """Return the report on a mesh that was read back from the file of a result."""
     return replace(
         inspect_mesh(mesh),
         chamfer_l2=_chamfer_to_target(mesh, result),

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from nmf_model.errors import Cancelled, InputError
+from nmf_model.fitting.findings import findings_of, notes_of
 from nmf_model.fitting.fit import FittedFlow, fit_flow
 from nmf_model.fitting.placement import even_out
 from nmf_model.flow.carrier import GridCarrier, MovingCarrier
@@ -102,7 +103,8 @@ def stream(
     template, budget = _template_for(flow.carrier, flow.method, request.level)
     surface = yield from _sound_frames(flow.carrier, chosen, template, budget, normalization, cancel)
     trajectory, nfe = yield from _flow_frames(flow.carrier, surface, request.frames, cancel)
-    notes = (*plan.notes, *flow.notes, *_notes_on(surface, request.level))
+    found = () if plan.is_picture else notes_of(findings_of(chosen).in_file_units(normalization))
+    notes = (*plan.notes, *found, *flow.notes, *_notes_on(surface, request.level))
     mesh = Mesh(normalization.to_file(surface.image), surface.faces, surface.sphere)
     return Reconstruction(
         mesh=mesh,

@@ -56,7 +56,7 @@ class InputCard(QWidget):
             return
         self._kind.setText(describe(source))
         self._extent.setText(extent(source))
-        notes = (*source.notes, item.sentence) if item.sentence else source.notes
+        notes = (*item.loaded.remarks, *source.notes, *([item.sentence] if item.sentence else []))
         self._notes.setText("\n".join(notes))
         self._notes.setVisible(bool(notes))
         colours, scale = resources.palette(theme), self.devicePixelRatioF()

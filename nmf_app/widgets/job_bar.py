@@ -23,6 +23,7 @@ _NOTICE_ICONS = {
 }
 _VERBS = {
     JobKind.READ: "Reading",
+    JobKind.SPLIT: "Splitting",
     JobKind.RECONSTRUCT: "Reconstructing",
     JobKind.EXPORT: "Exporting",
     JobKind.ANIMATION: "Recording",

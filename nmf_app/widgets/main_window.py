@@ -70,6 +70,7 @@ class MainWindow(QMainWindow):
             "clear": controller.remove_all,
             "reconstruct": controller.reconstruct,
             "other": controller.show_other,
+            "split": controller.split_bodies,
             "cancel": controller.cancel,
             "cancel_all": controller.cancel_all,
         }
@@ -276,6 +277,7 @@ class MainWindow(QMainWindow):
         done = item is not None and item.outcome is not None
         busy = state.reconstructing_current
         actions["reconstruct"].setEnabled(item is not None and item.loaded is not None and not busy)
+        actions["split"].setEnabled(item is not None and item.loaded is not None and item.loaded.bodies > 1)
         actions["cancel"].setEnabled(state.active is not None or busy)
         actions["cancel_all"].setEnabled(state.active is not None)
         actions["export"].setEnabled(done)

@@ -13,7 +13,7 @@ from nmf_app.actions import Actions
 MENUS = {
     "&File": ("open", "recent", "|", "export", "animation", "|", "clear", "quit"),
     "&View": ("smooth", "flat", "wireframe", "|", "input", "reset", "play", "|", "dark", "panel"),
-    "&Reconstruct": ("reconstruct", "cancel", "cancel_all", "|", "at_once"),
+    "&Reconstruct": ("reconstruct", "split", "cancel", "cancel_all", "|", "at_once"),
     "&Help": ("guide", "about"),
 }
 

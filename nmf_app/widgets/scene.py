@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ MESH = "mesh"
 POINTS = "points"
 DEFECTS = ("crossing_faces", "open_edges", "flipped_edges", "crowded_edges")
 _EDGE_WIDTH = 4.0
+MARKS = "marks"
 _VIEW = ((1.9, 1.25, 3.3), (0.0, 0.0, 0.0), (0.0, 1.0, 0.0))
 
 
@@ -34,6 +36,7 @@ class Scene:
         self._mesh_actor: Any = None
         self._points_actor: Any = None
         self._defect_actors: dict[str, Any] = {}
+        self._marks_actor: Any = None
         self._shading = Shading.SMOOTH
         self._colours: dict[str, str] = {"mesh": "#7f9fdd", "edges": "#2a4680", "points": "#d9541e"}
         self._show_points = True
@@ -130,11 +133,31 @@ class Scene:
         actor.mapper.SetRelativeCoincidentTopologyPolygonOffsetParameters(-1.0, -20.0)
         self._defect_actors[name] = actor
 
+    def set_marks(self, marks: Sequence[Sequence[float]]) -> None:
+        """Mark places with see-through balls, each (x, y, z, radius); none for an empty sequence."""
+        if self._marks_actor is not None:
+            self._plotter.remove_actor(self._marks_actor, render=False)
+            self._marks_actor = None
+        if marks:
+            balls = [pv.Sphere(radius=mark[3], center=mark[:3]) for mark in marks]
+            self._marks_actor = self._plotter.add_mesh(
+                pv.merge(balls),
+                color=self._colours["points"],
+                opacity=0.35,
+                lighting=False,
+                name=MARKS,
+                reset_camera=False,
+                render=False,
+                pickable=False,
+            )
+            self._marks_actor.visibility = self._show_points
+
     def show_points(self, shown: bool) -> None:
-        """Show or hide the points without forgetting them."""
+        """Show or hide the points, and the marks among them, without forgetting them."""
         self._show_points = shown
-        if self._points_actor is not None:
-            self._points_actor.visibility = shown
+        for actor in (self._points_actor, self._marks_actor):
+            if actor is not None:
+                actor.visibility = shown
 
     def reset_camera(self) -> None:
         """Look at the whole unit sphere, slightly from above and the right."""
@@ -152,8 +175,9 @@ class Scene:
             self._mesh_actor.mapper.dataset = self._mesh
 
     def _restyle(self) -> None:
-        if self._points_actor is not None:
-            self._points_actor.prop.color = self._colours["points"]
+        for actor in (self._points_actor, self._marks_actor):
+            if actor is not None:
+                actor.prop.color = self._colours["points"]
         for name, actor in self._defect_actors.items():
             actor.prop.color = self._colours[name]
         if self._mesh_actor is None:

@@ -140,6 +140,9 @@ class Stage(QWidget):
     def _show_target(self, item: Item | None) -> None:
         assert self.viewport is not None
         self.viewport.scene.set_points(_points_of(item))
+        self.viewport.scene.set_marks(
+            item.loaded.marks if item is not None and item.loaded is not None else ()
+        )
         self.viewport.update()
 
     def _show_view(self, view: ViewOptions) -> None:

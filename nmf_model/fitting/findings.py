@@ -78,7 +78,8 @@ class InputFindings:
         """Return the same with places and radii in file units."""
 
         def moved(centre: NDArray[np.float64]) -> NDArray[np.float64]:
-            return normalization.to_file(centre[None])[0]
+            place: NDArray[np.float64] = normalization.to_file(centre[None])[0]
+            return place
 
         return InputFindings(
             tuple(replace(body, centre=moved(body.centre)) for body in self.bodies),
@@ -236,8 +237,8 @@ class _Grid:
         index = np.minimum(((points - low) / cell).astype(int), np.array(shape) - 1)
         flat = np.ravel_multi_index(tuple(index.T), shape)
         count = np.bincount(flat, minlength=int(np.prod(shape)))
-        mean = np.stack([np.bincount(flat, column, minlength=len(count)) for column in points.T])
-        mean /= np.maximum(count, 1)
+        sums = np.stack([np.bincount(flat, column, minlength=len(count)) for column in points.T])
+        mean = sums / np.maximum(count, 1)
         # The nearest occupied cell, then the exact distance to the mean of its points.
         nearest = ndimage.distance_transform_edt(
             (count == 0).reshape(shape), return_distances=False, return_indices=True

@@ -15,7 +15,8 @@ def boundary_edges(faces: NDArray[np.int64]) -> NDArray[np.int64]:
     keys = low * (int(faces.max(initial=0)) + 1) + high
     _, first, count = np.unique(keys, return_index=True, return_counts=True)
     single: NDArray[np.int64] = sides[np.sort(first[count == 1])]
-    return single[single[:, 0] != single[:, 1]]
+    real: NDArray[np.int64] = single[single[:, 0] != single[:, 1]]
+    return real
 
 
 def boundary_loops(faces: NDArray[np.int64]) -> list[NDArray[np.int64]]:

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import ndimage
 
 from nmf_model.geometry.depth_view import EXTENT, DepthView, picture_axes, view_directions
 from nmf_model.geometry.holes import boundary_loops, loop_size, patches
@@ -76,9 +77,10 @@ def sample_seen(
     if radius <= 0:
         raise ValueError("the surface has no extent")
     unit = (vertices - centre) / radius
-    covers, fills, filled = _covers(unit, faces)
-    looked_at = _Triangles.of(unit, faces, fills)
-    views = _depth_views(_Triangles.of(unit, faces, covers), rng)
+    single = _distinct(unit, faces)
+    covers, fills, filled = _covers(unit, faces[single])
+    looked_at = _Triangles.of(unit, faces[single], fills)
+    views = _depth_views(_Triangles.of(unit, faces[single], covers), rng)
     kept_points, kept_faces, missing, drawn = [], [], count, 0
     for _ in range(_MAX_ROUNDS):
         points, chosen = sample_surface(looked_at.vertices, looked_at.faces, 2 * count, rng)
@@ -94,7 +96,7 @@ def sample_seen(
     owner = np.concatenate(kept_faces)
     return SeenSamples(
         points=(np.concatenate(kept_points) * radius + centre)[:count],
-        faces=np.where(owner < len(faces), owner, -1)[:count],
+        faces=np.append(single, np.full(len(looked_at.faces) - len(single), -1))[owner][:count],
         filled=filled,
         share=len(owner) / drawn,
     )
@@ -123,9 +125,6 @@ def _covers(
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], int]:
     """Return the patches that hide, (P, 3, 3), those of them to sample as well, and of how many holes."""
     welded, joined = weld(unit, faces)
-    # A face that is there twice would make its edges look inner ones.
-    _, first = np.unique(np.sort(joined, axis=1), axis=0, return_index=True)
-    joined = joined[np.sort(first)]
     sized = [(loop_size(welded, loop), loop) for loop in boundary_loops(joined) if len(loop) >= 3]
     loose = _loose_corners(joined)
     # The outline of a face that hangs on nothing is no hole.
@@ -136,6 +135,19 @@ def _covers(
         patches(welded, small),
         len(small),
     )
+
+
+def _distinct(unit: NDArray[np.float64], faces: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return the indices of faces without those that repeat the corners of an earlier one.
+
+    A face that is there twice would be sampled twice, and make a hole's edges look like inner ones.
+    """
+    _, joined = weld(unit, faces)
+    low, middle, high = np.sort(joined, axis=1).T
+    order = np.lexsort((high, middle, low))
+    key = np.stack([low, middle, high])[:, order]
+    new = np.append(True, (key[:, 1:] != key[:, :-1]).any(axis=0))
+    return np.sort(order[new])
 
 
 def _loose_corners(faces: NDArray[np.int64]) -> NDArray[np.bool_]:
@@ -176,11 +188,16 @@ def _pair(
     far = np.full(resolution**2, 2.0, dtype=np.float32)
     np.maximum.at(near, cell, depth)
     np.minimum.at(far, cell, depth)
-    shape = (resolution, resolution)
     return [
-        DepthView(direction, right, up, near.reshape(shape)),
-        DepthView(-direction, right, up, -far.reshape(shape)),
+        DepthView(direction, right, up, _without_pits(near, resolution)),
+        DepthView(-direction, right, up, _without_pits(-far, resolution)),
     ]
+
+
+def _without_pits(front: NDArray[np.float32], resolution: int) -> NDArray[np.float32]:
+    """Return the picture with single pixels that no point fell into raised to what surrounds them."""
+    closed: NDArray[np.float32] = ndimage.grey_closing(front.reshape(resolution, resolution), size=(3, 3))
+    return closed
 
 
 def _is_seen(

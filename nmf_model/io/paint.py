@@ -100,8 +100,10 @@ def _from_scene(path: Path) -> Paint | None:
         start += len(vertices)
     if not any(part[5] for part in parts):
         return None
-    joined = (np.concatenate([part[column] for part in parts]) for column in range(5))
-    return Paint(*joined, tuple(textures))
+    vertices, faces, corners, uv, number = (
+        np.concatenate([part[column] for part in parts]) for column in range(5)
+    )
+    return Paint(vertices, faces, corners, uv, number, tuple(textures))
 
 
 def _looks(part: Any) -> tuple[NDArray[np.float32], NDArray[np.float64], NDArray[np.uint8] | None]:
@@ -118,7 +120,7 @@ def _looks(part: Any) -> tuple[NDArray[np.float32], NDArray[np.float64], NDArray
     has_texture = picture is not None and visual.uv is not None and len(visual.uv) == len(part.vertices)
     factor = _factor(material, has_texture)
     corners = np.broadcast_to(factor, (len(faces), 3, 3)).astype(np.float32)
-    if not has_texture:
+    if picture is None or not has_texture:
         return corners, uv, None
     return corners, np.asarray(visual.uv, dtype=np.float64)[faces], np.asarray(picture.convert("RGB"))
 
@@ -144,8 +146,10 @@ def _looked_up(picture: NDArray[np.uint8], uv: NDArray[np.float64]) -> NDArray[n
     across, down = (x - left)[:, None], (y - top)[:, None]
 
     def pixel(column: NDArray[np.int64], row: NDArray[np.int64]) -> NDArray[np.float64]:
-        return picture[row % height, column % width].astype(np.float64)
+        shown: NDArray[np.float64] = picture[row % height, column % width].astype(np.float64)
+        return shown
 
     upper = (1 - across) * pixel(left, top) + across * pixel(left + 1, top)
     lower = (1 - across) * pixel(left, top + 1) + across * pixel(left + 1, top + 1)
-    return (1 - down) * upper + down * lower
+    mixed: NDArray[np.float64] = (1 - down) * upper + down * lower
+    return mixed

@@ -79,7 +79,8 @@ def nearest_colors(
 
     Args:
         places: (V, 3).
-        points: (N, 3) and colors: (N, 3).
+        points: (N, 3).
+        colors: (N, 3).
         blend: how many points are averaged.
     """
     from scipy.spatial import cKDTree

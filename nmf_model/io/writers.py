@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nmf_model.geometry.normals import face_normals
+from nmf_model.io.colored_3mf import colored_3mf
 from nmf_model.io.notes import as_comments, as_extras, with_metadata
 from nmf_model.io.stl import HEADER_BYTES, RECORD
 from nmf_model.types import Mesh
@@ -19,9 +20,14 @@ _EXACT = "%.17g %.17g %.17g"
 
 
 def write_obj(mesh: Mesh, stream: BinaryIO, note: str = "") -> None:
-    """Write text with 17 significant digits, enough to restore every float64."""
+    """Write text with 17 significant digits, enough to restore every float64; colours follow each vertex."""
     stream.write(as_comments(note, "#"))
-    np.savetxt(stream, mesh.vertices, fmt=f"v {_EXACT}")
+    if mesh.colors is None:
+        np.savetxt(stream, mesh.vertices, fmt=f"v {_EXACT}")
+    else:
+        # Six numbers a vertex: no standard, but what MeshLab, Blender and most others read.
+        rows = np.concatenate([mesh.vertices, mesh.colors / 255], axis=1)
+        np.savetxt(stream, rows, fmt=f"v {_EXACT} %.4f %.4f %.4f")
     np.savetxt(stream, mesh.faces + 1, fmt="f %d %d %d")
 
 
@@ -34,14 +40,22 @@ def write_off(mesh: Mesh, stream: BinaryIO, note: str = "") -> None:
 
 
 def write_ply(mesh: Mesh, stream: BinaryIO, note: str = "") -> None:
-    """Write binary with float64 coordinates."""
+    """Write binary with float64 coordinates, and colours as bytes."""
+    colored = (
+        "" if mesh.colors is None else "".join(f"property uchar {c}\n" for c in ("red", "green", "blue"))
+    )
     stream.write(b"ply\nformat binary_little_endian 1.0\n" + as_comments(note, "comment"))
     stream.write(
         f"element vertex {len(mesh.vertices)}\n"
-        "property double x\nproperty double y\nproperty double z\n"
+        f"property double x\nproperty double y\nproperty double z\n{colored}"
         f"element face {len(mesh.faces)}\nproperty list uchar int vertex_indices\nend_header\n".encode()
     )
-    stream.write(mesh.vertices.astype("<f8").tobytes())
+    if mesh.colors is None:
+        stream.write(mesh.vertices.astype("<f8").tobytes())
+    else:
+        vertices = np.empty(len(mesh.vertices), dtype=[("place", "<f8", 3), ("color", "u1", 3)])
+        vertices["place"], vertices["color"] = mesh.vertices, mesh.colors
+        stream.write(vertices.tobytes())
     faces = np.empty(len(mesh.faces), dtype=[("count", "u1"), ("corners", "<i4", 3)])
     faces["count"], faces["corners"] = 3, mesh.faces
     stream.write(faces.tobytes())
@@ -71,7 +85,8 @@ def write_glb(mesh: Mesh, stream: BinaryIO, note: str = "") -> None:
     matrix = np.eye(4)
     matrix[:3, 3] = origin
     scene = trimesh.Scene()
-    scene.add_geometry(trimesh.Trimesh(mesh.vertices - origin, mesh.faces, process=False), transform=matrix)
+    plain = trimesh.Trimesh(mesh.vertices - origin, mesh.faces, vertex_colors=mesh.colors, process=False)
+    scene.add_geometry(plain, transform=matrix)
     stream.write(_exported(scene, "glb", tree_postprocessor=lambda tree: as_extras(note, tree)))
 
 
@@ -80,7 +95,9 @@ def write_3mf(mesh: Mesh, stream: BinaryIO, note: str = "") -> None:
     import trimesh
 
     plain = trimesh.Trimesh(mesh.vertices, mesh.faces, process=False)
-    stream.write(with_metadata(note, _exported(trimesh.Scene(plain), "3mf")))
+    data = _exported(trimesh.Scene(plain), "3mf")
+    colored = data if mesh.colors is None else colored_3mf(data, mesh.faces, mesh.colors)
+    stream.write(with_metadata(note, colored))
 
 
 def _exported(scene: Any, file_type: str, **options: Any) -> bytes:

@@ -137,9 +137,9 @@ def _answer_picture(plan: Plan, item: Item, name: TargetName, target: Target) ->
 
 
 def placed_by_outline(mesh: Mesh, points: NDArray[np.float64]) -> Mesh:
-    """Scale and move a mesh so that its box, seen from the front, is that of the points, and its middle as deep.
+    """Give a mesh the size and place of the points: the same box seen from the front, as deep in the mean.
 
-    A picture does not tell how large an object is or how far away: these are given, as a user would give them.
+    A picture does not tell how large an object is or how far away: both are given here.
     """
     low, high = mesh.vertices.min(axis=0), mesh.vertices.max(axis=0)
     wanted_low, wanted_high = points.min(axis=0), points.max(axis=0)

@@ -6,6 +6,7 @@ from unittest.mock import MagicMock
 import numpy as np
 import pytest
 
+from nmf_app import work
 from nmf_app.controller import Controller
 from nmf_app.jobs import JobEvent, JobKind, JobState, Progress
 from nmf_app.ports import DialogsPort, ExportChoice, RunnerPort, SettingsPort
@@ -231,3 +232,42 @@ def test_opened_files_become_recent_newest_first(bench):
     open_one(bench, "a.ply")
     assert [path.name for path in bench.state.recent] == ["a.ply", "b.ply"]
     assert bench.settings.save_recent.call_args.args[0] == bench.state.recent
+
+
+def two_bodies(path="pair.xyz"):
+    rng = np.random.default_rng(0)
+    points = rng.normal(size=(3000, 3))
+    points /= np.linalg.norm(points, axis=1, keepdims=True)
+    points[2000:, 0] += 3.0
+    return PointCloud(points, Path(path).stem, Path(path))
+
+
+def test_splitting_makes_an_item_and_a_job_for_each_body(bench):
+    bench.controller.set_parameters(Parameters(start_at_once=False))
+    bench.controller.open_files([Path("pair.xyz")])
+    whole = work.loaded_cloud(two_bodies())
+    assert whole.bodies == 2
+    assert "separate bodies" in whole.remarks[0]
+    bench.finish(bench.jobs()[-1], whole)
+    bench.controller.split_bodies()
+    splitting = bench.jobs()[-1]
+    assert splitting.kind is JobKind.SPLIT
+    bench.controller.split_bodies()
+    assert bench.jobs()[-1] is splitting  # once is enough
+    bench.finish(splitting, splitting.task(lambda progress: None, lambda: False))
+    assert [item.title for item in bench.state.items] == [
+        "pair.xyz",
+        "pair.xyz · body 1",
+        "pair.xyz · body 2",
+    ]
+    assert [item.stem for item in bench.state.items] == ["pair", "pair-1", "pair-2"]
+    assert [len(item.loaded.source.points) for item in bench.state.items] == [3000, 2000, 1000]
+    assert [job.kind for job in bench.jobs()[-2:]] == [JobKind.RECONSTRUCT] * 2
+    assert bench.state.current_item.body == 1
+
+
+def test_one_body_is_not_split(bench):
+    open_one(bench)
+    before = len(bench.jobs())
+    bench.controller.split_bodies()
+    assert len(bench.jobs()) == before

@@ -1,0 +1,218 @@
+"""A picture of an object's colours over the sphere that its mesh came from.
+
+The sphere is cut along the edges of a cube: each face of the mesh belongs to the cube side its middle looks
+to, and each side is one chart, flattened stereographically (angles are kept, and faces that reach over an
+edge of the cube stay whole). The charts lie in two rows of three. No triangle crosses a seam: vertices on
+seams have one place in the picture for every chart that uses them. Only files hold them twice, and only
+where the format cannot do otherwise (GLB); the mesh itself stays closed.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from nmf_model.errors import InputError
+from nmf_model.export import measured
+from nmf_model.geometry.welding import weld
+from nmf_model.io.atomic import write_atomically
+from nmf_model.io.meshes import load_surface
+from nmf_model.io.opening import reading
+from nmf_model.io.wrapping import nearest_colors
+from nmf_model.io.writers import local_origin
+from nmf_model.types import Mesh, PointCloud, QualityReport, Reconstruction
+
+TEXTURE_SUFFIXES = (".glb", ".obj")
+CHART = 384
+"""Side of a chart, pixels, if not said otherwise; the picture is three charts wide and two high."""
+_GUTTER = 4
+"""Pixels between a chart's content and its border, so that neighbours do not bleed into each other."""
+SEAM_NOTE = (
+    "The file repeats vertices along the seams of its texture, as its format requires; the report is on "
+    "the mesh with vertices at identical positions joined."
+)
+
+
+@dataclass(frozen=True)
+class Atlas:
+    """Where the faces of a mesh lie in the picture.
+
+    Attributes:
+        vertex: (W,) int64: the mesh's vertex behind each place of the picture; seams repeat some.
+        uv: (W, 2) float64 in 0..1, the origin at the picture's lower left.
+        faces: (F, 3) int64, the mesh's faces in terms of the places.
+    """
+
+    vertex: NDArray[np.int64]
+    uv: NDArray[np.float64]
+    faces: NDArray[np.int64]
+
+
+def make_atlas(mesh: Mesh, chart_size: int = CHART) -> Atlas:
+    """Lay a mesh that came from the sphere out in six charts.
+
+    Raises:
+        InputError: the mesh does not know its sphere.
+    """
+    if mesh.sphere is None:
+        raise InputError("This mesh did not come from a sphere, so it has no texture coordinates.")
+    sphere = mesh.sphere.astype(np.float64)
+    middle = sphere[mesh.faces].sum(axis=1)
+    axis = np.abs(middle).argmax(axis=1)
+    chart = 2 * axis + (np.take_along_axis(middle, axis[:, None], axis=1)[:, 0] < 0)
+    keys, place = np.unique(chart[:, None] * len(sphere) + mesh.faces, return_inverse=True)
+    chart_of, vertex = keys // len(sphere), keys % len(sphere)
+    flat = _stereographic(sphere[vertex], chart_of)
+    inner = chart_size - 2 * _GUTTER
+    pixel = (flat / np.abs(flat).max() + 1) / 2 * inner + _GUTTER
+    corner = np.stack([chart_of % 3, chart_of // 3], axis=1) * chart_size
+    return Atlas(vertex, (pixel + corner) / (3 * chart_size, 2 * chart_size), place.reshape(-1, 3))
+
+
+def bake(mesh: Mesh, atlas: Atlas, cloud: PointCloud, chart_size: int = CHART) -> NDArray[np.uint8]:
+    """Return the picture, (2C, 3C, 3), row 0 at the top, of the cloud's colours on the mesh.
+
+    Each pixel within a face takes the colours of the points nearest to its place on the mesh; those beside
+    the charts repeat the nearest pixel of a chart.
+    """
+    assert cloud.colors is not None
+    height, width = 2 * chart_size, 3 * chart_size
+    row, column, face, weights = _rasterise(atlas.uv[atlas.faces] * (width, height), width, height)
+    places = np.einsum("pk,pkc->pc", weights, mesh.vertices[mesh.faces[face]])
+    picture = np.zeros((height, width, 3), dtype=np.uint8)
+    empty = np.ones((height, width), dtype=bool)
+    picture[row, column] = nearest_colors(places, cloud.points, cloud.colors)
+    empty[row, column] = False
+    nearest = ndimage.distance_transform_edt(empty, return_distances=False, return_indices=True)
+    spread: NDArray[np.uint8] = picture[nearest[0], nearest[1]][::-1]
+    return spread
+
+
+def export_textured(
+    result: Reconstruction, path: Path, cloud: PointCloud, chart_size: int = CHART
+) -> QualityReport:
+    """Write the mesh with a baked texture: GLB with the picture inside, or OBJ with MTL and PNG beside it.
+
+    Args:
+        result: the finished job.
+        path: ends in one of ``TEXTURE_SUFFIXES``.
+        cloud: coloured points of the input's surface, in file units, the denser the sharper.
+        chart_size: C, pixels: the picture has 3C x 2C.
+
+    Returns:
+        the report on the file as read back; see ``SEAM_NOTE`` for GLB.
+
+    Raises:
+        InputError: no colours, another format, or the file could not be written.
+    """
+    if cloud.colors is None:
+        raise InputError(f"{cloud.name} has no colours, so there is nothing to make a texture of.")
+    if path.suffix.lower() not in TEXTURE_SUFFIXES:
+        raise InputError(f"{path} cannot hold a texture; let its name end in .glb or .obj.")
+    atlas = make_atlas(result.mesh, chart_size)
+    picture = bake(result.mesh, atlas, cloud, chart_size)
+    if path.suffix.lower() == ".glb":
+        _write(path, result.mesh, lambda stream: _write_glb(result.mesh, atlas, picture, stream))
+    else:
+        image, material = path.with_suffix(".png"), path.with_suffix(".mtl")
+        write_atomically(image, lambda stream: _write_png(picture, stream))
+        words = f"newmtl surface\nKd 1 1 1\nmap_Kd {image.name}\n"
+        write_atomically(material, lambda stream: stream.write(words.encode()))
+        _write(path, result.mesh, lambda stream: _write_obj(result.mesh, atlas, material.name, stream))
+    surface = reading(path, lambda: load_surface(path))
+    vertices, faces = surface.vertices, surface.faces
+    if path.suffix.lower() == ".glb":
+        vertices, faces = weld(vertices, faces)
+    return measured(Mesh(vertices, faces), result)
+
+
+def _stereographic(sphere: NDArray[np.float64], chart: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Return (W, 2) flat places of (W, 3) unit vectors seen along their chart's axis, not mirrored."""
+    axis, sign = chart // 2, np.where(chart % 2, -1.0, 1.0)
+    rows = np.arange(len(sphere))
+    along = sphere[rows, axis] * sign
+    right = sphere[rows, (axis + 1) % 3] * sign
+    up = sphere[rows, (axis + 2) % 3]
+    flat: NDArray[np.float64] = np.stack([right, up], axis=1) / np.maximum(1 + along, 1e-3)[:, None]
+    return flat
+
+
+def _rasterise(
+    triangles: NDArray[np.float64], width: int, height: int
+) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]:
+    """Return row, column, triangle (P,) and weights (P, 3) of the pixel centres in (F, 3, 2) triangles."""
+    low = np.floor(triangles.min(axis=1) - 0.5).astype(np.int64).clip(0, (width - 1, height - 1))
+    high = np.ceil(triangles.max(axis=1) - 0.5).astype(np.int64).clip(0, (width - 1, height - 1))
+    across, down = (high - low + 1).T
+    owner = np.repeat(np.arange(len(triangles)), across * down)
+    first = np.cumsum(across * down) - across * down
+    inside = np.arange(len(owner)) - first[owner]
+    column, row = low[owner, 0] + inside % across[owner], low[owner, 1] + inside // across[owner]
+    a, b, c = (triangles[owner, corner] for corner in range(3))
+    pixel = np.stack([column, row], axis=1) + 0.5
+    twice = _cross(b - a, c - a)
+    safe = np.where(twice == 0, 1.0, twice)
+    v, w = _cross(pixel - a, c - a) / safe, _cross(b - a, pixel - a) / safe
+    weights = np.stack([1 - v - w, v, w], axis=1)
+    kept = (weights >= -1e-9).all(axis=1) & (twice != 0)
+    return row[kept], column[kept], owner[kept], weights[kept]
+
+
+def _cross(one: NDArray[np.float64], other: NDArray[np.float64]) -> NDArray[np.float64]:
+    product: NDArray[np.float64] = one[:, 0] * other[:, 1] - one[:, 1] * other[:, 0]
+    return product
+
+
+def _write(path: Path, mesh: Mesh, write: Callable[[BinaryIO], object]) -> None:
+    """Write a file and see that its triangles are those of the mesh, up to the format's rounding."""
+
+    def verify(written: Path) -> None:
+        surface = reading(written, lambda: load_surface(written))
+        corners, expected = surface.vertices[surface.faces], mesh.vertices[mesh.faces]
+        tolerance = 1e-6 * float(np.ptp(mesh.vertices, axis=0).max())
+        if corners.shape != expected.shape or not np.allclose(corners, expected, rtol=1e-14, atol=tolerance):
+            raise InputError(f"{path} did not hold the mesh when read back; choose another format or folder.")
+
+    write_atomically(path, write, verify)
+
+
+def _write_png(picture: NDArray[np.uint8], stream: BinaryIO) -> None:
+    from PIL import Image
+
+    Image.fromarray(picture).save(stream, format="PNG")
+
+
+def _write_obj(mesh: Mesh, atlas: Atlas, material: str, stream: BinaryIO) -> None:
+    stream.write(f"mtllib {material}\n".encode())
+    np.savetxt(stream, mesh.vertices, fmt="v %.17g %.17g %.17g")
+    np.savetxt(stream, atlas.uv, fmt="vt %.6f %.6f")
+    stream.write(b"usemtl surface\n")
+    corners = np.stack([mesh.faces, atlas.faces], axis=2).reshape(-1, 6) + 1
+    np.savetxt(stream, corners, fmt="f %d/%d %d/%d %d/%d")
+
+
+def _write_glb(mesh: Mesh, atlas: Atlas, picture: NDArray[np.uint8], stream: BinaryIO) -> None:
+    from PIL import Image
+
+    # Large parts of trimesh have no annotations.
+    trimesh: Any = importlib.import_module("trimesh")
+    origin = local_origin(mesh.vertices)
+    matrix = np.eye(4)
+    matrix[:3, 3] = origin
+    material = trimesh.visual.material.PBRMaterial(
+        baseColorTexture=Image.fromarray(picture), metallicFactor=0.0, roughnessFactor=0.8
+    )
+    visual = trimesh.visual.TextureVisuals(uv=atlas.uv, material=material)
+    places = (mesh.vertices - origin)[atlas.vertex]
+    textured = trimesh.Trimesh(places, atlas.faces, visual=visual, process=False)
+    scene = trimesh.Scene()
+    scene.add_geometry(textured, transform=matrix)
+    data: bytes = scene.export(file_type="glb")
+    stream.write(data)

@@ -1,0 +1,101 @@
+"""The command line's --bodies and --texture, with a fit that takes no time."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+import trimesh
+
+from nmf_app.__main__ import main
+from nmf_app.targets import Target, numbered
+from nmf_model import reconstruct
+from nmf_model.errors import InputError
+from nmf_model.geometry.normalization import normalize
+from nmf_model.geometry.template import icosphere
+from nmf_model.io.meshes import read_mesh
+from nmf_model.types import Mesh, Reconstruction, Trajectory
+
+
+def bounding_ball(request, cancel=None, on_frame=None):
+    """A sphere around the cloud instead of a fitted one."""
+    frame, ball = normalize(request.source.points), icosphere(2)
+    mesh = Mesh(frame.to_file(ball.vertices), ball.faces, ball.vertices)
+    flow = Trajectory(ball.vertices[None], ball.faces, np.zeros(1), np.zeros(1, dtype=np.int64))
+    return Reconstruction(mesh, flow, frame, request.source.points, "fit", 0.0, 1, request.seed)
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch):
+    monkeypatch.setattr(reconstruct, "run", bounding_ball)
+
+
+@pytest.fixture
+def pair(tmp_path):
+    points = np.random.default_rng(0).normal(size=(3000, 3))
+    points /= np.linalg.norm(points, axis=1, keepdims=True)
+    points[1000:, 0] += 5.0
+    np.savetxt(tmp_path / "pair.xyz", points)
+    return tmp_path / "pair.xyz"
+
+
+def test_each_body_becomes_a_file_of_its_own(pair, tmp_path, capsys):
+    report = tmp_path / "all.json"
+    options = ["--bodies", "split", "--output", str(tmp_path / "out.ply"), "--report", str(report)]
+    assert main([str(pair), *options]) == 0
+    middles = [read_mesh(tmp_path / f"out-{number}.ply").vertices.mean(axis=0)[0] for number in (1, 2)]
+    assert middles == pytest.approx([5.0, 0.0], abs=0.1)
+    assert not (tmp_path / "out.ply").exists()
+    assert [entry["output"][-9:] for entry in json.loads(report.read_text())] == ["out-1.ply", "out-2.ply"]
+    assert "Body 2 of 2" not in capsys.readouterr().err
+
+
+def test_together_is_the_default_and_one_body_keeps_its_name(pair, tmp_path):
+    assert main([str(pair), "--output", str(tmp_path / "out.ply")]) == 0
+    assert (tmp_path / "out.ply").is_file()
+    np.savetxt(tmp_path / "one.xyz", np.loadtxt(pair)[:1000])
+    assert main([str(tmp_path / "one.xyz"), "--bodies", "split", "--output", str(tmp_path / "one.ply")]) == 0
+    assert (tmp_path / "one.ply").is_file()
+
+
+def test_bodies_never_overwrite_another_input_or_result(tmp_path):
+    target = Target(tmp_path / "a.xyz", tmp_path / "a.ply")
+    other = Target(tmp_path / "a-2.xyz", tmp_path / "a-2.ply")
+    assert [body.output.name for body in numbered(target, 3, [])] == ["a-1.ply", "a-2.ply", "a-3.ply"]
+    with pytest.raises(InputError, match=r"a-2\.ply is another input or its result"):
+        numbered(target, 2, [other])
+
+
+def test_a_coloured_mesh_becomes_a_textured_one(tmp_path, capsys):
+    ball = trimesh.creation.icosphere(3)
+    ball.visual.vertex_colors = np.where(ball.vertices[:, :1] > 0, [255, 0, 0, 255], [0, 0, 255, 255])
+    ball.export(tmp_path / "ball.ply")
+    assert main([str(tmp_path / "ball.ply"), "--texture", "--output", str(tmp_path / "out.glb")]) == 0
+    assert "seams of its texture" in capsys.readouterr().out
+    (part,) = trimesh.load_scene(tmp_path / "out.glb").geometry.values()
+    assert part.visual.uv.min() >= 0
+    assert part.visual.uv.max() <= 1
+    shown = part.visual.to_color().vertex_colors[:, :3]
+    right = part.vertices[:, 0] > 0.2
+    assert np.abs(shown[right] - [255, 0, 0]).max() < 10
+
+
+@pytest.mark.parametrize(
+    ("output", "sentence"), [("out.stl", "holds a texture"), ("out.glb", "has no colours")]
+)
+def test_a_texture_that_cannot_be_is_one_sentence(pair, tmp_path, capsys, output, sentence):
+    assert main([str(pair), "--texture", "--output", str(tmp_path / output)]) == 2
+    (line,) = capsys.readouterr().err.splitlines()[-1:]
+    assert sentence in line
+    assert not (tmp_path / output).exists()
+
+
+def test_the_colours_of_a_cloud_reach_the_vertices_of_the_file(tmp_path):
+    ball = icosphere(3).vertices.astype(float)
+    colors = np.where(ball[:, :1] > 0, (255, 0, 0), (0, 0, 255)).astype(np.uint8)
+    trimesh.PointCloud(ball, colors=colors).export(tmp_path / "cloud.ply")
+    assert main([str(tmp_path / "cloud.ply"), "--output", str(tmp_path / "mesh.ply")]) == 0
+    mesh = trimesh.load_mesh(tmp_path / "mesh.ply", process=False)
+    left = mesh.vertices[:, 0] < -0.3
+    assert (mesh.visual.vertex_colors[left, :3] == (0, 0, 255)).all()
