@@ -110,9 +110,9 @@ def print_starts(count: int, name: str) -> None:
     model, template = load_weights("ae"), icosphere(LEVEL)
     stored = np.load(FOLDER / f"{name}.npz")
     torch.set_num_threads(1)
-    print(
-        "| object | network ·1e3 | from it: s | ·1e3 | F1 | crossing | from a sphere: s | ·1e3 | F1 | crossing | auto |"
-    )
+    measures = ("s", "·1e3", "F1", "crossing")
+    heads = ["network ·1e3", *(f"{w}, {m}" for w in ("from it", "from a sphere") for m in measures)]
+    print("| object | " + " | ".join(heads) + " | auto |")
     print("|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|---|")
     rows = []
     for index in range(min(count, len(stored["id"]))):
