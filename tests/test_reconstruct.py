@@ -11,8 +11,9 @@ from nmf_model.fitting.fit import fit_flow
 from nmf_model.geometry.template import icosphere
 from nmf_model.quality import inspect_mesh
 from nmf_model.types import PointCloud, ReconstructionRequest
+from tests.support.stress_shapes import noisy_box
 
-from .fitting.conftest import QUICK, ellipsoid
+from .fitting.conftest import QUICK, ellipsoid, ring
 
 
 @pytest.fixture(autouse=True)
@@ -23,6 +24,11 @@ def short_fit(monkeypatch):
 
 def cloud(points):
     return PointCloud(points=np.asarray(points, dtype=np.float64), name="egg")
+
+
+def two_sheets(count):
+    """A noisy box: a short fit of it crumples, so that its faces cross."""
+    return noisy_box(count, np.random.default_rng(0))
 
 
 def drain(request, cancel=reconstruct.never):
@@ -69,6 +75,28 @@ def test_the_mesh_is_the_template_and_of_the_level_asked_for():
         report = inspect_mesh(result.mesh)
         assert report.is_closed_sphere
         assert report.outward
+
+
+def test_without_a_level_the_template_is_adaptive_and_the_mesh_certified():
+    frames, result = drain(ReconstructionRequest(cloud(ring(900)), frames=7))
+    report = inspect_mesh(result.mesh)
+    assert report.is_sound
+    assert report.vertices not in {10 * 4**level + 2 for level in range(8)}
+    assert result.trajectory.vertices.shape == (7, report.vertices, 3)
+    stages = [frame.stage for frame in frames]
+    assert [stage for k, stage in enumerate(stages) if stage not in stages[:k]] == [
+        "Fitting", "Refining", "Checking", "Flowing",
+    ]  # fmt: skip
+    unit = result.carrier.carry(result.mesh.sphere)
+    assert np.abs(result.normalization.to_file(unit) - result.mesh.vertices).max() < 1e-4
+
+
+def test_vertices_added_to_a_level_are_said():
+    result = reconstruct.run(ReconstructionRequest(cloud(two_sheets(900)), level=3))
+    added = len(result.mesh.vertices) - len(icosphere(3).vertices)
+    assert inspect_mesh(result.mesh).is_sound
+    assert added > 0
+    assert f"{added} vertices were added to those of level 3 so that no faces cross." in result.notes
 
 
 def test_fewer_frames_do_not_change_the_mesh():
