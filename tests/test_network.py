@@ -1,0 +1,188 @@
+"""The trained network on clouds and pictures, with the weights that ship and with a user's own."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from nmf_model import checkpoint, reconstruct
+from nmf_model.config import EncoderConfig, FlowConfig, ImageEncoderConfig, ModelConfig, SolverConfig
+from nmf_model.errors import InputError
+from nmf_model.geometry.template import icosphere
+from nmf_model.io.source import read_source
+from nmf_model.metrics import chamfer_l2
+from nmf_model.model import NeuralMeshFlow
+from nmf_model.network import as_seen, carrier_of, predict_cloud, predict_flow
+from nmf_model.plan import make_plan
+from nmf_model.quality import inspect_mesh
+from nmf_model.silhouette.outline import outline_iou
+from nmf_model.types import PointCloud, ReconstructionRequest
+from nmf_model.weights import load_weights, shipped_path
+
+EXAMPLES = Path(__file__).parents[1] / "resources" / "examples"
+CPU = torch.device("cpu")
+
+
+def example(name: str):
+    return read_source(EXAMPLES / name)
+
+
+@pytest.fixture(scope="module")
+def published(tmp_path_factory) -> Path:
+    """A small model of the published kind with random weights that move the sphere."""
+    torch.manual_seed(3)
+    model = NeuralMeshFlow(
+        ModelConfig(
+            encoder=EncoderConfig(channels=(16, 16), head=(16,)),
+            flow=FlowConfig(width=32, latent_size=24, blocks=3),
+            solver=SolverConfig(method="rk4", steps=2),
+        )
+    )
+    path = tmp_path_factory.mktemp("weights") / "own.safetensors"
+    checkpoint.save(path, model)
+    return path
+
+
+@pytest.mark.parametrize("kind", ["ae", "svr"])
+def test_weights_ship_with_their_origin_in_the_header(kind):
+    path = shipped_path(kind)
+    assert path is not None
+    header = checkpoint.read_header(path)
+    assert {"data", "steps", "training"} <= set(header.provenance)
+    assert header.storage == "float16"
+    assert (header.config.image is not None) == (kind == "svr")
+
+
+def test_weights_fit_into_what_a_checkout_may_weigh():
+    sizes = [path.stat().st_size for kind in ("ae", "svr") if (path := shipped_path(kind))]
+    assert len(sizes) == 2
+    assert sum(sizes) <= 28e6
+
+
+@pytest.mark.parametrize("placed", [(1.0, 0.0), (1200.0, 5e5)], ids=["as given", "large and far away"])
+def test_a_cloud_becomes_a_sound_mesh_in_its_own_coordinates(placed):
+    scale, offset = placed
+    cloud = example("chair.ply")
+    points = cloud.points * scale + offset
+    result = reconstruct.run(ReconstructionRequest(PointCloud(points), method="network"))
+    assert result.method == "network"
+    report = inspect_mesh(result.mesh)
+    assert report.is_sound
+    assert np.allclose(result.trajectory.vertices[-1] * result.normalization.scale
+                       + result.normalization.offset, result.mesh.vertices)  # fmt: skip
+    radius = result.normalization.scale
+    assert chamfer_l2(result.mesh.vertices / radius, points / radius) < 0.02
+
+
+def test_the_network_does_not_care_how_many_points_or_in_what_order():
+    points = example("chair.ply").points[:3000]
+    unit = ((points - points.mean(0)) / np.abs(points - points.mean(0)).max()).astype(np.float32)
+    model, sphere = load_weights("ae"), icosphere(3).vertices
+    whole = predict_flow(model, unit)[0].carry(sphere)
+    shuffled = predict_flow(model, unit[::-1].copy())[0].carry(sphere)
+    assert np.allclose(whole, shuffled, atol=1e-4)
+    half = predict_flow(model, unit[::2].copy())[0].carry(sphere)
+    assert np.linalg.norm(half - whole, axis=1).mean() < 0.06
+
+
+def test_a_picture_becomes_a_mesh_with_the_picture_s_outline():
+    image = reconstruct_mask(example("wood_toy.png"))
+    result = reconstruct.run(ReconstructionRequest(image, method="network"))
+    assert result.method == "network"
+    assert inspect_mesh(result.mesh).is_closed_sphere
+    assert outline_iou(as_seen(result.mesh), image.mask) > 0.75
+
+
+def test_predicted_points_lie_within_the_outline():
+    image = reconstruct_mask(example("wood_toy.png"))
+    predicted = predict_cloud(load_weights("svr"), image)
+    assert predicted.frame == "camera"
+    assert np.isfinite(predicted.points).all()
+    assert np.abs(predicted.points[:, :2]).max() < 1.6
+
+
+def reconstruct_mask(image):
+    from nmf_model.silhouette import find_mask
+
+    return find_mask(image)
+
+
+def test_an_unfamiliar_picture_falls_back_to_the_outline_and_says_so(monkeypatch):
+    monkeypatch.setattr("nmf_model.plan.FAMILIAR_OUTLINE", 1.01)
+    image = reconstruct_mask(example("wood_toy.png"))
+    plan = make_plan(ReconstructionRequest(image), CPU)
+    assert plan.method == "silhouette"
+    assert any("unlike what the model knows" in note for note in plan.notes)
+    asked = make_plan(ReconstructionRequest(image, method="network"), CPU)
+    assert asked.method == "network"
+    assert any("unlike what the model knows" in note for note in asked.notes)
+
+
+def test_frames_of_a_picture_carry_the_predicted_points():
+    image = reconstruct_mask(example("wood_toy.png"))
+    frames = reconstruct.stream(ReconstructionRequest(image, method="network", level=2))
+    shown = [frame for frame in frames if frame.stage == "Network"]
+    assert len(shown) > 10
+    assert all(frame.points is shown[0].points for frame in shown)
+    assert len(shown[0].points) > 500
+
+
+def test_own_weights_of_the_published_kind_work(published):
+    cloud = example("chair.ply")
+    result = reconstruct.run(
+        ReconstructionRequest(PointCloud(cloud.points), method="network", weights=published, level=3)
+    )
+    assert result.method == "network"
+    assert inspect_mesh(result.mesh).is_closed_sphere
+
+
+def test_the_published_flow_as_a_map_is_the_network_itself(published):
+    model = checkpoint.load(published).eval()
+    code = model.encode(torch.rand(1, 200, 3))
+    template = icosphere(4)
+    carrier = carrier_of(model, code)
+    solver = SolverConfig(method="midpoint", steps=8)
+    with torch.no_grad():
+        wanted = model.flow(torch.tensor(template.vertices), code, solver).vertices[-1][0].numpy()
+    assert np.allclose(carrier.carry(template.vertices, steps=8), wanted, atol=1e-5)
+    halfway = carrier.carry(template.vertices, until=1 / 3)
+    assert np.allclose(carrier.carry(halfway, since=1 / 3), wanted, atol=1e-5)
+    moments = list(carrier.moments(template.vertices, 7))
+    assert np.allclose(moments[-1].vertices, wanted, atol=1e-5)
+    assert np.allclose(moments[0].vertices, template.vertices, atol=1e-6)
+
+
+def test_weights_for_clouds_are_refused_for_pictures(published):
+    image = reconstruct_mask(example("wood_toy.png"))
+    with pytest.raises(InputError, match="not trained on pictures"):
+        reconstruct.run(ReconstructionRequest(image, method="network", weights=published))
+
+
+def test_a_published_picture_branch_answers_in_the_object_s_frame(tmp_path):
+    torch.manual_seed(0)
+    branch = ImageEncoderConfig(features=8, hidden=(8,), points=64, width=8)
+    model = NeuralMeshFlow(
+        ModelConfig(
+            encoder=EncoderConfig(channels=(8, 8), head=(8,)),
+            flow=FlowConfig(width=16, latent_size=8),
+            solver=SolverConfig(method="midpoint", steps=2),
+            image=branch,
+        )
+    ).eval()
+    predicted = predict_cloud(model, reconstruct_mask(example("wood_toy.png")))
+    assert predicted.frame == "object"
+    assert predicted.points.shape == (64, 3)
+
+
+def test_a_model_without_weights_says_what_to_do(monkeypatch):
+    monkeypatch.setattr("nmf_model.weights.shipped_path", lambda kind: None)
+    with pytest.raises(InputError, match="--weights"):
+        load_weights("ae")
+
+
+def test_too_few_points_are_refused():
+    with pytest.raises(InputError, match="at least 50"):
+        predict_flow(load_weights("ae"), np.random.default_rng(0).normal(size=(20, 3)).astype(np.float32))

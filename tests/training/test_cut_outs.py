@@ -1,0 +1,79 @@
+"""Training pairs of cut-outs and clouds: a point lies where the picture shows it."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from nmf_model.encoders.pixel_points import with_perspective
+from nmf_model.geometry.cameras import camera_rotation
+from nmf_model.training.cut_outs import DISTANCE, cut, damaged, recoloured
+
+SIZE = 64
+
+
+def bar(count: int = 4000) -> torch.Tensor:
+    """Points of a slanted bar, so that no mirroring or turning leaves it as it is."""
+    rng = np.random.default_rng(0)
+    points = rng.uniform(-1, 1, (count, 3)) * (0.9, 0.12, 0.2)
+    points[:, 1] += 0.4 * points[:, 0]
+    return torch.from_numpy(points.astype(np.float32))
+
+
+def drawn(points: torch.Tensor, rotation: np.ndarray, size: int = 96) -> torch.Tensor:
+    """Draw points as the renderings' camera sees them, as RGBA in 0 ... 1, splatted over three pixels."""
+    centre = (points.amin(0) + points.amax(0)) / 2
+    radius = (points.amax(0) - points.amin(0)).norm() / 2
+    seen = ((points - centre) / radius).double().numpy() @ rotation.T
+    flat = seen[:, :2] / (DISTANCE - seen[:, 2:]) / np.tan(np.radians(17))
+    columns = ((flat[:, 0] + 1) / 2 * size).astype(int)
+    rows = ((1 - flat[:, 1]) / 2 * size).astype(int)
+    image = torch.zeros(4, size, size)
+    for down in (-1, 0, 1):
+        for across in (-1, 0, 1):
+            image[:, rows + down, columns + across] = 1.0
+    return image
+
+
+@pytest.mark.parametrize("random", [None, (0.3, 0.1, 0.9, 0.9), (0.9, 0.6, 0.2, 0.1)])
+@pytest.mark.parametrize("angles", [(0.0, 0.4), (3.3, 0.5), (-0.5, 0.35)])
+def test_points_lie_on_the_object_of_the_cut_out(random, angles):
+    points, rotation = bar(), camera_rotation(*angles)
+    pictures = drawn(points, rotation)[None]
+    numbers = None if random is None else torch.tensor([random])
+    batch = cut(pictures, points[None], torch.tensor(rotation[None], dtype=torch.float32), SIZE, numbers)
+    seen = with_perspective(batch.targets)[0]
+    columns = ((seen[:, 0] + 1) / 2 * SIZE).long().clamp(0, SIZE - 1)
+    rows = ((1 - seen[:, 1]) / 2 * SIZE).long().clamp(0, SIZE - 1)
+    on_object = batch.inputs[0, 3, rows, columns] > 0.1
+    assert on_object.float().mean() > 0.97
+    # The bar's ends are not mirror images: a wrong sign of x would leave the object.
+    mirrored = batch.inputs[0, 3, rows, SIZE - 1 - columns] > 0.1
+    assert mirrored.float().mean() < 0.8
+
+
+def test_the_shape_is_kept_up_to_size():
+    points, rotation = bar(), camera_rotation(0.7, 0.4)
+    batch = cut(drawn(points, rotation)[None], points[None], torch.tensor(rotation[None]).float(), SIZE)
+    placed = batch.targets[0]
+    turned = (points - points.mean(0)).double() @ torch.tensor(rotation.T)
+    scale = (placed - placed.mean(0)).norm() / turned.norm()
+    apart = (placed - placed.mean(0)) / scale - turned.float()
+    assert apart.norm(dim=1).mean() < 0.06  # an assumed distance of the viewer stands for the true one
+
+
+def test_changes_of_light_and_outline_stay_pictures():
+    pictures = torch.rand(12, 4, 32, 32, generator=torch.Generator().manual_seed(0))
+    pictures[:, 3] = (pictures[:, 3] > 0.5).float()
+    random = torch.rand(12, 6, generator=torch.Generator().manual_seed(1))
+    random[:3, 0], random[3:6, 0], random[6:, 0] = 0.05, 0.25, 0.9
+    changed = damaged(recoloured(pictures, random[:, :5]), random)
+    assert changed.min() >= 0
+    assert changed.max() <= 1
+    grown = changed[:, 3] - pictures[:, 3]
+    assert (grown[:3] >= 0).all()
+    assert grown[:3].sum() > 0
+    assert (grown[3:6] <= 0).all()
+    assert grown[3:6].sum() < 0
+    assert torch.equal(changed[6:, 3], pictures[6:, 3])
