@@ -8,6 +8,7 @@ sphere, where triangles have to be good; the rule keeps their angles away from z
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -43,7 +44,7 @@ class Refined(NamedTuple):
     Attributes:
         sphere: (V', 3), the old vertices first and unmoved, then the new ones.
         faces: (F', 3).
-        split: (E,) True for the edges that were split; each new vertex is the middle of one, in their order.
+        split: (E,) True for the edges that were split; each new vertex lies on one, in their order.
     """
 
     sphere: Points
@@ -87,7 +88,12 @@ def close_over_longest(
 
 
 def refine(
-    sphere: Points, faces: Faces, marked: NDArray[np.bool_], edges: EdgeList, lengths: NDArray[np.float64]
+    sphere: Points,
+    faces: Faces,
+    marked: NDArray[np.bool_],
+    edges: EdgeList,
+    lengths: NDArray[np.float64],
+    place: Callable[[Points, Edges], Points] = middles,
 ) -> Refined:
     """Split the marked edges and those that the rule of the longest side adds.
 
@@ -97,6 +103,7 @@ def refine(
         marked: (E,) the edges to split.
         edges: of ``faces``.
         lengths: (E,) in the image, which decide the longest side of each face.
+        place: says where on their arcs the edges (K, 2) are split, (K, 3); in the middle if not given.
 
     Returns:
         A template that is closed, oriented and of genus 0 if the given one is. Each child's corners wind as
@@ -109,7 +116,7 @@ def refine(
     middle_of = np.full(len(edges.ends), -1)
     middle_of[split] = len(sphere) + np.arange(np.count_nonzero(split))
     children = _cut(faces, middle_of[edges.of_side], rank[edges.of_side].argmax(axis=1))
-    return Refined(np.concatenate([sphere, middles(sphere, edges.ends[split])]), children, split)
+    return Refined(np.concatenate([sphere, place(sphere, edges.ends[split])]), children, split)
 
 
 def _cut(faces: Faces, middle: NDArray[np.int64], longest: NDArray[np.int64]) -> Faces:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,8 +34,8 @@ class Budget:
         vertices: as many as accuracy may use; 0 leaves the given template as it is unless faces cross.
         tolerance: distance of flat triangles from the flowed surface at which no more are used,
             unit-sphere units.
-        most_vertices: as many as the fight against crossings may use before sheets are pushed apart, or twice
-            those of the template if that is more; and twice as many in all.
+        most_vertices: at which the fight against crossings stops adding more, or twice those of the template
+            if that is more.
         coarsening_rounds: in which vertices are merged where the image is flat.
         rounds: of refining where faces cross.
     """
@@ -166,28 +167,19 @@ def sound_stages(
     sphere = template.vertices.astype(np.float64)
     solve = settle_steps(carrier, sphere, cancel=cancel)
     flow = Flow(carrier, solve.steps, cancel)
-    surface = FlowedSphere(sphere, template.faces, flow(sphere))
-    before = find_defects(surface.image, surface.faces, forms).crossing_faces
-    yield SoundProgress("Refining", 0.0, surface)
-    surface = _spend(surface, flow, budget)
-    yield SoundProgress("Checking", 0.3, surface)
-    defects = find_defects(surface.image, surface.faces, forms)
-    rounds, limit, done = 0, max(budget.most_vertices, 2 * len(surface.sphere)), 0.3
-    for most_vertices in (limit, 2 * limit):
-        while len(defects.faces) and rounds < budget.rounds and len(surface.sphere) < most_vertices:
-            _stop_if(cancel)
-            surface = surface.refined_at(defects.faces, flow)
-            defects = find_defects(surface.image, surface.faces, forms)
-            rounds += 1
-            done += 0.5 / budget.rounds
-            yield SoundProgress("Checking", done, surface)
-        if not len(defects.faces):
+    before, best = -1, None
+    for attempt, turn in enumerate(_TURNS):
+        turned = sphere @ turn
+        surface = FlowedSphere(turned, template.faces, flow(turned))
+        if best is None:
+            before = find_defects(surface.image, surface.faces, forms).crossing_faces
+        tried = yield from _attempt(surface, flow, budget, forms, attempt / len(_TURNS))
+        if best is None or len(tried.defects.faces) < len(best.defects.faces):
+            best = tried
+        if not len(best.defects.faces):
             break
-        _stop_if(cancel)
-        done += 0.05
-        yield SoundProgress("Refining", done, surface)
-        surface, defects = relax(surface, defects, flow, forms)
-    until = 1.0
+    assert best is not None
+    surface, defects, until = best.surface, best.defects, 1.0
     if len(defects.faces):
         _stop_if(cancel)
         surface, defects, until = _step_back(surface, defects, flow, forms, target)
@@ -198,7 +190,7 @@ def sound_stages(
         crossing_faces=defects.crossing_faces,
         flat_faces=len(defects.flat),
         crossings_before=before,
-        rounds=rounds,
+        rounds=best.rounds,
         solve=solve,
         moved_vertices=int(np.count_nonzero(moves)),
         largest_move=float(moves.max()),
@@ -207,6 +199,60 @@ def sound_stages(
     return SoundSurface(
         surface.sphere.astype(np.float32), surface.faces, surface.image.astype(np.float32), report
     )
+
+
+_TURNS = (
+    np.eye(3),
+    np.array([[2, -1, 2], [2, 2, -1], [-1, 2, 2]]) / 3,
+    np.array([[6, 2, 3], [-3, 6, 2], [-2, -3, 6]]) / 7,
+)
+"""Rotations of the template to try: how triangles lie across a kink of the flow is a matter of luck."""
+
+
+class _Attempt(NamedTuple):
+    surface: FlowedSphere
+    defects: Defects
+    rounds: int
+
+
+def _attempt(
+    surface: FlowedSphere, flow: Flow, budget: Budget, forms: Sequence[Written], done: float
+) -> Generator[SoundProgress, None, _Attempt]:
+    """Spend the budget, refine where faces cross, push apart what refining does not part."""
+    yield SoundProgress("Refining", done, surface)
+    surface = _spend(surface, flow, budget)
+    share = 1.0 / len(_TURNS)
+    yield SoundProgress("Checking", done + 0.2 * share, surface)
+    defects = find_defects(surface.image, surface.faces, forms)
+    limit = max(budget.most_vertices, 2 * len(surface.sphere))
+    counts = [len(defects.faces)]
+    while len(defects.faces) and len(counts) <= budget.rounds and len(surface.sphere) < limit:
+        _stop_if(flow.cancel)
+        surface = surface.refined_at(defects.faces, flow)
+        defects = find_defects(surface.image, surface.faces, forms)
+        counts.append(len(defects.faces))
+        yield SoundProgress("Checking", done + (0.2 + 0.6 * min(len(counts) / 20, 1.0)) * share, surface)
+        if _stagnates(counts):
+            pushed, left = relax(surface, defects, flow, forms)
+            # A vertex added later would be on the flow again, beside neighbours that are not.
+            if not len(left.faces):
+                surface, defects = pushed, left
+            elif len(counts) > 6:
+                break
+    if len(defects.faces):
+        _stop_if(flow.cancel)
+        yield SoundProgress("Refining", done + 0.8 * share, surface)
+        surface, defects = relax(surface, defects, flow, forms)
+    return _Attempt(surface, defects, len(counts) - 1)
+
+
+def _stagnates(counts: Sequence[int]) -> bool:
+    """Return whether two rounds did not halve the defects.
+
+    A flow stored on a grid has kinks, and across a kink flat triangles can cross at every size: smaller ones
+    are only more of them, while a push as large as the few that are there ends it.
+    """
+    return len(counts) > 2 and counts[-1] > 0 and len(counts) % 2 == 1 and 2 * counts[-1] > counts[-3]
 
 
 def _spend(surface: FlowedSphere, flow: Flow, budget: Budget) -> FlowedSphere:
