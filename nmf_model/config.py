@@ -229,9 +229,9 @@ class ModelConfig:
     encoder: EncoderConfig = field(default_factory=EncoderConfig)
     flow: FlowConfig = field(default_factory=FlowConfig)
     solver: SolverConfig = field(default_factory=SolverConfig)
-    volume: VolumeConfig | None = None
     image: ImageEncoderConfig | None = None
     template_level: int = 4
+    volume: VolumeConfig | None = None
 
     def __post_init__(self) -> None:
         _check_not_negative(self, "template_level")

@@ -15,11 +15,9 @@ from nmf_model.errors import InputError
 from nmf_model.geometry.sampling import sample_surface
 from nmf_model.io.atomic import write_atomically
 from nmf_model.io.meshes import read_mesh, write_mesh
-from nmf_model.io.solids import read_solid, write_solid
 from nmf_model.io.suffixes import SOLID_SUFFIXES
 from nmf_model.io.writers import local_origin
 from nmf_model.quality import inspect_mesh
-from nmf_model.solid import measure, solid_of
 from nmf_model.types import CancelCheck, Mesh, QualityReport, Reconstruction, SolidReport
 
 CHAMFER_SAMPLES = 10_000
@@ -65,6 +63,10 @@ def export_reconstruction(
 
 
 def _export_solid(result: Reconstruction, path: Path, cancel: CancelCheck | None) -> SolidReport:
+    # Here, since a solid needs torch, and a mesh can be written without.
+    from nmf_model.io.solids import read_solid, write_solid
+    from nmf_model.solid import measure, solid_of
+
     solid = solid_of(result, cancel)
     write_solid(solid, path)
     written = read_solid(path)

@@ -75,7 +75,7 @@ def test_the_report_has_the_promised_keys_and_agrees_with_the_file(one_result):
     assert report["euler_characteristic"] == 2
     assert report["watertight"] is report["winding_consistent"] is report["outward"] is True
     assert report["chamfer_l2"] < 0.02
-    assert (report["method"], report["seed"]) == ("fit", 7)
+    assert (report["method"], report["seed"]) == ("network+fit", 7)
     assert report["seconds"] > 0
     assert report["nfe"] > 0
 
@@ -83,7 +83,7 @@ def test_the_report_has_the_promised_keys_and_agrees_with_the_file(one_result):
 def test_the_user_is_told_what_was_written_and_what_was_dropped(one_result):
     folder, outcome = one_result
     first, *notes = outcome.out.splitlines()
-    assert first.startswith("egg.xyz: wrote egg.ply (162 vertices, 320 faces, by fit in ")
+    assert first.startswith("egg.xyz: wrote egg.ply (162 vertices, 320 faces, by network+fit in ")
     assert "closed, one piece, genus 0, facing outward" in first
     assert any("2 points" in note for note in notes), outcome.out
     assert "\x1b" not in outcome.err, "no bar where there is no terminal"

@@ -49,7 +49,7 @@ def off_sphere(vertices):
 
 
 def test_frames_tell_the_whole_story():
-    frames, result = drain(ReconstructionRequest(cloud(ellipsoid(600)), level=3, frames=13))
+    frames, result = drain(ReconstructionRequest(cloud(ellipsoid(600)), "fit", level=3, frames=13))
     fractions = [frame.fraction for frame in frames]
     assert fractions == sorted(fractions)
     assert fractions[-1] == 1
@@ -78,7 +78,7 @@ def test_the_mesh_is_the_template_and_of_the_level_asked_for():
 
 
 def test_without_a_level_the_template_is_adaptive_and_the_mesh_certified():
-    frames, result = drain(ReconstructionRequest(cloud(ring(900)), frames=7))
+    frames, result = drain(ReconstructionRequest(cloud(ring(900)), "fit", frames=7))
     report = inspect_mesh(result.mesh)
     assert report.is_sound
     assert report.vertices not in {10 * 4**level + 2 for level in range(8)}
@@ -92,7 +92,7 @@ def test_without_a_level_the_template_is_adaptive_and_the_mesh_certified():
 
 
 def test_vertices_added_to_a_level_are_said():
-    result = reconstruct.run(ReconstructionRequest(cloud(two_sheets(900)), level=3))
+    result = reconstruct.run(ReconstructionRequest(cloud(two_sheets(900)), "fit", level=3))
     added = len(result.mesh.vertices) - len(icosphere(3).vertices)
     assert inspect_mesh(result.mesh).is_sound
     assert added > 0
@@ -130,10 +130,23 @@ def test_cancelling_ends_the_stream():
         drain(ReconstructionRequest(cloud(ellipsoid(400))), lambda: next(calls, True))
 
 
-@pytest.mark.parametrize("method", ["silhouette", "network"])
-def test_a_method_that_cannot_work_is_refused_in_a_sentence(method):
+def test_a_method_that_cannot_work_is_refused_in_a_sentence():
     with pytest.raises(InputError, match=r"^.+[.]$"):
-        drain(ReconstructionRequest(cloud(ellipsoid(400)), method=method))
+        drain(ReconstructionRequest(cloud(ellipsoid(400)), "silhouette"))
+
+
+def test_by_itself_the_network_comes_first_and_the_fit_goes_on_from_it():
+    frames, result = drain(ReconstructionRequest(cloud(ellipsoid(800)), frames=7))
+    stages = [frame.stage for frame in frames]
+    assert [stage for k, stage in enumerate(stages) if stage not in stages[:k]] == [
+        "Network", "Fitting", "Refining", "Checking", "Flowing",
+    ]  # fmt: skip
+    assert result.method == "network+fit"
+    last = [frame for frame in frames if frame.stage == "Network"][-1]
+    first = next(frame for frame in frames if frame.stage == "Fitting")
+    extents = [np.ptp(frame.vertices, axis=0) for frame in (last, first)]
+    assert np.abs(extents[0] - extents[1]).max() < 0.15  # no jump back to a sphere
+    assert inspect_mesh(result.mesh).is_sound
 
 
 def test_one_far_point_does_not_shrink_the_object():

@@ -83,7 +83,8 @@ def _generation(known: argparse.Namespace) -> list[str]:
         command += ["--img-path", known.img_path]
     _say_unused(known, [*_SETTINGS, *_COMET, "weight_decay", "tolerance", "training_weights"])
     out = known.generate_ae if kind == "ae" else known.generate_svr
-    return [*command, "--out", out or f"generated/{kind}"]
+    place = "points" if kind == "ae" else "svr"
+    return [*command, "--format", "obj", "--out", out or f"generate_nmf/{place}"]
 
 
 def _settings(known: argparse.Namespace) -> Iterator[str]:

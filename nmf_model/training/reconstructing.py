@@ -97,8 +97,8 @@ def predicted_frame(path: Path, model: NeuralMeshFlow) -> Frame:
     Raises:
         InputError: it is something else.
     """
-    told = getattr(model.config.image, "frame", None)
-    frame = told or checkpoint.read_header(path).provenance.get("image.frame", "object")
+    told = "object" if model.config.image is None else model.config.image.frame
+    frame = checkpoint.read_header(path).provenance.get("image.frame", told)
     if frame not in ("object", "camera"):
         raise InputError(f"{path} predicts in a frame '{frame}' that this version does not know; update it.")
     return "camera" if frame == "camera" else "object"

@@ -88,7 +88,8 @@ def single_view_task(
         config: its ``image`` and ``training`` are used; the rest of the model is the auto-encoder's.
         data: shapes.
         pictures: their renderings.
-        autoencoder: checkpoint of encoder and flow, which stay as they are.
+        autoencoder: checkpoint of encoder and flow, which stay as they are; if it has a picture branch of the
+            same settings as well, that one's training goes on.
         devices: see ``devices.open_devices``.
         split_file: for folders of shapes.
 
@@ -105,11 +106,16 @@ def single_view_task(
     torch.manual_seed(training.seed)
     model = NeuralMeshFlow(config.model)
     model.encoder, model.flow = trained.encoder, trained.flow
+    goes_on = trained.image is not None and trained.config.image == config.model.image
+    if goes_on:
+        model.image = trained.image
     model = _placed(model, devices)
     objective = SingleViewObjective(model, low_precision=uses_bf16(training, devices.device))
     generator = _generator(training, devices)
     views = learnt[1]
     if config.model.image is not None and config.model.image.kind == "pixels":
+        if not goes_on:
+            begin_from_imagenet(model)
         return _pixels_task(config, model, objective, generator, learnt, shapes, pictures, data, devices)
     batches = PictureBatches(
         views if views.nbytes > _KEPT_PICTURES else torch.from_numpy(views.pictures).to(devices.device),
@@ -136,6 +142,16 @@ def single_view_task(
     )
 
 
+def begin_from_imagenet(model: NeuralMeshFlow) -> None:
+    """Give the branch that answers pixels a backbone that knows ImageNet.
+
+    Raises:
+        InputError: if the package with its weights is not installed.
+    """
+    assert isinstance(model.image, PixelPoints)
+    imagenet_weights(model.image.backbone)
+
+
 def _pixels_task(
     config: RunConfig,
     model: NeuralMeshFlow,
@@ -147,11 +163,10 @@ def _pixels_task(
     data: Sequence[Path],
     devices: Any,
 ) -> Task:
-    """Set up the training of the branch that answers pixels, from a backbone that knows ImageNet."""
+    """Set up the training of the branch that answers pixels."""
     training, branch = config.training, model.image
     assert isinstance(branch, PixelPoints)
     assert config.model.image is not None
-    imagenet_weights(branch.backbone)
     if training.freeze_backbone:
         branch.backbone.requires_grad_(False)
     batches = CutOutBatches(
@@ -209,8 +224,10 @@ def _check_share(config: TrainingConfig, devices: Any) -> None:
 
 
 def _evaluations(config: ModelConfig) -> int:
-    per_step = _EVALUATIONS[config.solver.method]
-    return config.flow.blocks * config.flow.nodes_per_block * config.solver.steps * per_step
+    odes = config.flow.blocks * config.flow.nodes_per_block
+    if config.volume is not None:
+        return odes * config.volume.steps * _EVALUATIONS["midpoint"]
+    return odes * config.solver.steps * _EVALUATIONS[config.solver.method]
 
 
 def _cloud_validation(

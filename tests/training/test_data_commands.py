@@ -28,6 +28,8 @@ def test_preparing_is_stopped_by_ctrl_c_and_the_same_command_goes_on(tmp_path):
         [sys.executable, str(SCRIPT), *words], cwd=tmp_path, env=command_line.environment(tmp_path),
         stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
         start_new_session=True,
+        # A runner in the background may have SIGINT ignored, and a child inherits that.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )  # fmt: skip
     deadline = time.monotonic() + 200
     while len(list(out.glob("ShapeNetPoints/*/*"))) < 3:

@@ -15,13 +15,12 @@ from nmf_model.geometry.cameras import camera_rotation
 from nmf_model.geometry.template import icosphere
 from nmf_model.io.meshes import write_mesh
 from nmf_model.training import drawing
-from nmf_model.training.cases import Item, Plan, answer, merged
+from nmf_model.training.cases import Item, Plan, answer, merged, placed_by_outline
 from nmf_model.training.conditions import Condition
 from nmf_model.training.evaluate import cloud_items, evaluate, mesh_items, picture_items
 from nmf_model.training.evaluate_command import evaluate as command
 from nmf_model.training.gallery import shots_of
 from nmf_model.training.reconstructing import reconstruct_cloud, reconstruct_picture
-from nmf_model.training.shapes import frame_of
 from nmf_model.training.summary import extremes, markdown, robustness_table, summarise
 from nmf_model.training.targets import Targets
 from nmf_model.types import Mesh
@@ -183,8 +182,10 @@ def test_pictures_are_answered_in_the_frame_that_the_checkpoint_names(data):
     np.testing.assert_allclose(turned.target.points, straight.target.points @ rotation.T, atol=1e-12)
     np.testing.assert_allclose(turned.target.normals, straight.target.normals @ rotation.T, atol=1e-12)
     mesh = reconstruct_picture(checkpoint.load(data / "camera.safetensors"), turned.seen)
-    radius = float(frame_of_points(turned.target.points))
-    expected = mesh.vertices * radius + turned.target.points.mean(axis=0)
+    expected = placed_by_outline(mesh, turned.target.points).vertices
+    box = [np.stack([v.min(axis=0), v.max(axis=0)]) for v in (turned.mesh.vertices, turned.target.points)]
+    np.testing.assert_allclose(box[0].mean(axis=0)[:2], box[1].mean(axis=0)[:2], atol=1e-9)
+    assert np.ptp(box[0][:, :2], axis=0).max() == pytest.approx(np.ptp(box[1][:, :2], axis=0).max())
     np.testing.assert_allclose(turned.mesh.vertices, expected, atol=1e-9)
 
 
@@ -216,12 +217,6 @@ def test_errors_are_drawn_from_blue_to_red():
     assert blue[2] > blue[0]
     assert red[0] > red[2]
     assert np.array_equal(red, beyond)
-
-
-def frame_of_points(points):
-    import torch
-
-    return frame_of(torch.from_numpy(points)[None])[1]
 
 
 def test_the_command_measures_a_single_view_model(data, tmp_path):

@@ -163,7 +163,7 @@ def test_the_authors_spelling_of_generating():
     words = translate(
         ["--generate", "SVR", "--points_path", "P", "--img_path", "I", "--pretrained_svr_weights", "S"]
     )
-    assert words[words.index("--views") + 1] == "I"
+    assert words[words.index("--img-path") + 1] == "I"
     assert words[words.index("--out") + 1] == "generate_nmf/svr"
     for line in (
         "--generate AE --points_path P",

@@ -88,9 +88,19 @@ def test_the_authors_spelling_of_generating():
     command = translate(
         ["--generate", "AE", "--points_path", "P", "--pretrained_ae_weights", "A", "--generate_ae", "G"]
     )
-    assert command == ["generate", "--checkpoint", "A", "--points-path", "P", "--out", "G"]
+    assert command == ["generate", "--checkpoint", "A", "--points-path", "P", "--format", "obj", "--out", "G"]
     command = translate(["--generate", "SVR", "--img_path", "I", "--pretrained_svr_weights", "S"])
-    assert command == ["generate", "--checkpoint", "S", "--img-path", "I", "--out", "generated/svr"]
+    assert command == [
+        "generate",
+        "--checkpoint",
+        "S",
+        "--img-path",
+        "I",
+        "--format",
+        "obj",
+        "--out",
+        "generate_nmf/svr",
+    ]
 
 
 @pytest.mark.parametrize(
