@@ -275,6 +275,12 @@ def take(points: Float[Tensor, "B P 3"], index: Tensor) -> Float[Tensor, "B T 3"
     return points.gather(1, index.unsqueeze(2).expand(-1, -1, 3))
 
 
+def spread(points: Float[Tensor, "B P 3"], count: int) -> Float[Tensor, "B T 3"]:
+    """Return ``count`` points of each shape, evenly over their order: packed points lie along a curve."""
+    index = torch.arange(min(count, points.shape[1]), device=points.device) * points.shape[1]
+    return points[:, index // min(count, points.shape[1])]
+
+
 def own_rows(batch_size: int, rank: int, world: int) -> slice:
     """Return which rows of a batch are those of one process."""
     share = batch_size // world

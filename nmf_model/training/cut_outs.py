@@ -15,7 +15,7 @@ from nmf_model.encoders.pixel_points import without_perspective
 from nmf_model.geometry.cameras import camera_rotation
 from nmf_model.losses import chamfer
 from nmf_model.model import NeuralMeshFlow
-from nmf_model.training.batches import Order, PictureBatch, own_rows, take
+from nmf_model.training.batches import Order, PictureBatch, own_rows, spread, take
 from nmf_model.training.settings import TrainingConfig
 from nmf_model.training.views import ViewSet
 
@@ -144,7 +144,7 @@ def cut_out_validation(
     rows = torch.arange(min(len(points), config.validation_shapes))
     size, device = model.config.image.size, points.device
     pictures, rotations = read_views(views, rows, rows % views.count, device)
-    whole = cut(pictures, points[: len(rows), : config.target_points], rotations, size)
+    whole = cut(pictures, spread(points[: len(rows)], config.target_points), rotations, size)
 
     def measure() -> float:
         total = 0.0

@@ -75,9 +75,11 @@ def load_shapes(
         raise InputError("Name the data with --packed FILE or --points-path FOLDER.")
     count = min(part.points.shape[1] for part in sets)
     normals = [part.normals for part in sets]
-    known = [n[:, :count] for n in normals if n is not None]
+    # Evenly over their order, since packed points lie along a curve.
+    picks = [np.arange(count) * part.points.shape[1] // count for part in sets]
+    known = [n[:, pick] for n, pick in zip(normals, picks, strict=True) if n is not None]
     return ShapeSet(
-        np.concatenate([part.points[:, :count] for part in sets]),
+        np.concatenate([part.points[:, pick] for part, pick in zip(sets, picks, strict=True)]),
         np.concatenate(known) if len(known) == len(sets) else None,
         np.concatenate([part.ids for part in sets]),
         np.concatenate([part.categories for part in sets]),

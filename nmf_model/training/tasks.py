@@ -20,7 +20,7 @@ from nmf_model.errors import InputError
 from nmf_model.losses import chamfer
 from nmf_model.model import NeuralMeshFlow
 from nmf_model.training.batch_norm import synchronized
-from nmf_model.training.batches import CloudBatch, CloudBatches, PictureBatches, centred
+from nmf_model.training.batches import CloudBatch, CloudBatches, PictureBatches, centred, spread
 from nmf_model.training.cut_outs import CutOutBatches, cut_out_validation
 from nmf_model.training.evaluations import EvaluationCounter
 from nmf_model.training.loop import Task
@@ -270,7 +270,7 @@ def _picture_validation(
             pictures.split(_VALIDATION_BATCH), points.split(_VALIDATION_BATCH), strict=True
         ):
             predicted = model.image_points(network_input(batch.float() / 255))
-            target = centred(truth)[:, : config.target_points]
+            target = spread(centred(truth), config.target_points)
             total += chamfer(predicted, target).sum().item()
         return total / len(points)
 
