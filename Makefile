@@ -1,8 +1,7 @@
 # Every target sets up what it needs first; after the first time that takes a moment.
 PY := .venv/bin/python
-EXAMPLES := $(wildcard resources/examples/*chair*.ply) $(wildcard resources/examples/*.ply resources/examples/*.xyz)
-EXAMPLE ?= $(firstword $(EXAMPLES))
-BENCHMARKS := fit soundness silhouette viewport
+EXAMPLE ?= resources/examples/armchair.webp
+BENCHMARKS := fit soundness silhouette viewport network published_step repair solids
 
 .PHONY: run test check bench format setup clean
 

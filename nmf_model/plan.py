@@ -18,10 +18,11 @@ from nmf_model.network import as_seen, predict_cloud, predict_flow
 from nmf_model.types import Carrier, Mesh, PointCloud, ReconstructionRequest, ShapeImage
 from nmf_model.weights import load_weights, shipped_path
 
-NEAR = 0.02
+NEAR = 0.003
 """chamfer_l2 up to which a network's answer is a better start for a fit than a small sphere."""
 FAMILIAR_OUTLINE = 0.85
-"""Share of a picture's outline and of its reconstruction's that must be common (intersection over union)."""
+"""Share of a picture's outline and of its reconstruction's that must be common (intersection over union),
+after both were given the same box."""
 FAMILIAR_MISFIT = 0.02
 """chamfer_l2 between the points that the network sees on a familiar picture and the mesh it makes of them."""
 _LEVEL = 3
@@ -142,16 +143,30 @@ def _look(
     from nmf_model.silhouette.outline import outline_iou
 
     predicted = predict_cloud(model.to(device), image)
-    cloud = PointCloud(predicted.points, image.name, image.path)
-    normalization = normalize(predicted.points)
-    points = normalization.to_unit(predicted.points)
-    carrier, _ = predict_flow(model, points, device=device, seed=seed)
-    outline = None
+    places, outline = predicted.points, None
+    normalization = normalize(places)
+    carrier, _ = predict_flow(model, normalization.to_unit(places), device=device, seed=seed)
+    misfit = _misfit(carrier, normalization.to_unit(places))
     if predicted.frame == "camera" and image.mask is not None:
         template = icosphere(_LEVEL + 1)
-        mesh = Mesh(normalization.to_file(carrier.carry(template.vertices)), template.faces)
-        outline = outline_iou(as_seen(mesh), image.mask)
-    return cloud, Familiarity(outline, _misfit(carrier, points))
+        vertices = normalization.to_file(carrier.carry(template.vertices))
+        scale, shift = _onto_mask(as_seen(Mesh(vertices, template.faces)), image.mask)
+        outline = outline_iou(as_seen(Mesh(vertices * scale + shift, template.faces)), image.mask)
+        places = places * scale + shift
+    return PointCloud(places, image.name, image.path), Familiarity(outline, misfit)
+
+
+def _onto_mask(seen: Mesh, mask: NDArray[np.bool_]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return the scale (3,) and shift (3,) that give a mesh, as it is seen, the box of a mask."""
+    from nmf_model.silhouette.outline import MaskFrame
+
+    rows, columns = np.nonzero(mask)
+    corners = np.array([[columns.min(), rows.max() + 1], [columns.max() + 1, rows.min()]], dtype=np.float64)
+    wanted = MaskFrame.of(mask).to_space(corners)
+    box = np.stack([seen.vertices[:, :2].min(axis=0), seen.vertices[:, :2].max(axis=0)])
+    scale = np.ptp(wanted, axis=0) / np.maximum(np.ptp(box, axis=0), 1e-9)
+    shift = wanted.mean(axis=0) - scale * box.mean(axis=0)
+    return np.append(scale, scale.mean()), np.append(shift, 0.0)
 
 
 def _misfit(carrier: Carrier, points: NDArray[np.float32]) -> float:

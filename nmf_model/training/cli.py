@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -69,6 +70,27 @@ def _repeated(words: list[str]) -> list[str]:
             spelt.append("--source")
         spelt.append(word)
     return spelt
+
+
+@app.command("combine")
+def combine(
+    ae: Annotated[Path, typer.Option(help="Weights whose encoder and flow are taken.")],
+    svr: Annotated[Path, typer.Option(help="Weights whose picture branch is taken.")],
+    out: Annotated[Path, typer.Option(help="The file to write, ending in .safetensors.")],
+) -> None:
+    """Put a picture branch beside another auto-encoder: clouds that it predicts suit any."""
+    from nmf_model import checkpoint
+    from nmf_model.model import NeuralMeshFlow
+
+    first, second = checkpoint.load(ae), checkpoint.load(svr)
+    if second.image is None:
+        raise InputError(f"{svr} has no picture branch.")
+    model = NeuralMeshFlow(dataclasses.replace(first.config, image=second.config.image))
+    model.encoder, model.flow, model.image = first.encoder, first.flow, second.image
+    origin = checkpoint.read_header(svr).provenance
+    cloud = {f"autoencoder {key}": value for key, value in checkpoint.read_header(ae).provenance.items()}
+    checkpoint.save(out, model, provenance={**origin, **cloud}, storage="float16")
+    Console(highlight=False, soft_wrap=True).print(f"Wrote {out}.", markup=False)
 
 
 def main() -> None:
