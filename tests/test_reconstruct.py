@@ -92,11 +92,11 @@ def test_without_a_level_the_template_is_adaptive_and_the_mesh_certified():
 
 
 def test_vertices_added_to_a_level_are_said():
-    result = reconstruct.run(ReconstructionRequest(cloud(two_sheets(900)), "fit", level=3))
-    added = len(result.mesh.vertices) - len(icosphere(3).vertices)
+    result = reconstruct.run(ReconstructionRequest(cloud(two_sheets(900)), "fit", level=4))
+    added = len(result.mesh.vertices) - len(icosphere(4).vertices)
     assert inspect_mesh(result.mesh).is_sound
     assert added > 0
-    assert f"{added} vertices were added to those of level 3 so that no faces cross." in result.notes
+    assert f"{added} vertices were added to those of level 4 so that no faces cross." in result.notes
 
 
 def test_fewer_frames_do_not_change_the_mesh():
