@@ -81,7 +81,7 @@ class ViewSource:
         if self._packed is not None:
             pictures, cameras = self._packed[name.id], self._cameras.get(name.id)
         else:
-            pictures = load_views(self._path, [name.key]).pictures[0]
+            pictures = load_views(self._path, [name.id]).pictures[0]
             cameras = _folder_cameras(self._folder(name), len(pictures))
         return ObjectViews(pictures.transpose(0, 2, 3, 1), cameras)
 
