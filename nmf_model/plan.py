@@ -18,8 +18,9 @@ from nmf_model.network import as_seen, predict_cloud, predict_flow
 from nmf_model.types import Carrier, Mesh, PointCloud, ReconstructionRequest, ShapeImage
 from nmf_model.weights import load_weights, shipped_path
 
-NEAR = 0.003
-"""chamfer_l2 up to which a network's answer is a better start for a fit than a small sphere."""
+NEAR = 0.0025
+"""chamfer_l2, beyond that of the points' own spacing, up to which a network's answer is a better start for a
+fit than a small sphere: films across openings, which a fit cannot tear, show as more."""
 FAMILIAR_OUTLINE = 0.85
 """Share of a picture's outline and of its reconstruction's that must be common (intersection over union),
 after both were given the same box."""
@@ -83,7 +84,11 @@ def make_plan(request: ReconstructionRequest, device: torch.device) -> Plan:
 
 def is_near(carrier: Carrier, points: NDArray[np.float32]) -> bool:
     """Return whether a flow carries the sphere near enough to a cloud (N, 3) to start a fit from."""
-    return _misfit(carrier, points) <= NEAR
+    spacing = cKDTree(points).query(points, k=2)[0][:, 1]
+    # Between random points of a surface, the mean squared distance to the nearest is 4/π of the squared mean
+    # distance of the points among themselves.
+    unavoidable = 4 / np.pi * float(spacing.mean()) ** 2
+    return _misfit(carrier, points) - unavoidable <= NEAR
 
 
 def _plan_cloud(cloud: PointCloud, request: ReconstructionRequest) -> Plan:

@@ -71,8 +71,8 @@ def test_a_cloud_becomes_a_sound_mesh_in_its_own_coordinates(placed):
     assert result.method == "network"
     report = inspect_mesh(result.mesh)
     assert report.is_sound
-    assert np.allclose(result.trajectory.vertices[-1] * result.normalization.scale
-                       + result.normalization.offset, result.mesh.vertices)  # fmt: skip
+    last = result.normalization.to_file(result.trajectory.vertices[-1])
+    assert np.array_equal(last, result.mesh.vertices)
     radius = result.normalization.scale
     assert chamfer_l2(result.mesh.vertices / radius, points / radius) < 0.02
 
