@@ -84,7 +84,7 @@ def make_plan(request: ReconstructionRequest, device: torch.device) -> Plan:
 
 def is_near(carrier: Carrier, points: NDArray[np.float32]) -> bool:
     """Return whether a flow carries the sphere near enough to a cloud (N, 3) to start a fit from."""
-    spacing = cKDTree(points).query(points, k=2)[0][:, 1]
+    spacing = np.asarray(cKDTree(points).query(points, k=2)[0])[:, 1]
     # Between random points of a surface, the mean squared distance to the nearest is 4/π of the squared mean
     # distance of the points among themselves.
     unavoidable = 4 / np.pi * float(spacing.mean()) ** 2
