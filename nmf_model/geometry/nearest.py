@@ -30,8 +30,15 @@ class NearestPoints:
 
     def __call__(self, queries: Float[Tensor, "Q 3"]) -> Int[Tensor, " Q"]:
         """Return the index of the nearest point of each query, (Q,) int64 on the queries' device."""
+        return self.several(queries, 1)[:, 0]
+
+    def several(self, queries: Float[Tensor, "Q 3"], count: int) -> Int[Tensor, "Q K"]:
+        """Return the indices of the ``count`` nearest points of each query, nearest first; count ≤ N."""
         queries = queries.detach()
         if self._tree is not None:
-            return torch.from_numpy(np.asarray(self._tree.query(queries.numpy())[1], dtype=np.int64))
-        chunks = [torch.cdist(part, self._points).argmin(dim=1) for part in torch.split(queries, _CHUNK)]
-        return torch.cat(chunks)
+            found = self._tree.query(queries.numpy(), k=np.arange(1, count + 1))[1]
+            return torch.from_numpy(np.asarray(found, dtype=np.int64))
+        chunks = torch.split(queries, _CHUNK)
+        return torch.cat(
+            [torch.cdist(part, self._points).topk(count, dim=1, largest=False).indices for part in chunks]
+        )

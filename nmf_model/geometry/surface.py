@@ -54,3 +54,35 @@ def draw_samples(
     weights = areas / areas.detach().clamp_min(1e-20)
     normals = (cross / double_areas.clamp_min(1e-20)[:, None]).detach()
     return SurfaceSamples(points, chosen, weights, normals, double_areas.sum() / 2)
+
+
+def closest_weights(
+    points: Float[Tensor, "*batch 3"], corners: Float[Tensor, "*batch 3 3"]
+) -> Float[Tensor, "*batch 3"]:
+    """Return the barycentric weights of the point of each triangle that is closest to each point.
+
+    Args:
+        points: one to each triangle.
+        corners: of the triangles, (..., corner, xyz); one may be degenerate.
+
+    Gradients are not tracked: at the closest point the derivative of the squared distance by the weights
+    vanishes or does not count, so the distance to ``weights @ corners`` has the right gradient.
+    """
+    with torch.no_grad():
+        points, corners = points.detach(), corners.detach()
+        starts, ends = corners, corners.roll(-1, dims=-2)
+        sides = ends - starts
+        offsets = points[..., None, :] - starts
+        along = (offsets * sides).sum(dim=-1) / sides.square().sum(dim=-1).clamp_min(1e-20)
+        along = along.clamp(0.0, 1.0)
+        distances = (offsets - along[..., None] * sides).square().sum(dim=-1)
+        edge = distances.argmin(dim=-1, keepdim=True)
+        forward = along.gather(-1, edge)
+        weights = torch.zeros_like(points).scatter(-1, edge, 1 - forward)
+        weights = weights.scatter(-1, (edge + 1) % 3, forward)
+        # Inside, where the plane's own closest point is: the areas of the three triangles it makes.
+        normal = torch.linalg.cross(sides[..., 0, :], sides[..., 1, :])
+        areas = (torch.linalg.cross(sides, offsets) * normal[..., None, :]).sum(dim=-1)
+        inner = areas.roll(-1, dims=-1) / normal.square().sum(dim=-1, keepdim=True).clamp_min(1e-20)
+        is_inside = (inner > 0).all(dim=-1, keepdim=True)
+        return torch.where(is_inside, inner, weights)

@@ -1,8 +1,9 @@
 import numpy as np
 import torch
+import trimesh
 
 from nmf_model.geometry.nearest import NearestPoints
-from nmf_model.geometry.surface import draw_samples
+from nmf_model.geometry.surface import closest_weights, draw_samples
 from nmf_model.geometry.template import icosphere
 
 
@@ -58,3 +59,30 @@ def test_weighted_means_have_the_gradient_of_the_mean_over_the_surface():
     # The mean is A1 / (A0 + A1); moving corner 4 by dx changes A1 by dx / 2 from 1 / 2.
     assert torch.isclose(vertices.grad[4, 0], torch.tensor(0.25), atol=2e-3)
     assert torch.isclose(vertices.grad[1, 0], torch.tensor(-0.25), atol=2e-3)
+
+
+def test_several_nearest_are_those_of_all_distances_in_their_order():
+    generator = torch.Generator().manual_seed(1)
+    points, queries = torch.randn(200, 3, generator=generator), torch.randn(50, 3, generator=generator)
+    expected = torch.cdist(queries, points).argsort(dim=1)[:, :4]
+    assert torch.equal(NearestPoints(points).several(queries, 4), expected)
+
+
+def test_closest_weights_agree_with_trimesh_everywhere_around_triangles():
+    generator = torch.Generator().manual_seed(0)
+    points = torch.randn(5000, 3, generator=generator, dtype=torch.float64)
+    corners = torch.randn(5000, 3, 3, generator=generator, dtype=torch.float64)
+    weights = closest_weights(points, corners)
+    places = (weights[..., None] * corners).sum(dim=-2)
+    assert np.allclose(places, trimesh.triangles.closest_point(corners.numpy(), points.numpy()), atol=1e-12)
+    assert weights.min() >= 0
+    assert torch.allclose(weights.sum(dim=-1), torch.ones(5000, dtype=torch.float64), atol=1e-12)
+
+
+def test_closest_weights_of_a_triangle_that_is_a_segment_or_a_point():
+    segment = torch.tensor([[0.0, 0, 0], [2, 0, 0], [1, 0, 0]], dtype=torch.float64)
+    place = closest_weights(torch.tensor([1.5, 1, 0], dtype=torch.float64), segment) @ segment
+    assert torch.allclose(place, torch.tensor([1.5, 0, 0], dtype=torch.float64))
+    spot = torch.ones(3, 3, dtype=torch.float64)
+    weights = closest_weights(torch.zeros(3, dtype=torch.float64), spot)
+    assert torch.allclose(weights @ spot, torch.ones(3, dtype=torch.float64))
