@@ -3,8 +3,8 @@
 The plain chamfer distance pulls every sample *sideways* to the nearest given point, and a flexible surface
 answers by crumpling around the points. Here the residual of a sample counts fully along the normal, and
 sideways only beyond the distance at which the next point should have been: a surface that passes between its
-points costs nothing, one that spans a gap costs as before. The other way, from the points, the distance is that
-to the surface itself, and what is missed altogether counts more than in a mean square.
+points costs nothing, one that spans a gap costs as before. The other way, from the points, the distance is
+that to the surface itself, and what is missed altogether counts more than in a mean square.
 """
 
 from __future__ import annotations
@@ -22,8 +22,6 @@ from nmf_model.geometry.surface import SurfaceSamples, closest_weights
 
 SIDEWAYS = 0.1
 """Weight of a sideways residual within the spacing; a little keeps the samples spread evenly."""
-
-
 REACH, URGENCY = 0.015, 4.0
 """Distance, in unit-sphere units, beyond which a point counts as missed, and how many more times it counts.
 
@@ -53,7 +51,8 @@ def misfit(
 
     Args:
         samples: drawn from the surface.
-        vertices, faces: the surface.
+        vertices: of the surface.
+        faces: of the surface.
         target: the cloud.
         subset: indices of the points to measure completeness for; None for all.
     """
