@@ -64,20 +64,25 @@ def cached_fit(set_name: str, index: int, tag: str = "now") -> CachedFit:
         target = stored["target"][index] / _INT16
         name, kind = str(stored["name"][index]), str(stored["kind"][index])
     normalization = normalize(given)
+    carrier, seconds = cached_flow(path, normalization.to_unit(given))
+    return CachedFit(name, kind, given, target, normalization, carrier, seconds)
+
+
+def cached_flow(path: Path, points: NDArray[np.float32]) -> tuple[GridCarrier, float]:
+    """Return the flow fitted to points in unit-sphere units and what that took, from a file if it is there."""
     if not path.exists():
         started = time.perf_counter()
-        fitted = drain_fit(normalization.to_unit(given))
+        fitted = drain_fit(points)
         kept = {
             "fields": fitted.fields,
             "centre": torch.from_numpy(fitted.centre),
             "radius": fitted.radius,
             "seconds": time.perf_counter() - started,
         }
-        CACHE.mkdir(parents=True, exist_ok=True)
+        path.parent.mkdir(parents=True, exist_ok=True)
         torch.save(kept, path)
     kept = torch.load(path, weights_only=True)
-    carrier = GridCarrier(kept["fields"], kept["centre"].numpy(), kept["radius"])
-    return CachedFit(name, kind, given, target, normalization, carrier, kept["seconds"])
+    return GridCarrier(kept["fields"], kept["centre"].numpy(), kept["radius"]), kept["seconds"]
 
 
 def count_of(set_name: str) -> int:
