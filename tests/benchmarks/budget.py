@@ -1,4 +1,4 @@
-"""Spend one training budget in three ways: ``python -m tests.benchmarks.budget --packed points.npz --minutes 8``.
+"""Spend a training budget in three ways: ``python -m tests.benchmarks.budget --packed points.npz``.
 
 The published architecture, ours, and ours with half of each batch procedural, each with our training settings
 (``resources/configs/default.toml``; the published recipe's rate of 1e-5 needs days) and as many steps as its

@@ -69,7 +69,7 @@ def cached_fit(set_name: str, index: int, tag: str = "now") -> CachedFit:
 
 
 def cached_flow(path: Path, points: NDArray[np.float32]) -> tuple[GridCarrier, float]:
-    """Return the flow fitted to points in unit-sphere units and what that took, from a file if it is there."""
+    """Return the flow fitted to points in unit-sphere units, and its seconds; from a file if it is there."""
     if not path.exists():
         started = time.perf_counter()
         fitted = drain_fit(points)

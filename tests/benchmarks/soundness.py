@@ -1,8 +1,8 @@
 """Count crossings before and after certifying: ``python -m tests.benchmarks.soundness [--cached] [--quick]``.
 
 First the ablation on the development objects: the same fitted flows with ever more done about their
-templates. Then one line for each of at least 40 objects: the benchmark's objects of both sets, and shapes
-made to be hard. Fits are kept in ``runs/cache``; ``--cached`` takes only those that are there already,
+templates. Then one line for each of at least 40 objects: these fits, the network's answers for some of them,
+pictures by the network and by their outline, and shapes made to be hard. Fits are kept in ``runs/cache``; ``--cached`` takes only those that are there already,
 ``--quick`` fits the hard shapes by a short schedule. Seconds are processor time of what comes after the fit.
 """
 
@@ -150,7 +150,7 @@ def network_cases(count: int) -> Iterator[Case]:
 
 
 def picture_cases(cached: bool) -> Iterator[Case]:
-    """Yield the benchmark's pictures: as the shipped network answers them, and their inflated outlines, fitted.
+    """Yield the benchmark's pictures: the shipped network's answers, and their inflated outlines, fitted.
 
     What they are compared with is what was fitted, for nobody knows the far sides.
     """
