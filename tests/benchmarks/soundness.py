@@ -2,8 +2,9 @@
 
 First the ablation on the development objects: the same fitted flows with ever more done about their
 templates. Then one line for each of at least 40 objects: these fits, the network's answers for some of them,
-pictures by the network and by their outline, and shapes made to be hard. Fits are kept in ``runs/cache``; ``--cached`` takes only those that are there already,
-``--quick`` fits the hard shapes by a short schedule. Seconds are processor time of what comes after the fit.
+pictures by the network and by their outline, and shapes made to be hard. Fits are kept in ``runs/cache``;
+``--cached`` takes only those that are there already, ``--quick`` fits the hard shapes by a short schedule.
+Seconds are processor time of what comes after the fit.
 """
 
 from __future__ import annotations
