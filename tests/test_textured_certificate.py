@@ -155,7 +155,7 @@ def test_equal_runs_write_equal_bytes(path, tmp_path):
 
 def test_a_moved_vertex_is_told(path):
     seams = 0
-    for number in range(12):
+    for number in (0, 1, 40):
         before = path.read_bytes()
         move_vertex(path, number)
         lines = bad(path)
@@ -258,4 +258,4 @@ def test_joining_hides_no_touching_places(tmp_path):
     both.visual = trimesh.visual.TextureVisuals(uv=both.vertices[:, :2], image=picture)
     path = tmp_path / "two.glb"
     both.export(path)
-    assert "1 bad joint" in bad(path)[1:] or any("bad joint" in line for line in bad(path))
+    assert "1 bad joint" in bad(path)
