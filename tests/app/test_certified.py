@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 from dataclasses import replace
 
@@ -17,6 +18,7 @@ from nmf_app.widgets.export_dialog import ExportDialog
 from nmf_app.widgets.scene import DEFECTS
 from nmf_app.widgets.seal import Seal
 from nmf_app.wording import broken_lines
+from nmf_model import texture
 from nmf_model.certificate import file_sha256
 from nmf_model.io.meshes import read_mesh, write_mesh
 from nmf_model.types import Mesh
@@ -203,6 +205,9 @@ def painted_ball(tmp_path):
 def test_a_texture_is_offered_where_the_format_holds_one(
     open_window, qtbot, painted_ball, tmp_path, monkeypatch
 ):
+    # The real one, with a smaller picture.
+    small = functools.partial(texture.export_textured, chart_size=64)
+    monkeypatch.setattr(texture, "export_textured", small)
     app = open_window(viewport=False)
     app.controller.open_files([painted_ball])
     wait_for(qtbot, app, ItemState.DONE)
@@ -225,13 +230,13 @@ def test_a_texture_is_offered_where_the_format_holds_one(
     choice = replace(dialog.choice, scale=10.0)
     monkeypatch.setattr(app.window.dialogs, "choose_export", lambda *_: choice)
     app.window.actions_by_name["export"].trigger()
-    qtbot.waitUntil(lambda: app.session.state.current_item.exported is not None, timeout=60_000)
+    qtbot.waitUntil(lambda: app.session.state.current_item.exported is not None, timeout=100_000)
     dialog.deleteLater()
     (part,) = trimesh.load_scene(tmp_path / "out.glb").geometry.values()
     assert np.ptp(part.vertices[:, 0]) == pytest.approx(40, rel=1e-3), (
         "an ellipsoid of half axis 2, ten times"
     )
-    assert part.visual.material.baseColorTexture.size == (1152, 768)
+    assert part.visual.material.baseColorTexture.size == (192, 128)
     assert main(["--verify", str(tmp_path / "out.glb"), "--quiet"]) == 0
 
 
