@@ -84,7 +84,10 @@ def spoken(found: Verification, coloured: bool) -> list[str]:
         if all(line.good for line in found.certificate_lines)
         else ", and its certificate is NOT TRUE of it"
     )
-    head = f"{found.path}: {sound}{false} ({report.vertices:,} vertices, {report.faces:,} faces)"
+    counts = f"{report.vertices:,} vertices, {report.faces:,} faces"
+    if found.solid is not None:
+        counts = f"{found.solid.tetrahedra:,} tetrahedra, {report.faces:,} faces around them"
+    head = f"{found.path}: {sound}{false} ({counts})"
     lines = [_painted(head, _GREEN if found.passed else _RED, coloured)]
     for line in (*found.mesh_lines, *found.certificate_lines):
         mark = _painted("ok  ", _GREEN, coloured) if line.good else _painted("BAD ", _RED, coloured)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from nmf_model.types import FlowFrame, QualityReport, SolidFacts
+    from nmf_model.types import FlowFrame, QualityReport
 
 
 class OnFrame(Protocol):
@@ -55,6 +55,8 @@ class Console:
         )
         solid = getattr(report, "solid", None)
         if solid is not None:
+            from nmf_model.checks import solid_facts
+
             _print(f"  solid: {solid_facts(solid)}.")
         for note in notes:
             _print(f"  note: {_one_line(note)}")
@@ -86,17 +88,6 @@ def verdict(report: QualityReport) -> str:
             *([f"{report.degenerate_faces:,} collapsed faces"] if report.degenerate_faces else []),
             *([f"{report.coincident_vertices:,} doubled vertices"] if report.coincident_vertices else []),
         ]
-    )
-
-
-def solid_facts(solid: SolidFacts) -> str:
-    """Say in words how sound a solid is: "40,000 tetrahedra, none inverted, ..."."""
-    inverted = f"{solid.inverted_tetrahedra:,}" if solid.inverted_tetrahedra else "none"
-    return (
-        f"{solid.tetrahedra:,} tetrahedra, {inverted} inverted, "
-        f"smallest dihedral angle {solid.min_dihedral_degrees:.2f}° "
-        f"(5 % below {solid.p5_dihedral_degrees:.1f}°, mean {solid.mean_dihedral_degrees:.1f}°), "
-        f"volume {solid.solid_volume:.6g}"
     )
 
 

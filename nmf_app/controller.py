@@ -196,7 +196,8 @@ class Controller(QObject):
         choice = self._dialogs.choose_export(item.outcome, item.stem, self._settings.folder())
         if choice is not None:
             self._settings.save_folder(choice.path.parent)
-            self._submit(JobKind.EXPORT, item, work.export(item.outcome, choice))
+            source = item.loaded.source if item.loaded is not None else None
+            self._submit(JobKind.EXPORT, item, work.export(item.outcome, choice, source))
 
     @Slot()
     def save_animation(self) -> None:

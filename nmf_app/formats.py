@@ -1,13 +1,20 @@
-"""The file formats the window offers, with a word on each."""
+"""The file formats the window offers, with a word on each; what each can hold is in ``io.output_formats``."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from nmf_model.io.output_formats import OUTPUT_FORMATS, output_format
+
+if TYPE_CHECKING:
+    from nmf_model.types import Reconstruction
 
 
 @dataclass(frozen=True)
 class ExportFormat:
-    """One way to write a mesh."""
+    """One way to write a mesh; ``suffix`` has no dot."""
 
     suffix: str
     title: str
@@ -24,6 +31,32 @@ EXPORT_FORMATS = (
     ExportFormat("vtu", "VTU", "solid of tetrahedra, for ParaView and solvers"),
     ExportFormat("msh", "MSH", "solid of tetrahedra, for Gmsh and solvers"),
 )
+
+
+def format_obstacle(suffix: str, result: Reconstruction) -> str:
+    """Say in a sentence why a result cannot be written in a format, or "" if it can."""
+    entry = output_format(Path(f"mesh.{suffix}"))
+    if entry is not None and entry.solid and (result.carrier is None or result.mesh.sphere is None):
+        return "A solid needs the flow that made the surface, which is not kept here."
+    return ""
+
+
+def texture_obstacle(suffix: str, result: Reconstruction) -> str:
+    """Say in a sentence why a result cannot be written with a texture in a format, or "" if it can."""
+    if result.mesh.colors is None or result.mesh.sphere is None:
+        return "The input has no colours."
+    entry = output_format(Path(f"mesh.{suffix}"))
+    if entry is None or not entry.texture:
+        able = {other.suffix.lstrip(".") for other in OUTPUT_FORMATS if other.texture}
+        titles = [other.title for other in EXPORT_FORMATS if other.suffix in able]
+        return f"{suffix.upper()} holds no texture; {' and '.join(titles)} do."
+    return ""
+
+
+def certificate_place(suffix: str) -> str:
+    """Say where the certificate of a file in a format goes."""
+    entry = output_format(Path(f"mesh.{suffix}"))
+    return "in the file and beside it" if entry is not None and entry.certificate else "beside the file"
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,6 @@ from nmf_app.targets import Target, numbered, plan
 from nmf_model.certificate import Origin
 from nmf_model.errors import Cancelled, CheckpointError, InputError
 from nmf_model.io.atomic import write_atomically
-from nmf_model.io.suffixes import EXPORT_SUFFIXES
 from nmf_model.types import (
     CancelCheck,
     PointCloud,
@@ -51,8 +50,7 @@ def run(args: argparse.Namespace) -> int:
     console = Console(args.quiet)
     with _quiet_libraries(), _cancel_on_interrupt() as cancel:
         try:
-            suffixes = (".glb", ".obj") if args.texture else ()
-            targets = plan(args.files, args.output, args.report, args.certificate, suffixes)
+            targets = plan(args.files, args.output, args.report, args.certificate, args.texture)
         except InputError as error:
             console.error(str(error))
             return BAD_USE
@@ -164,17 +162,17 @@ class _Run:
         target.output.parent.mkdir(exist_ok=True)
         notes = list(result.notes)
         if self._args.texture:
+            from nmf_model.io.meshes import SEAM_NOTE
             from nmf_model.repair import dense_colors
-            from nmf_model.texture import SEAM_NOTE, export_textured
+            from nmf_model.texture import export_textured
 
-            report = export_textured(result, target.output, dense_colors(source))
+            report = export_textured(result, target.output, dense_colors(source), origin)
             notes += [SEAM_NOTE] if target.output.suffix.lower() == ".glb" else []
         else:
             report = export_reconstruction(result, target.output, origin, self._cancel)
         warning = precision_warning(result.mesh, target.output)
         notes += [warning] if warning else []
-        is_surface = target.output.suffix.lower() in EXPORT_SUFFIXES and not self._args.texture
-        certified = origin is not None and is_surface
+        certified = origin is not None
         self._console.result(target.source, target.output, report, notes, certified=certified)
         self._reports.append(report)
         self._entries.append({"input": str(target.source), "output": str(target.output), **report.to_dict()})

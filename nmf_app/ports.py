@@ -19,12 +19,14 @@ class ExportChoice:
         scale: factor from the input's units to the file's.
         with_report: also write the quality report beside the mesh, as JSON.
         with_certificate: also write the certificate, into the mesh and beside it.
+        with_texture: bake the input's colours into a texture; only for formats that can hold one.
     """
 
     path: Path
     scale: float = 1.0
     with_report: bool = False
     with_certificate: bool = True
+    with_texture: bool = False
 
 
 class RunnerPort(Protocol):

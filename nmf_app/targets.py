@@ -10,10 +10,13 @@ from pathlib import Path
 
 from nmf_model.certificate import certificate_path
 from nmf_model.errors import InputError
-from nmf_model.io.suffixes import OUTPUT_SUFFIXES, listed
+from nmf_model.io.output_formats import texture_files
+from nmf_model.io.suffixes import OUTPUT_SUFFIXES, TEXTURE_SUFFIXES, listed
 
 FOLDER_SUFFIX = ".ply"
 """The format of the results that are written into a folder."""
+TEXTURED_FOLDER_SUFFIX = ".glb"
+"""The same for results with a texture: one file each."""
 
 
 @dataclass(frozen=True)
@@ -29,7 +32,7 @@ def plan(
     output: str,
     report: Path | None,
     certificate: bool = False,
-    suffixes: tuple[str, ...] = (),
+    texture: bool = False,
 ) -> list[Target]:
     """Decide the output file of every input.
 
@@ -38,21 +41,22 @@ def plan(
         output: PATH of ``--output`` as typed, so that a slash at its end can be seen.
         report: the file of ``--report``, or None.
         certificate: whether a certificate is written beside each mesh.
-        suffixes: formats to choose from, the first for folders; none for all.
+        texture: whether the results have a texture, which few formats hold.
 
     Raises:
         InputError: the inputs cannot all be written there; nothing was touched.
     """
     path = Path(output)
     if path.is_dir() or output.endswith(("/", os.sep)) or len(files) > 1:
-        targets = _into_folder(files, path, suffixes[0] if suffixes else FOLDER_SUFFIX)
+        targets = _into_folder(files, path, TEXTURED_FOLDER_SUFFIX if texture else FOLDER_SUFFIX)
         _refuse_unwritable_folder(path if path.exists() else path.parent)
     else:
-        targets = [_into_file(files[0], path, suffixes or OUTPUT_SUFFIXES)]
+        targets = [_into_file(files[0], path, texture)]
         _refuse_unwritable_folder(path.parent)
     _refuse_collisions(targets, report)
     for target in targets:
-        _refuse_unwritable_file(target.output)
+        for path in (target.output, *(texture_files(target.output) if texture else ())):
+            _refuse_unwritable_file(path)
         if certificate:
             _refuse_unwritable_file(certificate_path(target.output))
     if report is not None:
@@ -81,9 +85,10 @@ def numbered(target: Target, count: int, others: Sequence[Target]) -> list[Targe
     return bodies
 
 
-def _into_file(source: Path, output: Path, suffixes: tuple[str, ...]) -> Target:
+def _into_file(source: Path, output: Path, texture: bool) -> Target:
+    suffixes = TEXTURE_SUFFIXES if texture else OUTPUT_SUFFIXES
     if output.suffix.lower() not in suffixes:
-        kind = "mesh file" if len(suffixes) == len(OUTPUT_SUFFIXES) else "file that holds a texture"
+        kind = "file that holds a texture" if texture else "mesh file"
         raise InputError(f"{output} is no {kind}: end its name with {listed(suffixes)}.")
     return Target(source, output)
 

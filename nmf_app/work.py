@@ -33,6 +33,7 @@ from nmf_model.types import (
     Reconstruction,
     ReconstructionRequest,
     ShapeImage,
+    Source,
 )
 
 PREVIEW_POINTS = 12_000
@@ -213,8 +214,11 @@ def _check(result: Reconstruction) -> QualityReport:
         return export_reconstruction(result, Path(folder) / "mesh.ply")
 
 
-def export(outcome: Outcome, choice: ExportChoice) -> Task:
-    """Return a task that writes the mesh, reads it back and gives an ``Exported``."""
+def export(outcome: Outcome, choice: ExportChoice, source: Source | None = None) -> Task:
+    """Return a task that writes the mesh, reads it back and gives an ``Exported``.
+
+    ``source`` is what the mesh was made from; its colours are needed for a texture only.
+    """
     result = outcome.reconstruction
     origin = outcome.origin if choice.with_certificate else None
 
@@ -223,13 +227,29 @@ def export(outcome: Outcome, choice: ExportChoice) -> Task:
 
         report(Progress("Writing and reading back", 0.2))
         wanted = scaled(result, choice.scale)
-        quality = export_reconstruction(wanted, choice.path, origin, cancel)
+        if choice.with_texture:
+            assert source is not None
+            report(Progress("Baking the texture", 0.2))
+            quality = _export_textured(wanted, choice, source, origin)
+        else:
+            quality = export_reconstruction(wanted, choice.path, origin, cancel)
         if choice.with_report:
             write_report(quality, choice.path.with_suffix(".json"))
         beside = certificate_path(choice.path) if choice.with_certificate else None
         return Exported(choice.path, quality, precision_warning(wanted.mesh, choice.path) or "", beside)
 
     return task
+
+
+def _export_textured(
+    wanted: Reconstruction, choice: ExportChoice, source: Source, origin: Origin | None
+) -> QualityReport:
+    from nmf_model.repair import dense_colors
+    from nmf_model.texture import export_textured
+
+    colored = dense_colors(source)
+    in_place = replace(colored, points=colored.points * choice.scale)
+    return export_textured(wanted, choice.path, in_place, origin)
 
 
 def scaled(result: Reconstruction, factor: float) -> Reconstruction:

@@ -1,4 +1,4 @@
-"""A certificate says what was found true of a mesh, in a form that anyone can check again.
+"""A certificate says what was found true of a mesh or a solid, in a form that anyone can check again.
 
 It is no signature: whoever can write a file can write a certificate. Its worth is that ``verify`` measures
 the mesh anew and compares. It exists in two forms:
@@ -10,8 +10,13 @@ the mesh anew and compares. It exists in two forms:
 
 ``geometry_sha256`` covers the surface as it is read back, whatever the format: SHA-256 over the numbers of
 vertices and faces as two int64, the vertices as float64 x y z, the faces as three int64 each, everything
-little-endian, in file order; -0.0 counts as 0.0. For STL the vertices are the distinct positions in order of
-appearance.
+little-endian, in file order; -0.0 counts as 0.0. For STL, and for GLB with a texture, the vertices are the
+distinct positions in order of appearance. For a solid it covers the numbers of vertices, tetrahedra and
+boundary faces, the vertices, the tetrahedra as four int64 each, and the boundary's faces, each beginning with
+its smallest vertex, in rising order; a VTU file has none, and there they follow from the tetrahedra.
+
+``texture_sha256`` covers a texture's picture, whatever its compression: SHA-256 over its height and width as
+two int64 and red, green and blue of each pixel as bytes, row by row from the top.
 """
 
 from __future__ import annotations
@@ -19,17 +24,19 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from nmf_model.checks import faults, statement
 from nmf_model.errors import InputError
 from nmf_model.io.atomic import write_atomically
-from nmf_model.types import Mesh, QualityReport
+from nmf_model.types import Mesh, QualityReport, TetMesh
 from nmf_model.version import program_version
 
 KIND = "neural-mesh-flow/1"
@@ -70,11 +77,30 @@ def certificate_path(mesh: Path) -> Path:
     return mesh.with_name(mesh.stem + SUFFIX)
 
 
-def geometry_sha256(mesh: Mesh) -> str:
-    """Return the hash of a surface that the module's text defines."""
-    digest = hashlib.sha256(np.array([len(mesh.vertices), len(mesh.faces)], dtype="<i8").tobytes())
-    digest.update(np.ascontiguousarray(mesh.vertices + 0.0, dtype="<f8").tobytes())
-    digest.update(np.ascontiguousarray(mesh.faces, dtype="<i8").tobytes())
+def geometry_sha256(geometry: Mesh | TetMesh) -> str:
+    """Return the hash of a surface or a solid that the module's text defines."""
+    cells = (
+        [geometry.faces] if isinstance(geometry, Mesh) else [geometry.tetrahedra, _sorted(geometry.boundary)]
+    )
+    counts = [len(geometry.vertices), *map(len, cells)]
+    digest = hashlib.sha256(np.array(counts, dtype="<i8").tobytes())
+    digest.update(np.ascontiguousarray(geometry.vertices + 0.0, dtype="<f8").tobytes())
+    for part in cells:
+        digest.update(np.ascontiguousarray(part, dtype="<i8").tobytes())
+    return digest.hexdigest()
+
+
+def _sorted(faces: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return (F, 3) faces in an order that only their corners and their sides decide."""
+    first = faces.argmin(axis=1)[:, None]
+    turned = np.take_along_axis(faces, (first + np.arange(3)) % 3, axis=1)
+    return turned[np.lexsort(turned.T[::-1])]
+
+
+def texture_sha256(picture: NDArray[np.uint8]) -> str:
+    """Return the hash of a picture (H, W, 3) that the module's text defines."""
+    digest = hashlib.sha256(np.array(picture.shape[:2], dtype="<i8").tobytes())
+    digest.update(np.ascontiguousarray(picture).tobytes())
     return digest.hexdigest()
 
 
@@ -84,20 +110,27 @@ def file_sha256(path: Path) -> str:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
-def embedded(mesh: Mesh, report: QualityReport, origin: Origin) -> Values:
-    """Return the certificate to put into the file of ``mesh``.
+def embedded(
+    geometry: Mesh | TetMesh,
+    report: QualityReport,
+    origin: Origin,
+    extras: Mapping[str, object] | None = None,
+) -> Values:
+    """Return the certificate to put into the file of a mesh or a solid.
 
     Args:
-        mesh: as it is read back from a file of that format.
-        report: of this mesh. Only if it ``is_sound`` the mesh is called certified.
+        geometry: as it is read back from a file of that format.
+        report: of this geometry. Only if it ``is_sound`` it is called certified.
         origin: what it was made from.
+        extras: what else the format makes worth saying: the hash of a texture, what was joined on reading.
     """
     return {
         "certificate": KIND,
         "certified": report.is_sound,
         "statement": statement(report),
         "defects": list(faults(report)),
-        "geometry_sha256": geometry_sha256(mesh),
+        "geometry_sha256": geometry_sha256(geometry),
+        **(extras or {}),
         "report": {key: value for key, value in finite(report).items() if key not in _PASSING_FACTS},
         "settings": {
             "method": report.method,

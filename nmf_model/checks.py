@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from nmf_model.types import QualityReport
+from nmf_model.types import QualityReport, SolidFacts, SolidReport
 
 if TYPE_CHECKING:  # the window's first words do not wait for scipy
     from nmf_model.geometry.defects import Defects
@@ -23,7 +23,8 @@ class CheckLine:
 def check_lines(report: QualityReport, defects: Defects | None = None) -> tuple[CheckLine, ...]:
     """Turn a report into the lines a person wants to read, in order of importance.
 
-    All lines are good if and only if the report ``is_sound``.
+    All lines are good if and only if the report ``is_sound``. Of a solid the last one is about its tetrahedra
+    and the others are about its boundary.
 
     Args:
         report: the facts.
@@ -32,6 +33,8 @@ def check_lines(report: QualityReport, defects: Defects | None = None) -> tuple[
     closed = report.watertight if defects is None else len(defects.open_edges) == 0
     joints = report.nonmanifold_edges if defects is None else len(defects.crowded_edges)
     joints += report.nonmanifold_vertices
+    solid = report.solid if isinstance(report, SolidReport) else None
+    inside = () if solid is None else (_tetrahedra(solid),)
     return (
         CheckLine(closed, "Closed, no holes" if closed else _holes(defects),
                   "Every edge lies between exactly two faces."),
@@ -54,6 +57,7 @@ def check_lines(report: QualityReport, defects: Defects | None = None) -> tuple[
                   "No doubled vertices" if report.coincident_vertices == 0
                   else f"{report.coincident_vertices:,} vertices at the place of another",
                   "No two vertices have the same position at the file's precision."),
+        *inside,
     )  # fmt: skip
 
 
@@ -68,6 +72,29 @@ def statement(report: QualityReport) -> str:
     if wrong:
         return f"Not certified: {_phrase(wrong)}."
     return f"Certified: {_phrase([line.text for line in check_lines(report)])}."
+
+
+def solid_facts(solid: SolidFacts) -> str:
+    """Say in words what is inside a solid: "40,000 tetrahedra, none inverted, ..."."""
+    inverted = f"{solid.inverted_tetrahedra:,}" if solid.inverted_tetrahedra else "none"
+    return (
+        f"{solid.tetrahedra:,} tetrahedra, {inverted} inverted, "
+        f"smallest dihedral angle {solid.min_dihedral_degrees:.2f}° "
+        f"(5 % below {solid.p5_dihedral_degrees:.1f}°, mean {solid.mean_dihedral_degrees:.1f}°), "
+        f"volume {solid.solid_volume:.6g}"
+    )
+
+
+def _tetrahedra(solid: SolidFacts) -> CheckLine:
+    inverted = solid.inverted_tetrahedra
+    verb = "is" if inverted == 1 else "are"
+    return CheckLine(
+        inverted == 0,
+        f"{inverted:,} of {solid.tetrahedra:,} tetrahedra {verb} inverted or flat"
+        if inverted
+        else "No inverted tetrahedra",
+        "Tested exactly; inside a sound boundary it proves that the tetrahedra fill it without overlap.",
+    )
 
 
 def _phrase(texts: tuple[str, ...] | list[str]) -> str:

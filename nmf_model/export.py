@@ -4,17 +4,28 @@ from __future__ import annotations
 
 import json
 import tempfile
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from nmf_model.certificate import Origin, embedded, finite, geometry_sha256, remove_outdated, write_beside
+from nmf_model.certificate import (
+    Origin,
+    Values,
+    embedded,
+    finite,
+    geometry_sha256,
+    remove_outdated,
+    write_beside,
+)
 from nmf_model.errors import InputError
 from nmf_model.geometry.sampling import sample_surface
 from nmf_model.io.atomic import write_atomically
-from nmf_model.io.meshes import read_mesh, write_mesh
+from nmf_model.io.meshes import read_joined, write_mesh
+from nmf_model.io.output_formats import output_format
 from nmf_model.io.suffixes import SOLID_SUFFIXES
 from nmf_model.io.writers import local_origin
 from nmf_model.quality import inspect_mesh
@@ -22,6 +33,8 @@ from nmf_model.types import CancelCheck, Mesh, QualityReport, Reconstruction, So
 
 CHAMFER_SAMPLES = 10_000
 _COARSE_SHARE = 0.01
+
+AnyReport = TypeVar("AnyReport", bound=QualityReport)
 
 
 def export_reconstruction(
@@ -33,7 +46,7 @@ def export_reconstruction(
         result: the finished job.
         path: its suffix, one of ``OUTPUT_SUFFIXES``, decides the format.
         origin: what the mesh was made from; if given, a certificate is embedded where the format has room
-            for it, and written beside the mesh. It calls only a sound mesh certified. A solid has none.
+            for it, and written beside the mesh. It calls only a sound mesh or solid certified.
         cancel: polled while a solid is made.
 
     Returns:
@@ -46,46 +59,89 @@ def export_reconstruction(
         Cancelled: if ``cancel`` returned True.
     """
     if path.suffix.lower() in SOLID_SUFFIXES:
-        return _export_solid(result, path, cancel)
+        return _export_solid(result, path, origin, cancel)
+    return export_surface(result, path, lambda place, note: write_mesh(result.mesh, place, note), origin)
+
+
+def export_surface(
+    result: Reconstruction,
+    path: Path,
+    write: Callable[[Path, str], None],
+    origin: Origin | None = None,
+    extras: Mapping[str, object] | None = None,
+) -> QualityReport:
+    """Write a surface with its certificate, if one is wanted, and report on it as re-read.
+
+    Args:
+        result: what the surface was made by.
+        path: its suffix decides the format.
+        write: writes the surface to a file of that suffix with a note, or "", inside.
+        origin: as of ``export_reconstruction``.
+        extras: more values for the certificate.
+
+    Raises:
+        InputError: the file could not be written.
+    """
     if origin is None:
-        write_mesh(result.mesh, path)
+        write(path, "")
         remove_outdated(path)
-        return measured(read_mesh(path), result)
-    mesh = _as_read_back(result.mesh, path.suffix)
+        return measured(read_joined(path)[0], result)
+    # A certificate must be ready before its file, so it is that of a draft; equal hashes make it the file's.
+    with tempfile.TemporaryDirectory(prefix="nmf-") as folder:
+        draft = Path(folder) / f"draft{path.suffix}"
+        write(draft, "")
+        mesh, joined = read_joined(draft)
     report = measured(mesh, result)
-    certificate = embedded(mesh, report, origin)
-    write_mesh(result.mesh, path, json.dumps(certificate, allow_nan=False))
-    # The report is that of the draft; equal hashes make it that of the file.
-    if geometry_sha256(read_mesh(path)) != certificate["geometry_sha256"]:
-        raise InputError(f"{path} changed while it was written; export it again.")
-    write_beside(path, certificate, report, origin)
+    certificate = embedded(
+        mesh, report, origin, {**({"reading": joined} if joined else {}), **(extras or {})}
+    )
+    write(path, _as_note(certificate))
+    _finish(path, geometry_sha256(read_joined(path)[0]), certificate, report, origin)
     return report
 
 
-def _export_solid(result: Reconstruction, path: Path, cancel: CancelCheck | None) -> SolidReport:
-    # Here, since a solid needs torch, and a mesh can be written without.
+def _export_solid(
+    result: Reconstruction, path: Path, origin: Origin | None, cancel: CancelCheck | None
+) -> SolidReport:
+    # Here, since making a solid needs torch and scipy, and a mesh can be written without.
     from nmf_model.io.solids import read_solid, write_solid
-    from nmf_model.solid import measure, solid_of
+    from nmf_model.solid import solid_of
+    from nmf_model.solid_quality import boundary_of, inspect_solid
 
     solid = solid_of(result, cancel)
-    write_solid(solid, path)
-    written = read_solid(path)
-    surface = Mesh(written.vertices[: len(result.mesh.vertices)], written.boundary)
-    return SolidReport(**vars(measured(surface, result)), solid=measure(written))
+    if origin is None:
+        write_solid(solid, path)
+        remove_outdated(path)
+        solid = read_solid(path)
+    report = _with_origin(inspect_solid(solid), boundary_of(solid), result)
+    if origin is not None:
+        # The formats are exact: equal hashes make the report that of the file.
+        certificate = embedded(solid, report, origin)
+        write_solid(solid, path, _as_note(certificate))
+        _finish(path, geometry_sha256(read_solid(path)), certificate, report, origin)
+    return report
 
 
-def _as_read_back(mesh: Mesh, suffix: str) -> Mesh:
-    """Return the mesh as a file of this format gives it back: a certificate must be ready before its file."""
-    with tempfile.TemporaryDirectory(prefix="nmf-") as folder:
-        draft = Path(folder) / f"draft{suffix}"
-        write_mesh(mesh, draft)
-        return read_mesh(draft)
+def _as_note(certificate: Values) -> str:
+    return json.dumps(certificate, allow_nan=False)
+
+
+def _finish(path: Path, found: str, certificate: Values, report: QualityReport, origin: Origin) -> None:
+    """Write the certificate beside a file that was read back with the hash ``found``."""
+    if found != certificate["geometry_sha256"]:
+        raise InputError(f"{path} changed while it was written; export it again.")
+    write_beside(path, certificate, report, origin)
 
 
 def measured(mesh: Mesh, result: Reconstruction) -> QualityReport:
     """Return the report on a mesh that was read back from the file of a result."""
+    return _with_origin(inspect_mesh(mesh), mesh, result)
+
+
+def _with_origin(report: AnyReport, mesh: Mesh, result: Reconstruction) -> AnyReport:
+    """Return a report with what only the reconstruction of its mesh knows."""
     return replace(
-        inspect_mesh(mesh),
+        report,
         chamfer_l2=_chamfer_to_target(mesh, result),
         method=result.method,
         seconds=result.seconds,
@@ -109,10 +165,10 @@ def precision_warning(mesh: Mesh, path: Path) -> str | None:
 
     STL and GLB store float32; far from the origin STL rounds by more than the mesh's own detail.
     """
-    suffix = path.suffix.lower()
-    if suffix not in (".stl", ".glb"):
+    entry = output_format(path)
+    if entry is None or entry.exact:
         return None
-    origin = local_origin(mesh.vertices) if suffix == ".glb" else np.zeros(3)
+    origin = local_origin(mesh.vertices) if entry.suffix == ".glb" else np.zeros(3)
     local = mesh.vertices - origin
     with np.errstate(over="ignore"):
         error = float(np.abs(local - local.astype(np.float32)).max())

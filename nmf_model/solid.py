@@ -14,12 +14,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nmf_model.errors import InputError
-from nmf_model.flow.carrier import Carrier
 from nmf_model.geometry.ball import Ball, ball
 from nmf_model.geometry.relax import not_positive, relax
 from nmf_model.geometry.template import Template
 from nmf_model.geometry.tetrahedra import dihedral_angles, orientations, volumes
-from nmf_model.types import CancelCheck, Mesh, Normalization, Reconstruction, SolidFacts, TetMesh
+from nmf_model.types import CancelCheck, Carrier, Mesh, Normalization, Reconstruction, SolidFacts, TetMesh
 
 STAGES = 12
 _STEPS = 8

@@ -19,25 +19,23 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from nmf_model.certificate import Origin, texture_sha256
 from nmf_model.errors import InputError
-from nmf_model.export import measured
-from nmf_model.geometry.welding import weld
+from nmf_model.export import export_surface
 from nmf_model.io.atomic import write_atomically
 from nmf_model.io.meshes import load_surface
+from nmf_model.io.notes import as_comments, carries
 from nmf_model.io.opening import reading
+from nmf_model.io.output_formats import texture_files
+from nmf_model.io.suffixes import TEXTURE_SUFFIXES, listed
 from nmf_model.io.wrapping import nearest_colors
-from nmf_model.io.writers import local_origin
+from nmf_model.io.writers import glb_bytes, local_origin
 from nmf_model.types import Mesh, PointCloud, QualityReport, Reconstruction
 
-TEXTURE_SUFFIXES = (".glb", ".obj")
 CHART = 384
 """Side of a chart, pixels, if not said otherwise; the picture is three charts wide and two high."""
 _GUTTER = 4
 """Pixels between a chart's content and its border, so that neighbours do not bleed into each other."""
-SEAM_NOTE = (
-    "The file repeats vertices along the seams of its texture, as its format requires; the report is on "
-    "the mesh with vertices at identical positions joined."
-)
 
 
 @dataclass(frozen=True)
@@ -96,7 +94,11 @@ def bake(mesh: Mesh, atlas: Atlas, cloud: PointCloud, chart_size: int = CHART) -
 
 
 def export_textured(
-    result: Reconstruction, path: Path, cloud: PointCloud, chart_size: int = CHART
+    result: Reconstruction,
+    path: Path,
+    cloud: PointCloud,
+    origin: Origin | None = None,
+    chart_size: int = CHART,
 ) -> QualityReport:
     """Write the mesh with a baked texture: GLB with the picture inside, or OBJ with MTL and PNG beside it.
 
@@ -104,10 +106,12 @@ def export_textured(
         result: the finished job.
         path: ends in one of ``TEXTURE_SUFFIXES``.
         cloud: coloured points of the input's surface, in file units, the denser the sharper.
+        origin: what the mesh was made from; if given, a certificate is embedded and written beside, as
+            ``export_reconstruction`` does, which covers the picture as well.
         chart_size: C, pixels: the picture has 3C x 2C.
 
     Returns:
-        the report on the file as read back; see ``SEAM_NOTE`` for GLB.
+        the report on the file as read back by ``read_joined``.
 
     Raises:
         InputError: no colours, another format, or the file could not be written.
@@ -115,22 +119,32 @@ def export_textured(
     if cloud.colors is None:
         raise InputError(f"{cloud.name} has no colours, so there is nothing to make a texture of.")
     if path.suffix.lower() not in TEXTURE_SUFFIXES:
-        raise InputError(f"{path} cannot hold a texture; let its name end in .glb or .obj.")
+        raise InputError(f"{path} cannot hold a texture; let its name end in {listed(TEXTURE_SUFFIXES)}.")
     atlas = make_atlas(result.mesh, chart_size)
     picture = bake(result.mesh, atlas, cloud, chart_size)
-    if path.suffix.lower() == ".glb":
-        _write(path, result.mesh, lambda stream: _write_glb(result.mesh, atlas, picture, stream))
-    else:
-        image, material = path.with_suffix(".png"), path.with_suffix(".mtl")
-        write_atomically(image, lambda stream: _write_png(picture, stream))
-        words = f"newmtl surface\nKd 1 1 1\nmap_Kd {image.name}\n"
-        write_atomically(material, lambda stream: stream.write(words.encode()))
-        _write(path, result.mesh, lambda stream: _write_obj(result.mesh, atlas, material.name, stream))
-    surface = reading(path, lambda: load_surface(path))
-    vertices, faces = surface.vertices, surface.faces
-    if path.suffix.lower() == ".glb":
-        vertices, faces = weld(vertices, faces)
-    return measured(Mesh(vertices, faces), result)
+    _write_companions(path, picture)
+
+    def write(place: Path, note: str) -> None:
+        if path.suffix.lower() == ".glb":
+            _write(
+                place, result.mesh, note, lambda stream: _write_glb(result.mesh, atlas, picture, stream, note)
+            )
+        else:
+            _write(
+                place, result.mesh, note, lambda stream: _write_obj(result.mesh, atlas, path, stream, note)
+            )
+
+    return export_surface(result, path, write, origin, {"texture_sha256": texture_sha256(picture)})
+
+
+def _write_companions(path: Path, picture: NDArray[np.uint8]) -> None:
+    """Write the material and the picture that an OBJ file names; GLB has both inside."""
+    if not texture_files(path):
+        return
+    material, image = texture_files(path)
+    write_atomically(image, lambda stream: _write_png(picture, stream))
+    words = f"newmtl surface\nKd 1 1 1\nmap_Kd {image.name}\n"
+    write_atomically(material, lambda stream: stream.write(words.encode()))
 
 
 def _stereographic(sphere: NDArray[np.float64], chart: NDArray[np.int64]) -> NDArray[np.float64]:
@@ -170,14 +184,17 @@ def _cross(one: NDArray[np.float64], other: NDArray[np.float64]) -> NDArray[np.f
     return product
 
 
-def _write(path: Path, mesh: Mesh, write: Callable[[BinaryIO], object]) -> None:
-    """Write a file and see that its triangles are those of the mesh, up to the format's rounding."""
+def _write(path: Path, mesh: Mesh, note: str, write: Callable[[BinaryIO], object]) -> None:
+    """Write a file and see that it holds the mesh's triangles, up to the format's rounding, and the note."""
 
     def verify(written: Path) -> None:
         surface = reading(written, lambda: load_surface(written))
         corners, expected = surface.vertices[surface.faces], mesh.vertices[mesh.faces]
         tolerance = 1e-6 * float(np.ptp(mesh.vertices, axis=0).max())
-        if corners.shape != expected.shape or not np.allclose(corners, expected, rtol=1e-14, atol=tolerance):
+        same = corners.shape == expected.shape and np.allclose(corners, expected, rtol=1e-14, atol=tolerance)
+        if note:
+            same = same and reading(written, lambda: carries(written, note))
+        if not same:
             raise InputError(f"{path} did not hold the mesh when read back; choose another format or folder.")
 
     write_atomically(path, write, verify)
@@ -189,8 +206,9 @@ def _write_png(picture: NDArray[np.uint8], stream: BinaryIO) -> None:
     Image.fromarray(picture).save(stream, format="PNG")
 
 
-def _write_obj(mesh: Mesh, atlas: Atlas, material: str, stream: BinaryIO) -> None:
-    stream.write(f"mtllib {material}\n".encode())
+def _write_obj(mesh: Mesh, atlas: Atlas, path: Path, stream: BinaryIO, note: str) -> None:
+    stream.write(as_comments(note, "#"))
+    stream.write(f"mtllib {texture_files(path)[0].name}\n".encode())
     np.savetxt(stream, mesh.vertices, fmt="v %.17g %.17g %.17g")
     np.savetxt(stream, atlas.uv, fmt="vt %.6f %.6f")
     stream.write(b"usemtl surface\n")
@@ -198,21 +216,16 @@ def _write_obj(mesh: Mesh, atlas: Atlas, material: str, stream: BinaryIO) -> Non
     np.savetxt(stream, corners, fmt="f %d/%d %d/%d %d/%d")
 
 
-def _write_glb(mesh: Mesh, atlas: Atlas, picture: NDArray[np.uint8], stream: BinaryIO) -> None:
+def _write_glb(mesh: Mesh, atlas: Atlas, picture: NDArray[np.uint8], stream: BinaryIO, note: str) -> None:
     from PIL import Image
 
     # Large parts of trimesh have no annotations.
     trimesh: Any = importlib.import_module("trimesh")
-    origin = local_origin(mesh.vertices)
-    matrix = np.eye(4)
-    matrix[:3, 3] = origin
     material = trimesh.visual.material.PBRMaterial(
         baseColorTexture=Image.fromarray(picture), metallicFactor=0.0, roughnessFactor=0.8
     )
     visual = trimesh.visual.TextureVisuals(uv=atlas.uv, material=material)
+    origin = local_origin(mesh.vertices)
     places = (mesh.vertices - origin)[atlas.vertex]
     textured = trimesh.Trimesh(places, atlas.faces, visual=visual, process=False)
-    scene = trimesh.Scene()
-    scene.add_geometry(textured, transform=matrix)
-    data: bytes = scene.export(file_type="glb")
-    stream.write(data)
+    stream.write(glb_bytes(textured, origin, note))

@@ -342,9 +342,14 @@ class SolidFacts:
 
 @dataclass(frozen=True)
 class SolidReport(QualityReport):
-    """The report of a surface and of the solid inside it, both as re-read from the written file."""
+    """The report of a solid's boundary and of the solid inside it, both as re-read from the written file."""
 
     solid: SolidFacts | None = None
+
+    @property
+    def is_sound(self) -> bool:
+        """Also no tetrahedron is inverted or flat: with a sound boundary, they fill it exactly once."""
+        return super().is_sound and (self.solid is None or self.solid.inverted_tetrahedra == 0)
 
     def to_dict(self) -> dict[str, int | float | bool | str | None]:
         """Return both as plain JSON values, the solid's after the surface's."""

@@ -40,7 +40,8 @@ GUIDE = (
     (
         "3 · Export",
         "Every check in the panel is made on the mesh as read back from a file. Export writes OBJ, PLY, STL, "
-        "GLB, 3MF or OFF; Save animation records the flow as a GIF.",
+        "GLB, 3MF or OFF, or the solid inside as tetrahedra (VTU, MSH); Save animation records the flow as a "
+        "GIF.",
     ),
     (
         "Keys",

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 from PySide6.QtCore import Qt
-from PySide6.QtGui import QIcon
+from PySide6.QtGui import QIcon, QStandardItemModel
 from PySide6.QtWidgets import (
     QCheckBox,
     QComboBox,
@@ -24,13 +24,26 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from nmf_app.formats import EXPORT_FORMATS, UNITS, conversion
+from nmf_app.formats import (
+    EXPORT_FORMATS,
+    UNITS,
+    certificate_place,
+    conversion,
+    format_obstacle,
+    texture_obstacle,
+)
 from nmf_app.ports import ExportChoice
 from nmf_app.session import Outcome
 from nmf_app.widgets.basics import GRID, label
 from nmf_app.wording import number
+from nmf_model.io.output_formats import texture_files
 
 KEEP, CONVERT, FACTOR = range(3)
+_TEXTURE_TIPS = {
+    "glb": "A picture of the input's colours, inside the file; sharper than a colour for each vertex",
+    "obj": "A picture of the input's colours; sharper than a colour for each vertex.\n"
+    "A material and the picture are written beside the mesh (MTL, PNG)",
+}
 
 
 class ExportDialog(QDialog):
@@ -40,18 +53,16 @@ class ExportDialog(QDialog):
         super().__init__(parent)
         self.setWindowTitle("Export mesh")
         self.setMinimumWidth(64 * GRID)
+        self._reconstruction = outcome.reconstruction
+        self._wants_texture = False
         self._size = np.ptp(outcome.reconstruction.mesh.vertices, axis=0)
         self._path = QLineEdit(str(folder / f"{name}.obj"))
         self._format = QComboBox()
         for entry in EXPORT_FORMATS:
             self._format.addItem(f"{entry.title}: {entry.use}", entry.suffix)
+        self._disable_formats()
         self._build_units()
-        self._report = QCheckBox("Save the quality report beside the mesh (JSON)")
-        self._certificate = QCheckBox("Certificate in the file and beside it (JSON)")
-        self._certificate.setChecked(True)
-        self._certificate.setToolTip(
-            "What was found on reading the mesh back, with hashes and settings;\nSTL has it beside only"
-        )
+        self._build_boxes()
         self._result = label(role="caption")
         self._build()
         self._format.currentIndexChanged.connect(self._on_format)
@@ -60,7 +71,9 @@ class ExportDialog(QDialog):
         self._given.currentIndexChanged.connect(self._show_size)
         self._wanted.currentIndexChanged.connect(self._show_size)
         self._factor.valueChanged.connect(self._show_size)
+        self._texture.clicked.connect(self._on_texture)
         self._on_units()
+        self._show_boxes()
 
     @property
     def scale(self) -> float:
@@ -78,14 +91,33 @@ class ExportDialog(QDialog):
             self.scale,
             self._report.isChecked(),
             self._certificate.isChecked(),
+            self._texture.isChecked(),
         )
 
     def accept(self) -> None:
-        """Close, unless the file exists and the user would rather keep it."""
-        target = self.choice.path
-        if target.is_file() and not self._may_replace(target):
+        """Close, unless files exist and the user would rather keep them."""
+        choice = self.choice
+        written = (choice.path, *(texture_files(choice.path) if choice.with_texture else ()))
+        existing = [path for path in written if path.is_file()]
+        if existing and not self._may_replace(existing):
             return
         super().accept()
+
+    def _disable_formats(self) -> None:
+        """Grey out the formats that this result cannot be written in, with the reason on hover."""
+        model = self._format.model()
+        assert isinstance(model, QStandardItemModel)
+        for row, entry in enumerate(EXPORT_FORMATS):
+            obstacle = format_obstacle(entry.suffix, self._reconstruction)
+            model.item(row).setEnabled(not obstacle)
+            model.item(row).setToolTip(obstacle)
+
+    def _build_boxes(self) -> None:
+        self._texture = QCheckBox("Bake colours into a texture")
+        self._certificate = QCheckBox()
+        self._certificate.setChecked(True)
+        self._certificate.setToolTip("What was found on reading the file back, with hashes and settings")
+        self._report = QCheckBox("Save the quality report beside the mesh (JSON)")
 
     def _build_units(self) -> None:
         self._units = QComboBox()
@@ -127,6 +159,7 @@ class ExportDialog(QDialog):
         form.addRow("&Units", self._units)
         form.addRow("", self._unit_pages)
         form.addRow("Size", self._result)
+        form.addRow("", self._texture)
         form.addRow("", self._certificate)
         form.addRow("", self._report)
         buttons = QDialogButtonBox(QDialogButtonBox.StandardButton.Cancel)
@@ -153,12 +186,28 @@ class ExportDialog(QDialog):
 
     def _on_path(self, text: str) -> None:
         path = Path(text).expanduser()
-        row = self._format.findData(path.suffix.lower().lstrip("."))
-        self._save.setEnabled(row >= 0 and path.parent.is_dir())
+        suffix = path.suffix.lower().lstrip(".")
+        row = self._format.findData(suffix)
+        obstacle = format_obstacle(suffix, self._reconstruction)
+        self._save.setEnabled(row >= 0 and not obstacle and path.parent.is_dir())
+        self._save.setToolTip(obstacle)
         if row >= 0:
             self._format.blockSignals(True)
             self._format.setCurrentIndex(row)
             self._format.blockSignals(False)
+        self._show_boxes()
+
+    def _on_texture(self, wanted: bool) -> None:
+        self._wants_texture = wanted
+
+    def _show_boxes(self) -> None:
+        """Offer what the present format can hold; a wish for a texture outlives formats that cannot."""
+        suffix = self._format.currentData()
+        obstacle = texture_obstacle(suffix, self._reconstruction)
+        self._texture.setEnabled(not obstacle)
+        self._texture.setChecked(self._wants_texture and not obstacle)
+        self._texture.setToolTip(obstacle or _TEXTURE_TIPS[suffix])
+        self._certificate.setText(f"Certificate {certificate_place(suffix)} (JSON)")
 
     def _on_units(self) -> None:
         mode = self._units.currentIndex()
@@ -184,10 +233,12 @@ class ExportDialog(QDialog):
             known = self._format.findData(path.suffix.lower().lstrip(".")) >= 0
             self._path.setText(str(path if known else path.with_name(f"{path.name}.{wanted.suffix}")))
 
-    def _may_replace(self, target: Path) -> bool:
+    def _may_replace(self, existing: list[Path]) -> bool:
+        names = ", ".join(f"“{path.name}”" for path in existing)
+        one = len(existing) == 1
         box = QMessageBox(self)
-        box.setWindowTitle("Replace the file?")
-        box.setText(f"“{target.name}” already exists. Replace it?")
+        box.setWindowTitle("Replace the file?" if one else "Replace the files?")
+        box.setText(f"{names} already {'exists. Replace it?' if one else 'exist. Replace them?'}")
         replace = box.addButton("Replace", QMessageBox.ButtonRole.AcceptRole)
         box.addButton(QMessageBox.StandardButton.Cancel)
         box.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)

@@ -36,11 +36,22 @@ def volumes(vertices: Vertices, tetrahedra: Tetrahedra) -> NDArray[np.float64]:
 
 
 def boundary_faces(tetrahedra: Tetrahedra) -> NDArray[np.int64]:
-    """Return (F, 3) the faces that belong to one tetrahedron, counter-clockwise seen from outside."""
+    """Return (F, 3) the faces that are left when those of neighbours cancel, counter-clockwise from outside.
+
+    Two tetrahedra that have a face in common see it from opposite sides. What does not cancel so, as where
+    several of them lie on one side of a face, is left, as often as it is too many: then the boundary is no
+    manifold. If it is a sound surface and all tetrahedra are positive, each point inside lies in exactly one
+    of them: the number of tetrahedra around a point is that of the boundary's windings around it.
+
+    Each face begins with its smallest vertex; they are in order of their sorted corners.
+    """
     faces = tetrahedra[:, _OUTWARD].reshape(-1, 3)
-    _, first, counts = np.unique(np.sort(faces, axis=1), axis=0, return_index=True, return_counts=True)
-    outside: NDArray[np.int64] = faces[first[counts == 1]]
-    return outside
+    turns = (faces < np.roll(faces, -1, axis=1)).sum(axis=1)
+    side = np.where(turns == 2, 1, -1)  # as the sorted corners run, or the other way
+    corners, face = np.unique(np.sort(faces, axis=1), axis=0, return_inverse=True)
+    left = np.rint(np.bincount(face.ravel(), side, len(corners))).astype(np.int64)
+    corners = np.where((left < 0)[:, None], corners[:, [0, 2, 1]], corners)
+    return np.asarray(np.repeat(corners, np.abs(left), axis=0))
 
 
 def dihedral_angles(vertices: Vertices, tetrahedra: Tetrahedra) -> NDArray[np.float64]:

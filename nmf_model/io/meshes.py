@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import BinaryIO
@@ -10,9 +9,11 @@ from typing import BinaryIO
 import numpy as np
 
 from nmf_model.errors import InputError
+from nmf_model.geometry.coincidence import merge_coincident
 from nmf_model.io import writers
 from nmf_model.io.atomic import write_atomically
-from nmf_model.io.notes import read_note
+from nmf_model.io.gltf_tree import has_texture_places
+from nmf_model.io.notes import carries
 from nmf_model.io.obj_off import read_obj, read_off
 from nmf_model.io.opening import check_file, reading
 from nmf_model.io.ply import read_ply
@@ -57,6 +58,30 @@ def read_mesh(path: Path) -> Mesh:
     return reading(path, read)
 
 
+STL_NOTE = "STL has no shared vertices: corners at exactly the same position were joined first."
+SEAM_NOTE = (
+    "GLB repeats vertices along the seams of a texture: those at exactly the same position were joined first."
+)
+
+
+def read_joined(path: Path) -> tuple[Mesh, str]:
+    """Read a mesh as it is judged: what its format can only hold in pieces is joined at equal positions.
+
+    Returns:
+        the mesh, and a sentence on what was joined, or "" if the mesh is exactly as it is in the file. What
+        joins vertices of a mesh that were apart shows as bad joints or collapsed faces.
+
+    Raises:
+        InputError: the file cannot be used; one sentence says why and what to do.
+    """
+    mesh, suffix = read_mesh(path), path.suffix.lower()
+    if suffix == ".stl":
+        return mesh, STL_NOTE
+    if suffix in (".glb", ".gltf") and reading(path, lambda: has_texture_places(path)):
+        return Mesh(*merge_coincident(mesh.vertices, mesh.faces)), SEAM_NOTE
+    return mesh, ""
+
+
 def write_mesh(mesh: Mesh, path: Path, note: str = "") -> None:
     """Write a mesh in the format of the suffix, whole or not at all.
 
@@ -98,7 +123,6 @@ def _verify(mesh: Mesh, note: str, written: Path, target: Path) -> None:
     else:
         same = np.array_equal(surface.faces, mesh.faces) and np.array_equal(surface.vertices, mesh.vertices)
     if note and suffix != ".stl":
-        found = reading(written, lambda: read_note(written))
-        same = same and found is not None and json.loads(found) == json.loads(note)
+        same = same and reading(written, lambda: carries(written, note))
     if not same:
         raise InputError(f"{target} did not hold the mesh when read back; choose another format or folder.")

@@ -1,19 +1,21 @@
 """A JSON object carried inside a mesh file, where every reader of the format passes over it.
 
 PLY, OBJ and OFF have it as comments, one line of indented JSON after ``nmf-certificate`` each; GLB and glTF
-in the asset's extras; 3MF as the model's metadata. STL has no place for it.
+in the asset's extras; 3MF as the model's metadata; VTU as an XML comment and MSH as a section of comments,
+both near the beginning, as indented JSON after one ``nmf-certificate``. STL has no place for it.
 """
 
 from __future__ import annotations
 
 import io
 import json
-import struct
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from xml.sax.saxutils import escape
+
+from nmf_model.io.gltf_tree import gltf_tree
 
 KEYWORD = "nmf-certificate"
 _EXTRA = "nmf_certificate"
@@ -21,6 +23,11 @@ _NAMESPACE = "urn:neural-mesh-flow"
 _METADATA = "nmf:certificate"
 _MODEL = "3D/3dmodel.model"
 _LINES_SEARCHED = 2000
+_SOLID_FRAMES = {
+    ".vtu": (b"<VTKFile", b">", f"<!-- {KEYWORD} ".encode(), b" -->"),
+    ".msh": (b"", b"$EndMeshFormat\n", f"$Comments\n{KEYWORD} ".encode(), b"\n$EndComments\n"),
+}
+"""For each format of solids: behind what the note stands (the second after the first), and between what."""
 _MAX_NOTE_BYTES = 1 << 20
 
 
@@ -54,6 +61,23 @@ def with_metadata(note: str, archive: bytes) -> bytes:
     return result.getvalue()
 
 
+def in_solid(note: str, data: bytes, suffix: str) -> bytes:
+    """Return the bytes of a VTU or MSH file with the note as a comment near its beginning."""
+    if not note:
+        return data
+    opening, closing, before, after = _SOLID_FRAMES[suffix]
+    place = data.index(closing, data.index(opening)) + len(closing)
+    # XML forbids two hyphens in a comment; JSON has them in strings only, where they can be escaped.
+    text = json.dumps(json.loads(note), indent=1).replace("--", "\\u002d\\u002d")
+    return data[:place] + before + text.encode("ascii") + after + data[place:]
+
+
+def carries(path: Path, note: str) -> bool:
+    """Return whether a file gives a note back as it was put in; what the parsers raise passes through."""
+    found = read_note(path)
+    return found is not None and json.loads(found) == json.loads(note)
+
+
 def read_note(path: Path) -> str | None:
     """Return the note of a mesh file as text, which may be damaged, or None if it carries none.
 
@@ -64,6 +88,8 @@ def read_note(path: Path) -> str | None:
         return _from_comments(path)
     if suffix in (".glb", ".gltf"):
         return _from_extras(path)
+    if suffix in _SOLID_FRAMES:
+        return _from_solid(path)
     return _from_metadata(path) if suffix == ".3mf" else None
 
 
@@ -88,15 +114,18 @@ def _head(path: Path) -> Iterator[str]:
 
 
 def _from_extras(path: Path) -> str | None:
-    with open(path, "rb") as stream:
-        if path.suffix.lower() == ".glb":
-            _, _, _, length, _ = struct.unpack("<4sIII4s", stream.read(20))
-            tree = json.loads(stream.read(length))
-        else:
-            tree = json.load(stream)
+    tree = gltf_tree(path)
     extras = tree.get("asset", {}).get("extras")
     found = extras.get(_EXTRA) if isinstance(extras, dict) else None
     return None if found is None else json.dumps(found)
+
+
+def _from_solid(path: Path) -> str | None:
+    _, _, before, after = _SOLID_FRAMES[path.suffix.lower()]
+    with open(path, "rb") as stream:
+        head = stream.read(_MAX_NOTE_BYTES)
+    _, found, rest = head.replace(b"\r\n", b"\n").partition(before)
+    return rest.partition(after)[0].decode("utf-8", errors="replace") if found else None
 
 
 def _from_metadata(path: Path) -> str | None:

@@ -2,29 +2,38 @@
 
 from __future__ import annotations
 
-import shutil
 import tempfile
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
+from numpy.typing import NDArray
 
 from nmf_model.errors import InputError
 from nmf_model.geometry.tetrahedra import boundary_faces
 from nmf_model.io.atomic import write_atomically
-from nmf_model.io.opening import reading
+from nmf_model.io.notes import carries, in_solid
+from nmf_model.io.opening import check_file, reading
 from nmf_model.io.suffixes import SOLID_SUFFIXES, listed
 from nmf_model.types import TetMesh
 
 _GROUPS = {"surface": (1, 2), "solid": (2, 3)}
 """Names of Gmsh's physical groups, with their number and dimension: what boundary conditions refer to."""
 
+_CORNERS = {"vertex": 1, "line": 2, "triangle": 3, "tetra": 4}
+"""What a file of tetrahedra may hold beside them, by meshio's names, and how many corners each has."""
 
-def write_solid(solid: TetMesh, path: Path) -> None:
+
+def write_solid(solid: TetMesh, path: Path, note: str = "") -> None:
     """Write a solid in the format of the suffix, whole or not at all; coordinates stay exact.
 
     A .vtu holds the tetrahedra. A .msh also holds the boundary's triangles, as the group "surface" beside
     the group "solid". The file is read back and compared before it takes its name.
+
+    Args:
+        solid: not empty, finite.
+        path: its suffix, one of ``SOLID_SUFFIXES``, decides the format.
+        note: a JSON object as text, to be embedded.
 
     Raises:
         InputError: the file cannot be written here, or not in this format.
@@ -34,7 +43,7 @@ def write_solid(solid: TetMesh, path: Path) -> None:
     if len(solid.tetrahedra) == 0 or not np.isfinite(solid.vertices).all():
         raise InputError(f"{path} was not written because the solid is empty or has infinite coordinates.")
     write_atomically(
-        path, lambda stream: _write(solid, path, stream), lambda file: _verify(solid, file, path)
+        path, lambda stream: _write(solid, path, stream, note), lambda file: _verify(solid, note, file, path)
     )
 
 
@@ -42,7 +51,7 @@ def read_solid(path: Path) -> TetMesh:
     """Read the tetrahedra of a .vtu or .msh file; the boundary is made from them where the file has none.
 
     Raises:
-        InputError: the file cannot be used.
+        InputError: the file cannot be used, or holds solid cells of another kind.
     """
     return reading(path, lambda: _read(path))
 
@@ -50,16 +59,30 @@ def read_solid(path: Path) -> TetMesh:
 def _read(path: Path) -> TetMesh:
     import meshio
 
+    check_file(path, SOLID_SUFFIXES)
     # Its general reader ends the process where a file is broken.
     read = meshio.gmsh.read if path.suffix.lower() == ".msh" else meshio.vtu.read
     mesh = read(str(path))
-    tetrahedra = mesh.cells_dict.get("tetra", np.zeros((0, 4))).astype(np.int64)
-    boundary = mesh.cells_dict.get("triangle")
-    faces = boundary_faces(tetrahedra) if boundary is None else boundary.astype(np.int64)
-    return TetMesh(np.asarray(mesh.points, dtype=np.float64), tetrahedra, faces)
+    others = sorted({block.type for block in mesh.cells} - set(_CORNERS))
+    if others:
+        raise InputError(f"{path.name} holds cells other than tetrahedra ({', '.join(others)}).")
+    vertices = np.asarray(mesh.points, dtype=np.float64).reshape(-1, 3)
+    tetrahedra, triangles = (_cells(path, mesh, kind, len(vertices)) for kind in ("tetra", "triangle"))
+    if len(tetrahedra) == 0:
+        raise InputError(f"{path.name} holds no tetrahedra; choose a file with a solid.")
+    return TetMesh(vertices, tetrahedra, triangles if len(triangles) else boundary_faces(tetrahedra))
 
 
-def _write(solid: TetMesh, target: Path, stream: BinaryIO) -> None:
+def _cells(path: Path, mesh: Any, kind: str, count: int) -> NDArray[np.int64]:
+    cells: NDArray[np.int64] = mesh.cells_dict.get(kind, np.zeros((0, _CORNERS[kind]))).astype(np.int64)
+    if len(cells) and (cells.min() < 0 or cells.max() >= count):
+        raise InputError(
+            f"{path.name} has cells that refer to vertices beyond its {count:,}; export it again."
+        )
+    return cells
+
+
+def _write(solid: TetMesh, target: Path, stream: BinaryIO, note: str) -> None:
     import meshio
 
     # meshio writes these formats to a path only.
@@ -69,8 +92,7 @@ def _write(solid: TetMesh, target: Path, stream: BinaryIO) -> None:
             meshio.vtu.write(path, meshio.Mesh(solid.vertices, [("tetra", solid.tetrahedra)]))
         else:
             meshio.gmsh.write(path, _with_groups(solid), fmt_version="2.2", binary=True)
-        with open(path, "rb") as file:
-            shutil.copyfileobj(file, stream)
+        stream.write(in_solid(note, path.read_bytes(), target.suffix.lower()))
 
 
 def _with_groups(solid: TetMesh) -> Any:
@@ -93,11 +115,13 @@ def _with_groups(solid: TetMesh) -> Any:
     )
 
 
-def _verify(solid: TetMesh, written: Path, target: Path) -> None:
-    """Raise InputError unless the file holds the solid exactly."""
+def _verify(solid: TetMesh, note: str, written: Path, target: Path) -> None:
+    """Raise InputError unless the file holds the solid exactly, and the note."""
     found = read_solid(written)
     same = np.array_equal(found.vertices, solid.vertices) and np.array_equal(
         found.tetrahedra, solid.tetrahedra
     )
+    if note:
+        same = same and reading(written, lambda: carries(written, note))
     if not same:
         raise InputError(f"{target} did not hold the solid when read back; choose another format or folder.")

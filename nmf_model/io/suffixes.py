@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from nmf_model.io.images import IMAGE_SUFFIXES as _IMAGE_SUFFIXES
+from nmf_model.io.output_formats import OUTPUT_FORMATS
 
 TEXT_SUFFIXES: frozenset[str] = frozenset({".xyz", ".pts", ".txt", ".csv"})
 ARRAY_SUFFIXES: frozenset[str] = frozenset({".npy", ".npz"})
@@ -14,13 +15,14 @@ POINT_SUFFIXES: frozenset[str] = TEXT_SUFFIXES | ARRAY_SUFFIXES | SCAN_SUFFIXES 
 """Everything ``read_points`` opens."""
 IMAGE_SUFFIXES: frozenset[str] = frozenset(_IMAGE_SUFFIXES)
 """Everything ``read_image`` opens."""
-EXPORT_SUFFIXES: tuple[str, ...] = (".obj", ".ply", ".stl", ".off", ".glb", ".3mf")
+EXPORT_SUFFIXES: tuple[str, ...] = tuple(entry.suffix for entry in OUTPUT_FORMATS if not entry.solid)
 """Everything ``write_mesh`` writes, in the order to offer them."""
-
-SOLID_SUFFIXES: tuple[str, ...] = (".vtu", ".msh")
+SOLID_SUFFIXES: tuple[str, ...] = tuple(entry.suffix for entry in OUTPUT_FORMATS if entry.solid)
 """Everything ``write_solid`` writes: tetrahedra instead of triangles."""
 OUTPUT_SUFFIXES: tuple[str, ...] = (*EXPORT_SUFFIXES, *SOLID_SUFFIXES)
 """Everything a reconstruction is exported to."""
+TEXTURE_SUFFIXES: tuple[str, ...] = tuple(entry.suffix for entry in OUTPUT_FORMATS if entry.texture)
+"""Everything ``export_textured`` writes."""
 
 
 def listed(suffixes: frozenset[str] | tuple[str, ...]) -> str:

@@ -82,12 +82,19 @@ def write_glb(mesh: Mesh, stream: BinaryIO, note: str = "") -> None:
     import trimesh
 
     origin = local_origin(mesh.vertices)
+    plain = trimesh.Trimesh(mesh.vertices - origin, mesh.faces, vertex_colors=mesh.colors, process=False)
+    stream.write(glb_bytes(plain, origin, note))
+
+
+def glb_bytes(part: Any, origin: NDArray[np.float64], note: str = "") -> bytes:
+    """Return a GLB file with one trimesh.Trimesh, whose coordinates are about ``origin``."""
+    import trimesh
+
     matrix = np.eye(4)
     matrix[:3, 3] = origin
     scene = trimesh.Scene()
-    plain = trimesh.Trimesh(mesh.vertices - origin, mesh.faces, vertex_colors=mesh.colors, process=False)
-    scene.add_geometry(plain, transform=matrix)
-    stream.write(_exported(scene, "glb", tree_postprocessor=lambda tree: as_extras(note, tree)))
+    scene.add_geometry(part, transform=matrix)
+    return _exported(scene, "glb", tree_postprocessor=lambda tree: as_extras(note, tree))
 
 
 def write_3mf(mesh: Mesh, stream: BinaryIO, note: str = "") -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 from dataclasses import replace
 
@@ -17,6 +18,7 @@ from nmf_app.widgets.export_dialog import ExportDialog
 from nmf_app.widgets.scene import DEFECTS
 from nmf_app.widgets.seal import Seal
 from nmf_app.wording import broken_lines
+from nmf_model import texture
 from nmf_model.certificate import file_sha256
 from nmf_model.io.meshes import read_mesh, write_mesh
 from nmf_model.types import Mesh
@@ -190,3 +192,71 @@ def test_a_large_mesh_is_checked_without_holding_the_window_up(open_window, qtbo
     wait_for(qtbot, app, ItemState.READING)
     app.controller.cancel_all()
     qtbot.waitUntil(lambda: app.session.state.current_item.state is ItemState.CANCELLED, timeout=20_000)
+
+
+@pytest.fixture
+def painted_ball(tmp_path):
+    ball = trimesh.creation.icosphere(3)
+    ball.visual.vertex_colors = np.where(ball.vertices[:, :1] > 0, [255, 0, 0, 255], [0, 0, 255, 255])
+    ball.export(tmp_path / "ball.ply")
+    return tmp_path / "ball.ply"
+
+
+def test_a_texture_is_offered_where_the_format_holds_one(
+    open_window, qtbot, painted_ball, tmp_path, monkeypatch
+):
+    # The real one, with a smaller picture.
+    small = functools.partial(texture.export_textured, chart_size=64)
+    monkeypatch.setattr(texture, "export_textured", small)
+    app = open_window(viewport=False)
+    app.controller.open_files([painted_ball])
+    wait_for(qtbot, app, ItemState.DONE)
+    dialog = ExportDialog(app.session.state.current_item.outcome, "out", tmp_path, app.window)
+    box = dialog._texture
+    assert box.isEnabled()
+    assert not box.isChecked()
+    box.click()
+    assert dialog.choice.with_texture
+    for suffix in ("stl", "ply", "off", "3mf"):
+        dialog._path.setText(str(tmp_path / f"out.{suffix}"))
+        assert not box.isEnabled()
+        assert not dialog.choice.with_texture
+        assert box.toolTip() == f"{suffix.upper()} holds no texture; OBJ and GLB do."
+    assert "beside the file" not in dialog._certificate.text()
+    dialog._path.setText(str(tmp_path / "out.stl"))
+    assert dialog._certificate.text() == "Certificate beside the file (JSON)"
+    dialog._path.setText(str(tmp_path / "out.glb"))
+    assert dialog.choice.with_texture, "the wish is remembered"
+    choice = replace(dialog.choice, scale=10.0)
+    monkeypatch.setattr(app.window.dialogs, "choose_export", lambda *_: choice)
+    app.window.actions_by_name["export"].trigger()
+    qtbot.waitUntil(lambda: app.session.state.current_item.exported is not None, timeout=100_000)
+    dialog.deleteLater()
+    (part,) = trimesh.load_scene(tmp_path / "out.glb").geometry.values()
+    assert np.ptp(part.vertices[:, 0]) == pytest.approx(40, rel=1e-3), (
+        "an ellipsoid of half axis 2, ten times"
+    )
+    assert part.visual.material.baseColorTexture.size == (192, 128)
+    assert main(["--verify", str(tmp_path / "out.glb"), "--quiet"]) == 0
+
+
+def test_what_cannot_be_offered_is_grey_and_says_why(open_window, qtbot, cloud_file, tmp_path):
+    app = open_window(viewport=False)
+    app.controller.open_files([cloud_file])
+    wait_for(qtbot, app, ItemState.DONE)
+    outcome = app.session.state.current_item.outcome
+    dialog = ExportDialog(outcome, "egg", tmp_path, app.window)
+    assert not dialog._texture.isEnabled()
+    assert dialog._texture.toolTip() == "The input has no colours."
+    solid = dialog._format.findData("vtu")
+    assert not dialog._format.model().item(solid).isEnabled(), "this result has no flow to fill it with"
+    assert "flow" in dialog._format.model().item(solid).toolTip()
+    dialog._path.setText(str(tmp_path / "egg.vtu"))
+    assert not dialog._save.isEnabled()
+    dialog.deleteLater()
+    flowing = replace(outcome, reconstruction=replace(outcome.reconstruction, carrier=object()))
+    dialog = ExportDialog(flowing, "egg", tmp_path, app.window)
+    dialog._path.setText(str(tmp_path / "egg.msh"))
+    assert dialog._save.isEnabled()
+    assert dialog._format.currentData() == "msh"
+    dialog.deleteLater()

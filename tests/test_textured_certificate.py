@@ -1,0 +1,261 @@
+"""Certificates of meshes with a baked texture: true by another reader, and false once tampered with."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import struct
+
+import numpy as np
+import pytest
+import trimesh
+from PIL import Image
+
+from nmf_app.__main__ import main
+from nmf_model.certificate import Origin, certificate_path
+from nmf_model.geometry.template import icosphere
+from nmf_model.io.meshes import SEAM_NOTE, read_joined, read_mesh
+from nmf_model.io.notes import read_note
+from nmf_model.io.suffixes import TEXTURE_SUFFIXES
+from nmf_model.texture import export_textured
+from nmf_model.types import Mesh, Normalization, PointCloud, Reconstruction, Trajectory
+from nmf_model.verify import verify
+
+ORIGIN = Origin("scan.ply", "cd" * 32, 2, "cpu")
+CENTRE, HALF = np.array([445_000.0, 5_412_000.0, 310.0]), np.array([3.0, 2.0, 1.0])
+
+
+def result(level=2):
+    ball = icosphere(level)
+    vertices = ball.vertices.astype(np.float64) * HALF + CENTRE
+    still = Trajectory(ball.vertices[None], ball.faces, np.zeros(1), np.zeros(1, np.int64))
+    frame = Normalization(CENTRE, 3.0)
+    return Reconstruction(Mesh(vertices, ball.faces, ball.vertices), still, frame, vertices, "fit", 1.5, 9, 7)
+
+
+def cloud():
+    sphere = icosphere(4).vertices.astype(np.float64)
+    return PointCloud(sphere * HALF + CENTRE, colors=(127.5 * (sphere + 1)).astype(np.uint8))
+
+
+@pytest.fixture(params=TEXTURE_SUFFIXES)
+def path(request, tmp_path):
+    target = tmp_path / f"a{request.param}"
+    export_textured(result(), target, cloud(), ORIGIN, chart_size=32)
+    return target
+
+
+def glb_parts(path):
+    """The tree and the binary chunk of a GLB file, by the format's own text."""
+    data = path.read_bytes()
+    length = struct.unpack("<I", data[12:16])[0]
+    return json.loads(data[20 : 20 + length]), bytearray(data[28 + length :])
+
+
+def write_glb(path, tree, chunk):
+    text = json.dumps(tree).encode()
+    text += b" " * (-len(text) % 4)
+    body = struct.pack("<I4s", len(text), b"JSON") + text + struct.pack("<I4s", len(chunk), b"BIN\0") + chunk
+    path.write_bytes(struct.pack("<4sII", b"glTF", 2, 12 + len(body)) + body)
+
+
+def bytes_of(tree, accessor):
+    """Where an accessor's numbers begin in the chunk."""
+    view = tree["bufferViews"][tree["accessors"][accessor]["bufferView"]]
+    return view.get("byteOffset", 0) + tree["accessors"][accessor].get("byteOffset", 0)
+
+
+def move_vertex(path, number, by=0.25):
+    """Move one vertex as it is stored; of one that a seam repeats the others stay where they are."""
+    if path.suffix == ".obj":
+        lines = path.read_text().splitlines(keepends=True)
+        line = [k for k, words in enumerate(lines) if words.startswith("v ")][number]
+        x, y, z = map(float, lines[line].split()[1:])
+        lines[line] = f"v {x + by!r} {y!r} {z!r}\n"
+        path.write_text("".join(lines))
+        return
+    tree, chunk = glb_parts(path)
+    place = bytes_of(tree, tree["meshes"][0]["primitives"][0]["attributes"]["POSITION"]) + 12 * number
+    struct.pack_into("<f", chunk, place, struct.unpack_from("<f", chunk, place)[0] + by)
+    write_glb(path, tree, chunk)
+
+
+def bad(path):
+    found = verify(path)
+    assert not found.passed
+    assert main(["--verify", str(path), "--quiet"]) == 3
+    return [line.text for line in (*found.mesh_lines, *found.certificate_lines) if not line.good]
+
+
+def test_it_is_written_in_the_file_and_beside_it_and_verifies(path):
+    found = verify(path)
+    assert found.passed
+    assert [line.text for line in found.certificate_lines] == [
+        f"The certificate {place} fits: certified by Neural Mesh Flow 0.1.0"
+        for place in ("in the file", "beside it (a.certificate.json)")
+    ]
+    assert (found.report.vertices, found.report.faces) == (162, 320)
+    beside, inside = json.loads(certificate_path(path).read_text()), json.loads(read_note(path))
+    assert beside["certified"] is inside["certified"] is True
+    assert beside["geometry_sha256"] == inside["geometry_sha256"]
+    assert beside["file_sha256"] == hashlib.sha256(path.read_bytes()).hexdigest()
+    assert main(["--verify", str(path), "--quiet"]) == 0
+    files = {"a.certificate.json", path.name} | ({"a.mtl", "a.png"} if path.suffix == ".obj" else set())
+    assert {file.name for file in path.parent.iterdir()} == files
+
+
+def test_what_was_joined_is_said_in_the_certificate_and_on_checking(path):
+    values = json.loads(certificate_path(path).read_text())
+    if path.suffix == ".glb":
+        assert values["reading"] == SEAM_NOTE
+        assert SEAM_NOTE in verify(path).notes
+        assert len(read_mesh(path).vertices) > 162, "the file repeats vertices"
+    else:
+        assert "reading" not in values
+        assert len(read_mesh(path).vertices) == 162
+
+
+def test_another_reader_finds_what_the_certificate_says(path):
+    """trimesh, with its vertices joined here by position, and the picture as it decodes it."""
+    (part,) = trimesh.load_scene(path, process=False).geometry.values()
+    distinct, index = np.unique(np.asarray(part.vertices), axis=0, return_inverse=True)
+    theirs = trimesh.Trimesh(distinct, index.ravel()[part.faces], process=False)
+    report = json.loads(certificate_path(path).read_text())["report"]
+    assert theirs.is_watertight
+    assert theirs.is_winding_consistent
+    assert theirs.euler_number == report["euler_characteristic"] == 2
+    assert theirs.body_count == report["components"] == 1
+    assert (len(theirs.vertices), len(theirs.faces)) == (report["vertices"], report["faces"])
+    assert theirs.area == pytest.approx(report["area"], rel=1e-6)
+    material = part.visual.material
+    picture = material.baseColorTexture if path.suffix == ".glb" else material.image
+    pixels = np.asarray(picture.convert("RGB"))
+    digest = hashlib.sha256(struct.pack("<qq", *pixels.shape[:2]) + pixels.tobytes()).hexdigest()
+    assert json.loads(read_note(path))["texture_sha256"] == digest
+
+
+def test_other_readers_see_the_same_with_and_without(path, tmp_path):
+    without = tmp_path / "other" / path.name
+    without.parent.mkdir()
+    export_textured(result(), without, cloud(), chart_size=32)
+    assert read_note(without) is None
+    assert not certificate_path(without).exists()
+    one, other = (trimesh.load(place, force="mesh", process=False) for place in (path, without))
+    np.testing.assert_array_equal(one.vertices, other.vertices)
+    np.testing.assert_array_equal(one.faces, other.faces)
+    np.testing.assert_array_equal(one.visual.uv, other.visual.uv)
+
+
+def test_equal_runs_write_equal_bytes(path, tmp_path):
+    again = tmp_path / "again" / path.name
+    again.parent.mkdir()
+    export_textured(result(), again, cloud(), ORIGIN, chart_size=32)
+    assert again.read_bytes() == path.read_bytes()
+
+
+def test_a_moved_vertex_is_told(path):
+    seams = 0
+    for number in (0, 1, 40):
+        before = path.read_bytes()
+        move_vertex(path, number)
+        lines = bad(path)
+        assert len([line for line in lines if "is of another surface" in line]) == 2
+        seams += any("hole" in line for line in lines)
+        path.write_bytes(before)
+    # A vertex on a seam of a GLB file comes apart from its likes.
+    assert (seams > 0) == (path.suffix == ".glb")
+    assert verify(path).passed
+
+
+def test_a_missing_face_is_told(path):
+    if path.suffix == ".obj":
+        lines = path.read_text().splitlines(keepends=True)
+        last = max(k for k, words in enumerate(lines) if words.startswith("f "))
+        path.write_text("".join(lines[:last] + lines[last + 1 :]))
+    else:
+        tree, chunk = glb_parts(path)
+        tree["accessors"][tree["meshes"][0]["primitives"][0]["indices"]]["count"] -= 3
+        write_glb(path, tree, chunk)
+    lines = bad(path)
+    assert "1 hole (3 open edges)" in lines
+    assert (
+        sum("it speaks of 162 vertices and 320 faces, the file has 162 and 319" in line for line in lines)
+        == 2
+    )
+
+
+def test_another_picture_is_told(path):
+    if path.suffix == ".obj":
+        picture = path.with_suffix(".png")
+        pixels = np.array(Image.open(picture))
+        pixels[5, 5, 0] ^= 1
+        Image.fromarray(pixels).save(picture)
+    else:
+        scene = trimesh.load_scene(path, process=False)
+        (part,) = scene.geometry.values()
+        pixels = np.array(part.visual.material.baseColorTexture.convert("RGB"))
+        pixels[5, 5, 0] ^= 1
+        part.visual.material.baseColorTexture = Image.fromarray(pixels)
+        note = json.loads(read_note(path))
+        path.write_bytes(
+            scene.export(
+                file_type="glb",
+                tree_postprocessor=lambda tree: tree["asset"].update(extras={"nmf_certificate": note}),
+            )
+        )
+    lines = bad(path)
+    assert len(lines) == 2
+    assert all("is of another texture" in line for line in lines)
+
+
+def test_a_picture_that_was_taken_away_is_told(tmp_path):
+    path = tmp_path / "a.obj"
+    export_textured(result(), path, cloud(), ORIGIN, chart_size=32)
+    path.with_suffix(".png").unlink()
+    assert all("is of another texture" in line for line in bad(path))
+
+
+def test_an_unsound_mesh_is_not_called_certified(tmp_path):
+    broken = result()
+    broken.mesh.vertices[3] += -2.6 * (broken.mesh.vertices[3] - CENTRE)
+    for suffix in TEXTURE_SUFFIXES:
+        path = tmp_path / f"a{suffix}"
+        report = export_textured(broken, path, cloud(), ORIGIN, chart_size=32)
+        assert report.self_intersecting_faces > 0
+        assert json.loads(certificate_path(path).read_text())["certified"] is False
+        assert bad(path) == [f"{report.self_intersecting_faces} faces cross others"]
+
+
+def split_box():
+    """A box whose faces share no vertices."""
+    box = trimesh.creation.box()
+    return trimesh.Trimesh(
+        np.array(box.triangles).reshape(-1, 3), np.arange(36).reshape(-1, 3), process=False
+    )
+
+
+@pytest.mark.parametrize("textured", [True, False])
+def test_only_seams_of_a_texture_excuse_repeated_vertices(tmp_path, textured):
+    box = split_box()
+    if textured:
+        picture = Image.fromarray(np.zeros((4, 4, 3), np.uint8))
+        box.visual = trimesh.visual.TextureVisuals(uv=box.vertices[:, :2] + 0.5, image=picture)
+    path = tmp_path / "theirs.glb"
+    box.export(path)
+    found = verify(path)
+    assert found.passed == textured
+    assert (SEAM_NOTE in found.notes) == textured
+    assert (len(read_joined(path)[0].vertices) == 8) == textured
+    assert textured or "With the vertices at equal positions joined, this mesh would be sound." in found.notes
+
+
+def test_joining_hides_no_touching_places(tmp_path):
+    """Two boxes that touch along an edge are one bad joint, texture or not."""
+    one, other = split_box(), split_box()
+    other.vertices += [1.0, 1.0, 0.0]
+    both = trimesh.util.concatenate([one, other])
+    picture = Image.fromarray(np.zeros((4, 4, 3), np.uint8))
+    both.visual = trimesh.visual.TextureVisuals(uv=both.vertices[:, :2], image=picture)
+    path = tmp_path / "two.glb"
+    both.export(path)
+    assert "1 bad joint" in bad(path)
