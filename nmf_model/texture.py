@@ -21,7 +21,7 @@ from scipy import ndimage
 
 from nmf_model.errors import InputError
 from nmf_model.export import measured
-from nmf_model.geometry.welding import weld
+from nmf_model.geometry.coincidence import merge_coincident
 from nmf_model.io.atomic import write_atomically
 from nmf_model.io.meshes import load_surface
 from nmf_model.io.opening import reading
@@ -129,7 +129,7 @@ def export_textured(
     surface = reading(path, lambda: load_surface(path))
     vertices, faces = surface.vertices, surface.faces
     if path.suffix.lower() == ".glb":
-        vertices, faces = weld(vertices, faces)
+        vertices, faces = merge_coincident(vertices, faces)
     return measured(Mesh(vertices, faces), result)
 
 

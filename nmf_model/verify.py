@@ -76,7 +76,7 @@ def verify(path: Path) -> Verification:
             f"{path.name} has NaN or infinite coordinates and cannot be checked; export it again."
         )
     report = inspect_mesh(mesh)
-    defects = None if report.is_sound else find_defects(mesh.vertices, mesh.faces)
+    defects = None if report.is_sound else find_defects(mesh.vertices, mesh.faces, with_crossings=False)
     judged, notes = _certificates(path, mesh, report)
     return Verification(
         path, report, check_lines(report, defects), judged, (*_reading_notes(path, mesh, report), *notes)
