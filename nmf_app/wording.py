@@ -31,8 +31,8 @@ STATES = {
 _LEVEL_WORDS = ("Tiny", "Very coarse", "Coarse", "Draft", "Medium", "Fine", "Very fine", "Extreme")
 
 
-_CROSSINGS = 5
-_MARKS = {0: "open_edges", 3: "flipped_edges", 4: "crowded_edges", _CROSSINGS: "crossing_faces"}
+_JOINTS, _CROSSINGS = 4, 5
+_MARKS = {0: "open_edges", 3: "flipped_edges", _JOINTS: "crowded_edges", _CROSSINGS: "crossing_faces"}
 """The colours that mark the places of a fault in the view, by the number of its check."""
 
 OTHER_WAYS: dict[str, tuple[Method, str]] = {
@@ -119,9 +119,11 @@ def broken_lines(surface: BrokenSurface) -> tuple[tuple[str, CheckLine], ...]:
     """Return what is wrong with a dropped mesh, each with the name of the colour it is marked in, or ""."""
     # Holes spoil the Euler number as well, which would tell a person nothing new.
     skipped = {2} if len(surface.defects.open_edges) else set()
+    # Faces that repeat others are bad joints without an edge to mark; they are marked as crossing.
+    colours = {**_MARKS, _JOINTS: "crowded_edges" if len(surface.defects.crowded_edges) else ""}
     lines = enumerate(check_lines(surface.report, surface.defects))
     return tuple(
-        (_MARKS.get(number, ""), line) for number, line in lines if not line.good and number not in skipped
+        (colours.get(number, ""), line) for number, line in lines if not line.good and number not in skipped
     )
 
 

@@ -259,6 +259,7 @@ def scaled(result: Reconstruction, factor: float) -> Reconstruction:
         mesh=replace(result.mesh, vertices=result.mesh.vertices * factor),
         normalization=Normalization(frame.offset * factor, frame.scale * factor),
         target=result.target * factor,
+        residual=result.residual.mapped(lambda places: places * factor, factor),
     )
 
 
