@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import importlib.util
 import itertools
+import math
 import os
 import subprocess
 import sys
@@ -38,6 +39,7 @@ from nmf_model.types import (
 )
 
 PREVIEW_POINTS = 12_000
+LARGEST_MARK = 0.2  # radius of the balls that mark what a mesh misses: larger ones would hide the object
 READ_AT_ONCE_BYTES = 500_000  # a larger mesh is read and checked by a child, so that the window can draw
 WARM_UP_FRAMES = 3  # the second comes after the first step of the optimiser
 FITTING_SHARE = 0.96  # the rest of a reconstruction's bar is the check of its mesh
@@ -75,10 +77,11 @@ def loaded_cloud(cloud: PointCloud) -> Loaded:
     return Loaded(cloud, preview_of(cloud), findings=found, marks=marks)
 
 
-def _marks_of(places: Sequence[Tunnel | Region], frame: Normalization) -> Marks:
+def _marks_of(places: Sequence[Tunnel | Region], frame: Normalization, largest: float = math.inf) -> Marks:
     """Return the balls that mark places given in file units."""
     return tuple(
-        (*map(float, frame.to_unit(place.centre[None])[0]), place.radius / frame.scale) for place in places
+        (*map(float, frame.to_unit(place.centre[None])[0]), min(place.radius / frame.scale, largest))
+        for place in places
     )
 
 
@@ -168,7 +171,8 @@ def reconstruct(
         result = painted(result, request.source)
         checked, crossing = _check(result)
         residual = (*result.residual.missed, *result.residual.films)
-        return Outcome(result, checked, origin, crossing, _marks_of(residual, result.normalization))
+        marks = _marks_of(residual, result.normalization, LARGEST_MARK)
+        return Outcome(result, checked, origin, crossing, marks)
 
     return task
 

@@ -153,7 +153,7 @@ def test_a_part_that_the_fit_leaves_out_is_said_where_it_is(monkeypatch):
     monkeypatch.setattr(reconstruct, "fit_flow", lambda points, **options: fit(points[:2000], **options))
     result = reconstruct.run(ReconstructionRequest(cloud(np.concatenate([body, far]) * 100), "fit", level=3))
     (missed,) = result.residual.missed
-    assert np.linalg.norm(missed.centre - [0, 120, 0]) < 10
+    assert np.linalg.norm(missed.centre - [0, 120, 0]) < 40
     assert missed.share == pytest.approx(300 / 2300, abs=0.01)
     assert any("The mesh stays away from 13 % of the points, in one place: near (" in n for n in result.notes)
 

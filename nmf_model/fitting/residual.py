@@ -88,8 +88,10 @@ def _clusters(points: NDArray[np.floating], far: NDArray[np.bool_], spacing: flo
 
 
 def _ball(cluster: NDArray[np.floating], share: float) -> Region:
-    centre = np.asarray(cluster, dtype=np.float64).mean(axis=0)
-    return Region(centre, float(np.quantile(np.linalg.norm(cluster - centre, axis=1), _CORE)), float(share))
+    away = np.linalg.norm(cluster - cluster.mean(axis=0), axis=1)
+    # The middle of a bent cluster, as of a rim, can be far from all of it.
+    centre = np.asarray(cluster[np.argmin(away)], dtype=np.float64)
+    return Region(centre, float(np.quantile(away, _CORE)), float(share))
 
 
 def _tunnel_of(film: Region, tunnels: Sequence[Tunnel]) -> int | None:
