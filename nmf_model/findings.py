@@ -51,7 +51,8 @@ class InputFindings:
 class Region:
     """A place where mesh and points are far from each other: its middle, half its width, and a share, 0..1.
 
-    The middle is one of the points, or of the mesh. The share is that of all points for points that the mesh misses, that of the area for mesh without points.
+    The middle is one of the points, or of the mesh. The share is that of all points for points that the mesh
+    misses, that of the area for mesh without points.
     """
 
     centre: Place
