@@ -376,7 +376,12 @@ class Controller(QObject):
         assert item.loaded is not None
         chosen = self._session.state.parameters
         request = ReconstructionRequest(
-            item.loaded.source, method or chosen.method, chosen.level, chosen.seed, chosen.device
+            item.loaded.source,
+            method or chosen.method,
+            chosen.level,
+            chosen.seed,
+            chosen.device,
+            findings=item.loaded.findings,
         )
         self._session.update_item(item.key, state=ItemState.WAITING)
         self._submit(JobKind.RECONSTRUCT, item, work.reconstruct(request, self._stream, item.loaded.sha256))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from enum import Enum
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,10 +13,12 @@ from PySide6.QtCore import QObject, Signal
 
 from nmf_app.jobs import JobKind
 from nmf_model.certificate import Origin
+from nmf_model.defects import Defects
+from nmf_model.findings import InputFindings, notes_of
 from nmf_model.types import Device, FlowFrame, Method, QualityReport, Reconstruction, Source
 
-if TYPE_CHECKING:  # the window does not wait for scipy
-    from nmf_model.geometry.defects import Defects
+Marks = tuple[tuple[float, ...], ...]
+"""Balls (x, y, z, radius) that mark places in the view, unit-sphere units."""
 
 
 class ItemState(Enum):
@@ -48,11 +50,19 @@ class Theme(Enum):
 
 @dataclass(frozen=True, eq=False)
 class Outcome:
-    """A finished reconstruction, what was found on checking its mesh, and what it was made from."""
+    """A finished reconstruction, what was found on checking its mesh, and what it was made from.
+
+    Attributes:
+        reconstruction, report, origin: these.
+        crossing_faces: (K,) indices of the faces of its mesh that cross others, as the report counts them.
+        marks: where mesh and points are far from each other.
+    """
 
     reconstruction: Reconstruction
     report: QualityReport
     origin: Origin = field(default_factory=Origin)
+    crossing_faces: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
+    marks: Marks = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -93,8 +103,8 @@ class Loaded:
         preview: (N, 3) float32, unit-sphere units: a thinned copy of a cloud to draw; empty for a picture.
         broken: the surface of a mesh for which a repair should be offered; None for anything else.
         sha256: of the file's bytes; None if unknown.
-        remarks: sentences on what a sphere cannot become: separate bodies, holes through the object.
-        bodies: how many separate bodies the cloud seems to have.
+        findings: what a sphere cannot become: separate bodies, holes through the object; file units, None
+            for a picture.
         marks: (x, y, z, radius) of each hole through the object, unit-sphere units.
     """
 
@@ -102,9 +112,18 @@ class Loaded:
     preview: NDArray[np.float32]
     broken: BrokenSurface | None = None
     sha256: str | None = None
-    remarks: tuple[str, ...] = ()
-    bodies: int = 1
-    marks: tuple[tuple[float, ...], ...] = ()
+    findings: InputFindings | None = None
+    marks: Marks = ()
+
+    @property
+    def remarks(self) -> tuple[str, ...]:
+        """Sentences on the findings."""
+        return () if self.findings is None else notes_of(self.findings)
+
+    @property
+    def bodies(self) -> int:
+        """How many separate bodies the cloud seems to have."""
+        return 1 if self.findings is None else len(self.findings.bodies)
 
 
 @dataclass(frozen=True, eq=False)

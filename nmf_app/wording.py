@@ -31,6 +31,10 @@ STATES = {
 _LEVEL_WORDS = ("Tiny", "Very coarse", "Coarse", "Draft", "Medium", "Fine", "Very fine", "Extreme")
 
 
+_JOINTS, _CROSSINGS = 4, 5
+_MARKS = {0: "open_edges", 3: "flipped_edges", _JOINTS: "crowded_edges", _CROSSINGS: "crossing_faces"}
+"""The colours that mark the places of a fault in the view, by the number of its check."""
+
 OTHER_WAYS: dict[str, tuple[Method, str]] = {
     "network": ("silhouette", "Show the inflated outline instead"),
     "silhouette": ("network", "Show what the network sees instead"),
@@ -113,12 +117,24 @@ def seal_facts(report: QualityReport) -> str:
 
 def broken_lines(surface: BrokenSurface) -> tuple[tuple[str, CheckLine], ...]:
     """Return what is wrong with a dropped mesh, each with the name of the colour it is marked in, or ""."""
-    marks = {0: "open_edges", 3: "flipped_edges", 4: "crowded_edges", 5: "crossing_faces"}
     # Holes spoil the Euler number as well, which would tell a person nothing new.
     skipped = {2} if len(surface.defects.open_edges) else set()
+    # Faces that repeat others are bad joints without an edge to mark; they are marked as crossing.
+    colours = {**_MARKS, _JOINTS: "crowded_edges" if len(surface.defects.crowded_edges) else ""}
     lines = enumerate(check_lines(surface.report, surface.defects))
     return tuple(
-        (marks.get(number, ""), line) for number, line in lines if not line.good and number not in skipped
+        (colours.get(number, ""), line) for number, line in lines if not line.good and number not in skipped
+    )
+
+
+def result_lines(report: QualityReport, marked: bool) -> tuple[tuple[str, CheckLine], ...]:
+    """Return the checks of a result, each with the name of the colour its places are marked in, or "".
+
+    Of a result only crossing faces are marked, if they are.
+    """
+    return tuple(
+        (_MARKS[number] if marked and number == _CROSSINGS and not line.good else "", line)
+        for number, line in enumerate(check_lines(report))
     )
 
 

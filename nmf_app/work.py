@@ -5,13 +5,14 @@ from __future__ import annotations
 import ctypes
 import importlib.util
 import itertools
+import math
 import os
 import subprocess
 import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Callable, Generator, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -20,13 +21,15 @@ from numpy.typing import NDArray
 
 from nmf_app.jobs import Progress, Report, Task
 from nmf_app.ports import ExportChoice
-from nmf_app.session import BrokenSurface, Exported, Loaded, Outcome
+from nmf_app.session import BrokenSurface, Exported, Loaded, Marks, Outcome
 from nmf_model.certificate import Origin, certificate_path, file_sha256
 from nmf_model.errors import Cancelled, InputError
+from nmf_model.findings import Region, Tunnel
 from nmf_model.geometry.normalization import normalize
 from nmf_model.types import (
     CancelCheck,
     FlowFrame,
+    Mesh,
     Normalization,
     PointCloud,
     QualityReport,
@@ -37,7 +40,8 @@ from nmf_model.types import (
 )
 
 PREVIEW_POINTS = 12_000
-CHECKED_AT_ONCE_BYTES = 500_000  # a larger mesh is checked by a child, so that the window can draw
+LARGEST_MARK = 0.2  # radius of the balls that mark what a mesh misses: larger ones would hide the object
+READ_AT_ONCE_BYTES = 500_000  # a larger mesh is read and checked by a child, so that the window can draw
 WARM_UP_FRAMES = 3  # the second comes after the first step of the optimiser
 FITTING_SHARE = 0.96  # the rest of a reconstruction's bar is the check of its mesh
 
@@ -49,34 +53,36 @@ def read(path: Path) -> Task:
 
     def task(report: Report, cancel: CancelCheck) -> Loaded:
         from nmf_model.io.source import read_source
+        from nmf_model.io.suffixes import MESH_SUFFIXES
 
         report(Progress("Reading", 0.1))
-        source = read_source(path)
+        large_mesh = path.suffix.lower() in MESH_SUFFIXES and _size(path) > READ_AT_ONCE_BYTES
+        source = _read_apart(path, report, cancel) if large_mesh else read_source(path)
         sha256 = file_sha256(path)
         if cancel():
             raise Cancelled("reading was cancelled")
         if isinstance(source, ShapeImage):
             return Loaded(_with_mask(source, report), np.empty((0, 3), dtype=np.float32), sha256=sha256)
         report(Progress("Looking for holes and separate bodies", 0.4))
-        return replace(
-            loaded_cloud(source), broken=_broken_surface(path, source, report, cancel), sha256=sha256
-        )
+        return replace(loaded_cloud(source), broken=_broken_surface(source), sha256=sha256)
 
     return task
 
 
 def loaded_cloud(cloud: PointCloud) -> Loaded:
     """Return a cloud with what is drawn of it and what a sphere cannot become in it."""
-    from nmf_model.fitting.findings import findings_of, notes_of
+    from nmf_model.fitting.findings import findings_in
 
-    frame = normalize(cloud.points)
-    found = findings_of(frame.to_unit(cloud.points))
-    return Loaded(
-        cloud,
-        preview_of(cloud),
-        remarks=notes_of(found.in_file_units(frame)),
-        bodies=len(found.bodies),
-        marks=tuple((*map(float, hole.centre), hole.radius) for hole in found.tunnels),
+    found = findings_in(cloud)
+    marks = _marks_of(found.tunnels, normalize(cloud.points))
+    return Loaded(cloud, preview_of(cloud), findings=found, marks=marks)
+
+
+def _marks_of(places: Sequence[Tunnel | Region], frame: Normalization, largest: float = math.inf) -> Marks:
+    """Return the balls that mark places given in file units."""
+    return tuple(
+        (*map(float, frame.to_unit(place.centre[None])[0]), min(place.radius / frame.scale, largest))
+        for place in places
     )
 
 
@@ -92,28 +98,33 @@ def split(cloud: PointCloud) -> Task:
     return task
 
 
-def _broken_surface(
-    path: Path, cloud: PointCloud, report: Report, cancel: CancelCheck
-) -> BrokenSurface | None:
-    """Check the surface of a mesh file; None if it is a solid, has no faces, or is too large."""
-    from nmf_model.diagnosis import Diagnosis, diagnose
-    from nmf_model.io.suffixes import MESH_SUFFIXES
+def _size(path: Path) -> int:
+    return path.stat().st_size if path.is_file() else 0
 
-    if path.suffix.lower() not in MESH_SUFFIXES:
+
+def _read_apart(path: Path, report: Report, cancel: CancelCheck) -> PointCloud:
+    """Read a mesh file in a child."""
+    from nmf_model.io.apart import load_cloud
+
+    with tempfile.TemporaryDirectory(prefix="nmf-") as folder:
+        outcome = Path(folder) / "cloud.npz"
+        _follow([sys.executable, "-m", "nmf_model.io.apart", str(path), str(outcome)], report, cancel)
+        return load_cloud(outcome, path)
+
+
+def _broken_surface(cloud: PointCloud) -> BrokenSurface | None:
+    """Return the surface that a cloud was sampled on if that bounds no solid, else None."""
+    from nmf_model.quality import inspect_mesh
+
+    surface = cloud.surface
+    if surface is None:
         return None
-    report(Progress("Checking the mesh", 0.5))
-    if path.stat().st_size <= CHECKED_AT_ONCE_BYTES:
-        found = diagnose(path)
-    else:
-        with tempfile.TemporaryDirectory(prefix="nmf-") as folder:
-            outcome = Path(folder) / "diagnosis.npz"
-            command = [sys.executable, "-m", "nmf_model.diagnosis", str(path), str(outcome)]
-            _follow(command, report, cancel)
-            found = Diagnosis.load(outcome) if outcome.exists() else None
-    if found is None:
+    crossing = len(surface.defects.crossing_faces)
+    report = inspect_mesh(Mesh(surface.vertices, surface.faces), crossing)
+    if report.is_solid:
         return None
-    drawn = normalize(cloud.points).to_unit(found.vertices)
-    return BrokenSurface(drawn, found.faces, found.report, found.defects)
+    drawn = normalize(cloud.points).to_unit(surface.vertices)
+    return BrokenSurface(drawn, surface.faces, report, surface.defects)
 
 
 def _with_mask(image: ShapeImage, report: Report) -> ShapeImage:
@@ -159,7 +170,10 @@ def reconstruct(
         from nmf_model.repair import painted
 
         result = painted(result, request.source)
-        return Outcome(result, _check(result), origin)
+        checked, crossing = _check(result)
+        residual = (*result.residual.missed, *result.residual.films)
+        marks = _marks_of(residual, result.normalization, LARGEST_MARK)
+        return Outcome(result, checked, origin, crossing, marks)
 
     return task
 
@@ -206,12 +220,19 @@ def _load_torch_library() -> None:
             system.dlopen(str(library).encode(), os.RTLD_NOW)
 
 
-def _check(result: Reconstruction) -> QualityReport:
-    """Inspect the mesh the way an export does: as read back from a written file."""
+def _check(result: Reconstruction) -> tuple[QualityReport, NDArray[np.int64]]:
+    """Inspect the mesh the way an export does, as read back from a file; say as well which faces cross."""
     from nmf_model.export import export_reconstruction
+    from nmf_model.geometry.intersections import crossing_pairs
+    from nmf_model.io.meshes import read_mesh
 
     with tempfile.TemporaryDirectory(prefix="nmf-") as folder:
-        return export_reconstruction(result, Path(folder) / "mesh.ply")
+        path = Path(folder) / "mesh.ply"
+        report = export_reconstruction(result, path)
+        if report.self_intersecting_faces == 0:
+            return report, np.zeros(0, dtype=np.int64)
+        mesh = read_mesh(path)
+        return report, np.unique(crossing_pairs(mesh.vertices, mesh.faces))
 
 
 def export(outcome: Outcome, choice: ExportChoice, source: Source | None = None) -> Task:
@@ -262,6 +283,7 @@ def scaled(result: Reconstruction, factor: float) -> Reconstruction:
         mesh=replace(result.mesh, vertices=result.mesh.vertices * factor),
         normalization=Normalization(frame.offset * factor, frame.scale * factor),
         target=result.target * factor,
+        residual=result.residual.mapped(lambda places: places * factor, factor),
     )
 
 

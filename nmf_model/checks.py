@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
+from nmf_model.defects import Defects
 from nmf_model.types import QualityReport, SolidFacts, SolidReport
-
-if TYPE_CHECKING:  # the window's first words do not wait for scipy
-    from nmf_model.geometry.defects import Defects
 
 
 @dataclass(frozen=True)
@@ -31,8 +28,8 @@ def check_lines(report: QualityReport, defects: Defects | None = None) -> tuple[
         defects: where the faults are, if known: the lines then count holes and tell them from bad joints.
     """
     closed = report.watertight if defects is None else len(defects.open_edges) == 0
-    joints = report.nonmanifold_edges if defects is None else len(defects.crowded_edges)
-    joints += report.nonmanifold_vertices
+    consistent = report.winding_consistent if defects is None else len(defects.flipped_edges) == 0
+    joints = _joints(report, defects)
     solid = report.solid if isinstance(report, SolidReport) else None
     inside = () if solid is None else (_tetrahedra(solid),)
     return (
@@ -43,9 +40,9 @@ def check_lines(report: QualityReport, defects: Defects | None = None) -> tuple[
                   "All faces are connected."),
         CheckLine(report.euler_characteristic == 2, _genus(report),
                   "V − E + F = 2: the surface can be smoothed back into a ball."),
-        CheckLine(report.winding_consistent and report.outward, _orientation(report, defects),
+        CheckLine(consistent and report.outward, _orientation(report, defects),
                   "All triangles are counter-clockwise seen from outside."),
-        CheckLine(joints == 0, "Clean joints" if joints == 0 else _count(joints, "bad joint"),
+        CheckLine(not joints, joints or "Clean joints",
                   "No edge is shared by more than two faces, and no corner pinches (manifold)."),
         CheckLine(report.self_intersecting_faces == 0, _crossings(report.self_intersecting_faces),
                   "Tested exactly, face against face."),
@@ -121,6 +118,14 @@ def _holes(defects: Defects | None) -> str:
     return f"{_count(defects.holes, 'hole')} ({_count(len(defects.open_edges), 'open edge')})"
 
 
+def _joints(report: QualityReport, defects: Defects | None) -> str:
+    """Say how many joints are bad; nothing if all are clean."""
+    edges = report.nonmanifold_edges if defects is None else len(defects.crowded_edges)
+    bad, doubled = edges + report.nonmanifold_vertices, 0 if defects is None else len(defects.doubled_faces)
+    repeats = f"{doubled:,} {'face repeats another one' if doubled == 1 else 'faces repeat others'}"
+    return ", ".join([*([_count(bad, "bad joint")] if bad else []), *([repeats] if doubled else [])])
+
+
 def _crossings(faces: int) -> str:
     if faces == 0:
         return "No faces cross"
@@ -128,7 +133,8 @@ def _crossings(faces: int) -> str:
 
 
 def _orientation(report: QualityReport, defects: Defects | None) -> str:
-    if not report.winding_consistent:
-        edges = f" along {_count(len(defects.flipped_edges), 'edge')}" if defects is not None else ""
-        return f"Neighbouring faces point opposite ways{edges}"
+    if defects is None and not report.winding_consistent:
+        return "Neighbouring faces point opposite ways"
+    if defects is not None and len(defects.flipped_edges):
+        return f"Neighbouring faces point opposite ways along {_count(len(defects.flipped_edges), 'edge')}"
     return "Faces point outward" if report.outward else "Faces point inward"

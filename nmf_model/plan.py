@@ -10,12 +10,13 @@ from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
 from nmf_model.errors import InputError
+from nmf_model.flow.carrier import MovingCarrier, PlacedCarrier
 from nmf_model.geometry.normalization import normalize
 from nmf_model.geometry.sampling import sample_surface
 from nmf_model.geometry.template import icosphere
 from nmf_model.model import NeuralMeshFlow
 from nmf_model.network import as_seen, predict_cloud, predict_flow
-from nmf_model.types import Carrier, Mesh, PointCloud, ReconstructionRequest, ShapeImage
+from nmf_model.types import Carrier, Mesh, Normalization, PointCloud, ReconstructionRequest, ShapeImage
 from nmf_model.weights import load_weights, shipped_path
 
 NEAR = 0.0025
@@ -36,10 +37,12 @@ class Plan:
     Attributes:
         cloud: the points to reconstruct, in file units.
         method: of the result, unless a fit follows the network.
-        model: the network that answers first; None for none.
+        model: the network that is to answer first; None for none.
         fits: whether a fit follows, or is all there is.
         is_picture: whether the cloud was made of a picture.
         notes: sentences for the user so far.
+        answer: what the network answered, if it was asked already: the flow, in the frame of
+            ``normalize(cloud.points)``, and how many stray points it was not shown.
     """
 
     cloud: PointCloud
@@ -48,6 +51,7 @@ class Plan:
     fits: bool
     is_picture: bool
     notes: tuple[str, ...]
+    answer: tuple[MovingCarrier, int] | None = None
 
 
 @dataclass(frozen=True)
@@ -110,13 +114,13 @@ def _plan_picture(image: ShapeImage, request: ReconstructionRequest, device: tor
     if request.method == "silhouette" or not (asked or shipped_path("svr") is not None):
         return _silhouette(found, request.seed)
     model = load_weights("svr", request.weights)
-    seen, familiarity = _look(model, found, device, request.seed)
+    seen, answer, familiarity = _look(model, found, device, request.seed)
     if request.method == "auto" and not familiarity.is_familiar:
         return _silhouette(found, request.seed, _unfamiliar("showing the inflated outline instead"))
     notes = (
         found.notes if familiarity.is_familiar else (*found.notes, _unfamiliar("do not trust its far side"))
     )
-    return Plan(replace(seen, notes=()), "network", model, False, True, notes)
+    return Plan(seen, "network", None, False, True, notes, answer)
 
 
 def _unfamiliar(consequence: str) -> str:
@@ -143,14 +147,14 @@ def _with_mask(image: ShapeImage) -> ShapeImage:
 
 def _look(
     model: NeuralMeshFlow, image: ShapeImage, device: torch.device, seed: int
-) -> tuple[PointCloud, Familiarity]:
-    """Return the points that the network sees on a picture, and how familiar that looks."""
+) -> tuple[PointCloud, tuple[MovingCarrier, int], Familiarity]:
+    """Return the points that the network sees on a picture, its flow, and how familiar that looks."""
     from nmf_model.silhouette.outline import outline_iou
 
     predicted = predict_cloud(model.to(device), image)
     places, outline = predicted.points, None
     normalization = normalize(places)
-    carrier, _ = predict_flow(model, normalization.to_unit(places), device=device, seed=seed)
+    carrier, strays = predict_flow(model, normalization.to_unit(places), device=device, seed=seed)
     misfit = _misfit(carrier, normalization.to_unit(places))
     if predicted.frame == "camera" and image.mask is not None:
         template = icosphere(_LEVEL + 1)
@@ -158,7 +162,23 @@ def _look(
         scale, shift = _onto_mask(as_seen(Mesh(vertices, template.faces)), image.mask)
         outline = outline_iou(as_seen(Mesh(vertices * scale + shift, template.faces)), image.mask)
         places = places * scale + shift
-    return PointCloud(places, image.name, image.path), Familiarity(outline, misfit)
+        carrier = _placed(carrier, normalization, scale, shift, normalize(places))
+    return PointCloud(places, image.name, image.path), (carrier, strays), Familiarity(outline, misfit)
+
+
+def _placed(
+    carrier: MovingCarrier,
+    before: Normalization,
+    scale: NDArray[np.float64],
+    shift: NDArray[np.float64],
+    after: Normalization,
+) -> PlacedCarrier:
+    """Return the flow of points that were normalised, for these points times ``scale`` plus ``shift``."""
+    return PlacedCarrier(
+        carrier,
+        before.scale * scale / after.scale,
+        (before.offset * scale + shift - after.offset) / after.scale,
+    )
 
 
 def _onto_mask(seen: Mesh, mask: NDArray[np.bool_]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

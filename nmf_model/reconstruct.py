@@ -12,9 +12,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from nmf_model.errors import Cancelled, InputError
-from nmf_model.fitting.findings import findings_of, notes_of
+from nmf_model.findings import Residual, notes_of, residual_notes
+from nmf_model.fitting.findings import findings_in
 from nmf_model.fitting.fit import FittedFlow, fit_flow
 from nmf_model.fitting.placement import even_out
+from nmf_model.fitting.residual import residual_of
 from nmf_model.flow.carrier import GridCarrier, MovingCarrier
 from nmf_model.geometry.normalization import normalize
 from nmf_model.geometry.template import Template, icosphere
@@ -103,7 +105,7 @@ def stream(
     template, budget = _template_for(flow.carrier, flow.method, request.level)
     surface = yield from _sound_frames(flow.carrier, chosen, template, budget, normalization, cancel)
     trajectory, nfe = yield from _flow_frames(flow.carrier, surface, request.frames, cancel)
-    found = () if plan.is_picture else notes_of(findings_of(chosen).in_file_units(normalization))
+    residual, found = _residual(plan, request, chosen, surface, normalization)
     notes = (*plan.notes, *found, *flow.notes, *_notes_on(surface, request.level))
     mesh = Mesh(normalization.to_file(surface.image), surface.faces, surface.sphere)
     return Reconstruction(
@@ -117,6 +119,7 @@ def stream(
         seed=request.seed,
         notes=notes,
         carrier=flow.carrier,
+        residual=residual,
     )
 
 
@@ -157,10 +160,14 @@ def _flow_of(
     cancel: CancelCheck,
 ) -> Generator[FlowFrame, None, _Flow]:
     """Find the flow: ask the network, fit, or first the one and then the other."""
-    if plan.model is None:
+    if plan.model is None and plan.answer is None:
         fitted = yield from _fit_frames(points, None, 0.0, request, device, cancel)
         return _Flow(fitted.carrier, plan.method, _stray(fitted.outliers))
-    carrier, outliers = predict_flow(plan.model, points, device=device, seed=request.seed)
+    if plan.answer is not None:
+        carrier, outliers = plan.answer
+    else:
+        assert plan.model is not None
+        carrier, outliers = predict_flow(plan.model, points, device=device, seed=request.seed)
     yield from _glimpses(carrier, plan, points, _NETWORK_SHARE if plan.fits else _FIT_SHARE, cancel)
     if not plan.fits:
         return _Flow(carrier, plan.method, _stray(outliers))
@@ -240,6 +247,27 @@ def _sound_frames(
         share = _FIT_SHARE + (_SOUND_SHARE - _FIT_SHARE) * progress.fraction
         shown = progress.surface
         yield FlowFrame(shown.image.astype(np.float32), shown.faces, progress.stage, share)
+
+
+def _residual(
+    plan: Plan,
+    request: ReconstructionRequest,
+    points: NDArray[np.float32],
+    surface: SoundSurface,
+    normalization: Normalization,
+) -> tuple[Residual, tuple[str, ...]]:
+    """Return where mesh and points are far from each other, and what is to be said of that and of the input.
+
+    A picture's points are the program's own, so nothing about them can surprise the user.
+    """
+    if plan.is_picture:
+        return Residual(), ()
+    findings = request.findings or findings_in(plan.cloud)
+    scale, offset = normalization.scale, normalization.offset
+    tunnels = findings.mapped(lambda places: (places - offset) / scale, 1 / scale).tunnels
+    residual = residual_of(surface.image, surface.faces, points, tunnels)
+    residual = residual.mapped(normalization.to_file, scale)
+    return residual, (*notes_of(findings), *residual_notes(residual, findings.tunnels))
 
 
 def _notes_on(surface: SoundSurface, level: int | None) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""Repair of a broken mesh by wrapping: what was wrong with it, and its colours on the mesh that replaces it.
+"""Repair of a broken mesh by wrapping: its colours on the mesh that replaces it.
 
 The outer surface of the broken mesh is sampled when its file is read (``nmf_model.io.wrapping``), a sphere
 flows into the samples like into any cloud, and the colours follow: each vertex takes those nearest to it.
@@ -9,19 +9,10 @@ from __future__ import annotations
 from dataclasses import replace
 
 from nmf_model.errors import InputError
-from nmf_model.geometry.faults import find_faults
 from nmf_model.io.points import read_points
 from nmf_model.io.suffixes import MESH_SUFFIXES
 from nmf_model.io.wrapping import nearest_colors
-from nmf_model.types import Mesh, PointCloud, Reconstruction, Source
-
-
-def diagnose(mesh: Mesh) -> list[str]:
-    """Say in sentences what is wrong with a mesh; nothing if it is sound.
-
-    Vertices at identical positions count as one, since many formats and exporters split them.
-    """
-    return find_faults(mesh.vertices, mesh.faces).sentences()
+from nmf_model.types import PointCloud, Reconstruction, Source
 
 
 def painted(result: Reconstruction, source: Source) -> Reconstruction:

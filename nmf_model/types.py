@@ -21,6 +21,9 @@ from typing import Literal, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from nmf_model.defects import MeshSurface
+from nmf_model.findings import InputFindings, Residual
+
 Method = Literal["auto", "network", "fit", "silhouette"]
 Device = Literal["auto", "cpu", "cuda"]
 
@@ -66,6 +69,7 @@ class PointCloud:
         path: where it came from, or None.
         colors: (N, 3) uint8 or None.
         notes: sentences for the user on what was changed while reading ("3 points with NaN dropped").
+        surface: the mesh that the points were sampled on, and where it is broken; None for bare points.
     """
 
     points: NDArray[np.float64]
@@ -73,6 +77,7 @@ class PointCloud:
     path: Path | None = None
     colors: NDArray[np.uint8] | None = None
     notes: tuple[str, ...] = ()
+    surface: MeshSurface | None = None
 
 
 @dataclass(frozen=True)
@@ -265,6 +270,7 @@ class ReconstructionRequest:
         device: "auto" takes a CUDA GPU if there is one.
         frames: how many frames of the final flow the trajectory keeps (T).
         weights: trained weights of the user's instead of those that ship.
+        findings: what a sphere cannot become in a cloud, file units, if that was looked for already.
     """
 
     source: Source
@@ -274,6 +280,7 @@ class ReconstructionRequest:
     device: Device = "auto"
     frames: int = 61
     weights: Path | None = None
+    findings: InputFindings | None = None
 
 
 @dataclass(frozen=True)
@@ -291,6 +298,7 @@ class Reconstruction:
         seconds, nfe, seed: cost and reproducibility.
         notes: sentences for the user (what was dropped, thinned, filled, what to be wary of).
         carrier: the flow as a map of space, for more than this one mesh; None if there is none.
+        residual: where mesh and points are far from each other, file units; nothing for a picture.
     """
 
     mesh: Mesh
@@ -303,6 +311,7 @@ class Reconstruction:
     seed: int
     notes: tuple[str, ...] = field(default=())
     carrier: Carrier | None = None
+    residual: Residual = field(default_factory=Residual)
 
 
 @dataclass(frozen=True)

@@ -101,7 +101,7 @@ def _verification(
     path: Path, geometry: Mesh | TetMesh, surface: Mesh, report: QualityReport, notes: tuple[str, ...]
 ) -> Verification:
     closed = report.is_closed_sphere and report.is_solid
-    defects = None if closed else find_defects(surface.vertices, surface.faces)
+    defects = None if closed else find_defects(surface.vertices, surface.faces, with_crossings=False)
     judged, remarks = judge_certificates(Found(path, geometry, geometry_sha256(geometry), report))
     return Verification(path, report, check_lines(report, defects), judged, (*notes, *remarks))
 

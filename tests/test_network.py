@@ -96,6 +96,34 @@ def test_a_picture_becomes_a_mesh_with_the_picture_s_outline():
     assert outline_iou(as_seen(result.mesh), image.mask) > 0.75
 
 
+def test_a_picture_passes_the_network_once_and_becomes_the_mesh_that_was_judged(monkeypatch):
+    asked, judged = [], []
+
+    def counted(*args, **options):
+        asked.append(args)
+        return predict_flow(*args, **options)
+
+    def compared(mesh, mask):
+        judged.append(mesh)
+        return outline_iou(mesh, mask)
+
+    for module in ("plan", "reconstruct"):
+        monkeypatch.setattr(f"nmf_model.{module}.predict_flow", counted)
+    monkeypatch.setattr("nmf_model.silhouette.outline.outline_iou", compared)
+    image = reconstruct_mask(example("wood_toy.png"))
+    result = reconstruct.run(ReconstructionRequest(image, method="network", level=4))
+    assert (len(asked), len(judged)) == (1, 1)
+    seen = as_seen(result.mesh).vertices[: len(judged[0].vertices)]
+    # A few vertices may have been pushed so that no faces cross.
+    apart = np.linalg.norm(seen - judged[0].vertices, axis=1)
+    assert np.median(apart) < 1e-4
+    assert apart.max() < 0.05
+    first, last = result.trajectory.vertices[[0, -1]]
+    radii = np.linalg.norm(first - first.mean(axis=0), axis=1)
+    assert np.ptp(radii) / radii.mean() < 0.05, "it still begins at a sphere"
+    assert np.abs(result.normalization.to_file(last) - result.mesh.vertices).max() < 1e-9
+
+
 def test_predicted_points_lie_within_the_outline():
     image = reconstruct_mask(example("wood_toy.png"))
     predicted = predict_cloud(load_weights("svr"), image)

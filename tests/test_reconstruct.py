@@ -1,12 +1,15 @@
 """The stream from a request to a mesh, with a short fit so that many inputs can be tried."""
 
 import functools
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from nmf_model import reconstruct
 from nmf_model.errors import Cancelled, InputError
+from nmf_model.findings import notes_of
+from nmf_model.fitting.findings import findings_in
 from nmf_model.fitting.fit import fit_flow
 from nmf_model.geometry.template import icosphere
 from nmf_model.quality import inspect_mesh
@@ -122,6 +125,37 @@ def test_the_result_is_where_the_input_is(scale, offset):
     mesh = reconstruct.run(ReconstructionRequest(cloud(points * scale + offset), level=3)).mesh
     level = np.linalg.norm((mesh.vertices - offset) / scale / (1.0, 0.6, 0.4), axis=1)
     assert np.abs(level - 1).mean() < 0.06
+
+
+def test_what_was_found_on_loading_is_not_looked_for_again(monkeypatch):
+    ring_cloud, asked = cloud(ring(2000)), []
+    known = findings_in(ring_cloud)
+    assert len(known.tunnels) == 1
+
+    def counted(looked_at):
+        asked.append(looked_at)
+        return findings_in(looked_at)
+
+    monkeypatch.setattr(reconstruct, "findings_in", counted)
+    request = ReconstructionRequest(ring_cloud, "fit", level=2)
+    alone = reconstruct.run(request)
+    assert [looked_at is ring_cloud for looked_at in asked] == [True]
+    told = reconstruct.run(replace(request, findings=known))
+    assert len(asked) == 1
+    assert told.notes == alone.notes
+    assert set(notes_of(known)) <= set(told.notes)
+
+
+def test_a_part_that_the_fit_leaves_out_is_said_where_it_is(monkeypatch):
+    """The flow is fitted to the body alone, as if it had not reached the other part."""
+    body, far = ellipsoid(2000).astype(np.float64), ellipsoid(300).astype(np.float64) * 0.3 + [0, 1.2, 0]
+    fit = functools.partial(fit_flow, settings=QUICK)
+    monkeypatch.setattr(reconstruct, "fit_flow", lambda points, **options: fit(points[:2000], **options))
+    result = reconstruct.run(ReconstructionRequest(cloud(np.concatenate([body, far]) * 100), "fit", level=3))
+    (missed,) = result.residual.missed
+    assert np.linalg.norm(missed.centre - [0, 120, 0]) < 40
+    assert missed.share == pytest.approx(300 / 2300, abs=0.01)
+    assert any("The mesh stays away from 13 % of the points, in one place: near (" in n for n in result.notes)
 
 
 def test_cancelling_ends_the_stream():

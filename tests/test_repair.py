@@ -7,13 +7,14 @@ import pytest
 import trimesh
 from PIL import Image
 
+from nmf_model.geometry.coincidence import merge_coincident
+from nmf_model.geometry.defects import diagnose
 from nmf_model.geometry.holes import boundary_loops, patches
 from nmf_model.geometry.seen import sample_seen
 from nmf_model.geometry.template import icosphere
-from nmf_model.geometry.welding import weld
 from nmf_model.io.meshes import read_mesh
 from nmf_model.io.points import read_points
-from nmf_model.repair import diagnose, painted
+from nmf_model.repair import painted
 from nmf_model.texture import export_textured, make_atlas
 from nmf_model.types import Mesh, Normalization, PointCloud, Reconstruction, Trajectory
 
@@ -119,25 +120,29 @@ def test_nothing_to_sample_is_said(rng):
         sample_seen(flat, np.array([[0, 1, 2]]), 10, rng)
 
 
+def told(mesh):
+    return diagnose(mesh.vertices, mesh.faces).defects.sentences()
+
+
 def test_diagnosis_counts_each_fault():
     sound = box(cuts=1)
-    assert diagnose(sound) == []
-    assert diagnose(soup(sound)) == []  # corners at identical places belong together
-    assert diagnose(Mesh(sound.vertices, sound.faces[1:])) == ["The mesh has 1 hole."]
-    assert diagnose(Mesh(sound.vertices, sound.faces[:, ::-1])) == ["The faces of the mesh point inward."]
+    assert told(sound) == []
+    assert told(soup(sound)) == []  # corners at identical places belong together
+    assert told(Mesh(sound.vertices, sound.faces[1:])) == ["The mesh has 1 hole."]
+    assert told(Mesh(sound.vertices, sound.faces[:, ::-1])) == ["The faces of the mesh point inward."]
     turned = sound.faces.copy()
     turned[0] = turned[0][::-1]
-    assert diagnose(Mesh(sound.vertices, turned)) == [
+    assert told(Mesh(sound.vertices, turned)) == [
         "3 edges of the mesh lie between faces that face opposite ways."
     ]
     doubled = np.concatenate([sound.faces, sound.faces[:2]])
-    assert diagnose(Mesh(sound.vertices, doubled)) == ["2 faces of the mesh repeat another one."]
-    assert diagnose(joined(sound, box(0.5, 0))) == ["The mesh consists of 2 separate pieces."]
+    assert told(Mesh(sound.vertices, doubled)) == ["2 faces of the mesh repeat another one."]
+    assert told(joined(sound, box(0.5, 0))) == ["The mesh consists of 2 separate pieces."]
     fin = Mesh(
         np.concatenate([sound.vertices, [[3.0, 3.0, 3.0]]]),
         np.concatenate([sound.faces, [[*sound.faces[0, :2], len(sound.vertices)]]]),
     )
-    assert diagnose(fin)[:2] == [
+    assert told(fin)[:2] == [
         "The mesh has 1 hole.",
         "1 edge of the mesh belongs to more than two faces.",
     ]
@@ -145,11 +150,11 @@ def test_diagnosis_counts_each_fault():
 
 def test_welding_joins_identical_places_and_nothing_else():
     mesh = box(cuts=2)
-    vertices, faces = weld(soup(mesh).vertices, soup(mesh).faces)
+    vertices, faces = merge_coincident(soup(mesh).vertices, soup(mesh).faces)
     assert len(vertices) == len(mesh.vertices)
     assert np.array_equal(vertices[faces], mesh.vertices[mesh.faces])
     apart = np.array([[0.0, 0, 0], [np.nextafter(0.0, 1), 0, 0], [-0.0, 0, 0]])
-    assert len(weld(apart, np.array([[0, 1, 2]]))[0]) == 2
+    assert len(merge_coincident(apart, np.array([[0, 1, 2]]))[0]) == 2
 
 
 def test_a_patch_fills_a_planar_hole_exactly():

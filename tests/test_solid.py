@@ -13,10 +13,11 @@ from nmf_model.errors import Cancelled, InputError
 from nmf_model.export import export_reconstruction
 from nmf_model.flow.carrier import GridCarrier
 from nmf_model.geometry.ball import ball
+from nmf_model.geometry.normals import enclosed_volume
 from nmf_model.geometry.relax import not_positive
 from nmf_model.geometry.template import icosphere
 from nmf_model.io.solids import read_solid
-from nmf_model.quality import enclosed_volume, inspect_mesh
+from nmf_model.quality import inspect_mesh
 from nmf_model.solid import flow_solid, measure, solid_of
 from nmf_model.types import Mesh, Normalization, Reconstruction, Trajectory
 

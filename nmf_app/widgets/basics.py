@@ -78,3 +78,11 @@ def clear(layout: QLayout) -> None:
             widget.hide()
             widget.setParent(None)
             widget.deleteLater()
+
+
+def colour_dot(colour: str) -> QFrame:
+    """Return a small disc that says in which colour the view marks something; "" leaves its place empty."""
+    dot = QFrame()
+    dot.setFixedSize(12, 12)
+    dot.setStyleSheet(f"background: {colour or 'transparent'}; border: none; border-radius: 6px;")
+    return dot

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from PySide6.QtCore import Qt
-from PySide6.QtWidgets import QFrame, QHBoxLayout, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QHBoxLayout, QVBoxLayout, QWidget
 
 from nmf_app import resources
 from nmf_app.session import Item, Theme
-from nmf_app.widgets.basics import GRID, clear, label, rule
+from nmf_app.widgets.basics import GRID, clear, colour_dot, label, rule
 from nmf_app.wording import broken_lines
 
 EXPLANATION = (
@@ -43,14 +43,11 @@ class BrokenPanel(QWidget):
 
 
 def _line(colour: str, text: str) -> QWidget:
-    row, dot = QWidget(), QFrame()
-    dot.setFixedSize(12, 12)
-    fill = f"background: {colour}; border: none;" if colour else "background: transparent; border: none;"
-    dot.setStyleSheet(f"{fill} border-radius: 6px;")
+    row = QWidget()
     row.setAccessibleName(f"Fault: {text}")
     layout = QHBoxLayout(row)
     layout.setContentsMargins(0, 0, 0, 0)
     layout.setSpacing(GRID)
-    layout.addWidget(dot, alignment=Qt.AlignmentFlag.AlignTop)
+    layout.addWidget(colour_dot(colour), alignment=Qt.AlignmentFlag.AlignTop)
     layout.addWidget(label(text, "bad"), 1)
     return row

@@ -7,10 +7,10 @@ from PySide6.QtWidgets import QGridLayout, QHBoxLayout, QLabel, QVBoxLayout, QWi
 
 from nmf_app import resources
 from nmf_app.session import Item, Theme
-from nmf_app.widgets.basics import GRID, clear, label, rule
+from nmf_app.widgets.basics import GRID, clear, colour_dot, label, rule
 from nmf_app.widgets.seal import Seal
-from nmf_app.wording import facts, result_notes
-from nmf_model.checks import CheckLine, check_lines
+from nmf_app.wording import facts, result_lines, result_notes
+from nmf_model.checks import CheckLine
 
 ICON = QSize(16, 16)
 
@@ -37,8 +37,8 @@ class ReportPanel(QWidget):
         self._layout.addWidget(label("Quality", "section"))
         if item.exported is not None:
             self._layout.addWidget(label(f"As read back from {item.exported.path.name}", "caption"))
-        for line in check_lines(report):
-            self._layout.addWidget(_line(line, theme))
+        for mark, line in result_lines(report, len(outcome.crossing_faces) > 0):
+            self._layout.addWidget(_line(line, theme, mark))
         self._layout.addWidget(rule())
         self._layout.addWidget(_table(facts(outcome)))
         notes = result_notes(item)
@@ -49,7 +49,7 @@ class ReportPanel(QWidget):
                 self._layout.addWidget(label(note, "caption"))
 
 
-def _line(line: CheckLine, theme: Theme) -> QWidget:
+def _line(line: CheckLine, theme: Theme, mark_colour: str) -> QWidget:
     row = QWidget()
     row.setToolTip(line.meaning)
     row.setAccessibleName(f"{'Passed' if line.good else 'Failed'}: {line.text}")
@@ -61,6 +61,9 @@ def _line(line: CheckLine, theme: Theme) -> QWidget:
     layout.setSpacing(GRID)
     layout.addWidget(mark)
     layout.addWidget(label(line.text, "good" if line.good else "bad"), 1)
+    if mark_colour:
+        layout.addWidget(colour_dot(resources.palette(theme)[mark_colour]))
+        row.setToolTip(f"{line.meaning} The view marks these places in this colour.")
     return row
 
 

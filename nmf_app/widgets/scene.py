@@ -36,6 +36,7 @@ class Scene:
         self._mesh_actor: Any = None
         self._points_actor: Any = None
         self._defect_actors: dict[str, Any] = {}
+        self._crossings: tuple[NDArray[np.int64], Any] | None = None
         self._marks_actor: Any = None
         self._shading = Shading.SMOOTH
         self._colours: dict[str, str] = {"mesh": "#7f9fdd", "edges": "#2a4680", "points": "#d9541e"}
@@ -72,6 +73,7 @@ class Scene:
             self._show_mesh()
         self._refresh_normals()
         self._mesh_actor.visibility = True
+        self._move_crossings()
 
     def hide_mesh(self) -> None:
         """Show no surface."""
@@ -101,9 +103,7 @@ class Scene:
 
     def set_defects(self, surface: BrokenSurface | None) -> None:
         """Mark the bad places of a surface, each kind in the palette's colour of its name; None for none."""
-        for actor in self._defect_actors.values():
-            self._plotter.remove_actor(actor, render=False)
-        self._defect_actors = {}
+        self._clear_defects()
         if surface is None:
             return
         defects = surface.defects
@@ -112,6 +112,35 @@ class Scene:
         for name in DEFECTS[1:]:
             lines = np.insert(getattr(defects, name), 0, 2, axis=1).ravel()
             self._mark(name, pv.PolyData(surface.vertices, lines=lines))
+
+    def set_crossings(
+        self, vertices: NDArray[np.float32], faces: NDArray[np.int64], rows: NDArray[np.int64]
+    ) -> None:
+        """Mark the faces of a surface that cross others, by their indices; none for an empty array.
+
+        The marks move along with the shown surface as long as that has the same faces object.
+        """
+        self._clear_defects()
+        if len(rows):
+            marked = pv.PolyData(
+                np.array(vertices, dtype=np.float32), np.insert(faces[rows], 0, 3, axis=1).ravel()
+            )
+            self._mark("crossing_faces", marked)
+            self._crossings = faces, marked
+
+    def _clear_defects(self) -> None:
+        for actor in self._defect_actors.values():
+            self._plotter.remove_actor(actor, render=False)
+        self._defect_actors, self._crossings = {}, None
+
+    def _move_crossings(self) -> None:
+        if self._crossings is None:
+            return
+        faces, marked = self._crossings
+        belongs = faces is self._faces
+        self._defect_actors["crossing_faces"].visibility = belongs
+        if belongs:
+            marked.points = np.array(self._mesh.points, dtype=np.float32)
 
     def _mark(self, name: str, marked: Any) -> None:
         if marked.n_cells == 0:

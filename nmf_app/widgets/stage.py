@@ -11,7 +11,7 @@ from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QStackedLayout, QVBox
 
 from nmf_app import resources
 from nmf_app.actions import Actions
-from nmf_app.session import BrokenSurface, Item, SessionState, ViewOptions
+from nmf_app.session import BrokenSurface, Item, Marks, Outcome, SessionState, ViewOptions
 from nmf_app.widgets import thumbnails
 from nmf_app.widgets.basics import GRID, tool_button
 from nmf_app.widgets.drop_zone import DropZone
@@ -78,6 +78,7 @@ class Stage(QWidget):
         self._show_view(state.view)
         self._show_item(state.current_item)
         self._show_broken(SessionState(), state)
+        self._show_crossings(state)
         self._show_inset(state)
 
     def apply(self, old: SessionState, new: SessionState) -> None:
@@ -100,6 +101,8 @@ class Stage(QWidget):
             self._show_target(after)
         if _broken(old) is not _broken(new):
             self._show_broken(old, new)
+        if _crossing(old) is not _crossing(new):
+            self._show_crossings(new)
         self.viewport.scene.set_see_through(new.reconstructing_current)
         live = new.live
         if live is not None and live is not old.live and live.item == new.current:
@@ -137,12 +140,21 @@ class Stage(QWidget):
             self._show_item(new.current_item)
         self.viewport.update()
 
+    def _show_crossings(self, state: SessionState) -> None:
+        """Mark the faces of a result that cross others, in the colour they have in a broken mesh."""
+        assert self.viewport is not None
+        outcome = _crossing(state)
+        if outcome is not None:
+            flow = outcome.reconstruction.trajectory
+            self.viewport.scene.set_crossings(flow.vertices[-1], flow.faces, outcome.crossing_faces)
+        elif _broken(state) is None:
+            self.viewport.scene.set_defects(None)
+        self.viewport.update()
+
     def _show_target(self, item: Item | None) -> None:
         assert self.viewport is not None
         self.viewport.scene.set_points(_points_of(item))
-        self.viewport.scene.set_marks(
-            item.loaded.marks if item is not None and item.loaded is not None else ()
-        )
+        self.viewport.scene.set_marks(_marks_of(item))
         self.viewport.update()
 
     def _show_view(self, view: ViewOptions) -> None:
@@ -206,6 +218,21 @@ def _broken(state: SessionState) -> BrokenSurface | None:
     if item is None or item.loaded is None or item.outcome is not None or state.reconstructing_current:
         return None
     return item.loaded.broken
+
+
+def _crossing(state: SessionState) -> Outcome | None:
+    """Return the shown item's result if its mesh crosses itself and nothing new is being made of it."""
+    item = state.current_item
+    if item is None or item.outcome is None or state.reconstructing_current:
+        return None
+    return item.outcome if len(item.outcome.crossing_faces) else None
+
+
+def _marks_of(item: Item | None) -> Marks:
+    """Return the holes through an item's object, and where its result and its points are far apart."""
+    if item is None or item.loaded is None:
+        return ()
+    return (*item.loaded.marks, *(item.outcome.marks if item.outcome is not None else ()))
 
 
 def _key(item: Item | None) -> int | None:

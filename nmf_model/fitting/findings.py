@@ -12,7 +12,7 @@ where new cells close a hole is its place, and the ball that closes it its width
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,7 +21,9 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 from scipy.spatial import cKDTree
 
-from nmf_model.types import Normalization, PointCloud
+from nmf_model.findings import Body, InputFindings, Tunnel
+from nmf_model.geometry.normalization import normalize
+from nmf_model.types import PointCloud
 
 MAX_POINTS = 10_000
 """More points than this resolve nothing that the grid could show; a random part of them is looked at."""
@@ -46,45 +48,10 @@ _FINE_BALL, _WIDE_BALL = 0.3, 1.1
 _CONNECTED = np.ones((3, 3, 3), dtype=bool)
 
 
-@dataclass(frozen=True)
-class Body:
-    """A separate part: the share of the points it has, 0..1, and their mean (3,)."""
-
-    share: float
-    centre: NDArray[np.float64]
-
-
-@dataclass(frozen=True)
-class Tunnel:
-    """A hole through the object: its middle (3,) and the radius of the largest ball that passes."""
-
-    centre: NDArray[np.float64]
-    radius: float
-
-
-@dataclass(frozen=True)
-class InputFindings:
-    """What was found in a cloud, lengths in the units of the cloud it was asked of.
-
-    Attributes:
-        bodies: separate parts, most points first; one for an ordinary object.
-        tunnels: holes through the object, widest first; a mesh of genus 0 spans or pinches them.
-    """
-
-    bodies: tuple[Body, ...]
-    tunnels: tuple[Tunnel, ...]
-
-    def in_file_units(self, normalization: Normalization) -> InputFindings:
-        """Return the same with places and radii in file units."""
-
-        def moved(centre: NDArray[np.float64]) -> NDArray[np.float64]:
-            place: NDArray[np.float64] = normalization.to_file(centre[None])[0]
-            return place
-
-        return InputFindings(
-            tuple(replace(body, centre=moved(body.centre)) for body in self.bodies),
-            tuple(Tunnel(moved(hole.centre), hole.radius * normalization.scale) for hole in self.tunnels),
-        )
+def findings_in(cloud: PointCloud) -> InputFindings:
+    """Look for separate bodies and tunnels in a cloud; places and lengths are in its own file units."""
+    frame = normalize(cloud.points)
+    return findings_of(frame.to_unit(cloud.points)).mapped(frame.to_file, frame.scale)
 
 
 def findings_of(points: NDArray[np.floating]) -> InputFindings:
@@ -98,24 +65,6 @@ def findings_of(points: NDArray[np.floating]) -> InputFindings:
     kept = labels >= 0
     tunnels = [] if not kept.any() else _find_tunnels(chosen[kept], spacing[kept])
     return InputFindings(tuple(bodies), tuple(tunnels))
-
-
-def notes_of(findings: InputFindings) -> tuple[str, ...]:
-    """Return sentences for the user; places are given as they are in ``findings``, so in file units."""
-    notes = []
-    if len(findings.bodies) > 1:
-        notes.append(
-            f"The input seems to consist of {len(findings.bodies)} separate bodies; one mesh joins them by "
-            "thin bridges. Split into bodies (--bodies split) makes one mesh of each."
-        )
-    notes += [
-        f"The object seems to have a hole through it near ({_place(hole.centre)}), as in a ring, about "
-        f"{2 * hole.radius:.3g} wide: a mesh of genus 0 will span or pinch it."
-        for hole in findings.tunnels[:3]
-    ]
-    if len(findings.tunnels) > 3:
-        notes.append(f"{len(findings.tunnels)} holes of that kind were found in all; the widest are named.")
-    return tuple(notes)
 
 
 def split_bodies(cloud: PointCloud) -> list[PointCloud]:
@@ -150,10 +99,6 @@ def _thinned(points: NDArray[np.floating]) -> NDArray[np.float64]:
     if len(points) > MAX_POINTS:
         points = points[np.random.default_rng(0).choice(len(points), MAX_POINTS, replace=False)]
     return np.asarray(points, dtype=np.float64)
-
-
-def _place(centre: NDArray[np.float64]) -> str:
-    return ", ".join(f"{value:.4g}" for value in centre)
 
 
 def _neighbours(points: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.int64]]:

@@ -7,6 +7,7 @@ can be refined where its image needs it, and a ball of tetrahedra can take the s
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
@@ -22,7 +23,7 @@ from nmf_model.flow.grid import lipschitz_bound, velocity
 from nmf_model.flow.solver import Velocity, integrate
 from nmf_model.types import CancelCheck, Carrier
 
-__all__ = ["DEFAULT_STEPS", "Carrier", "GridCarrier", "Moment", "MovingCarrier"]
+__all__ = ["DEFAULT_STEPS", "Carrier", "GridCarrier", "Moment", "MovingCarrier", "PlacedCarrier"]
 
 DEFAULT_STEPS = 8
 """Midpoint steps per block of a final flow. The fit bounds the velocity's gradient and varies its own steps,
@@ -123,6 +124,60 @@ class GridCarrier:
         if L bounds the velocity's gradient. Below 1 no two points can meet, and that is hL < √3 − 1.
         """
         return max(1, math.ceil(lipschitz_bound(self.fields) / (math.sqrt(3) - 1) * (1 + 1e-6)))
+
+
+@dataclass(frozen=True)
+class PlacedCarrier:
+    """A flow that also stretches its result along the axes, evenly over its time: it still begins at a ball.
+
+    Attributes:
+        inner: the flow.
+        scale: (3,), positive, and
+        shift: (3,): a point of the inner flow's end becomes point * scale + shift.
+    """
+
+    inner: MovingCarrier
+    scale: NDArray[np.float64]
+    shift: NDArray[np.float64]
+
+    def carry(
+        self,
+        points: NDArray[np.floating],
+        *,
+        steps: int = DEFAULT_STEPS,
+        since: float = 0.0,
+        until: float = 1.0,
+        cancel: CancelCheck | None = None,
+    ) -> NDArray[np.float64]:
+        """See ``Carrier``."""
+        scale, shift = self._stretch(since)
+        inner = self.inner.carry(
+            (points - shift) / scale, steps=steps, since=since, until=until, cancel=cancel
+        )
+        scale, shift = self._stretch(until)
+        return inner * scale + shift
+
+    @property
+    def blocks(self) -> int:
+        """How many parts the flow has."""
+        return self.inner.blocks
+
+    def moments(
+        self, points: NDArray[np.floating], frames: int, cancel: CancelCheck | None = None
+    ) -> Iterator[Moment]:
+        """See ``MovingCarrier``."""
+        moments = list(self.inner.moments(points, frames, cancel))
+        for moment in moments:
+            scale, shift = self._stretch(moment.time / moments[-1].time)
+            yield moment._replace(vertices=(moment.vertices * scale + shift).astype(np.float32))
+
+    def injective_steps(self) -> int:
+        """Return those of the inner flow; more than anybody takes if that has no proof."""
+        return self.inner.injective_steps() if isinstance(self.inner, GridCarrier) else sys.maxsize
+
+    def _stretch(self, share: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Return scale and shift at a share of the time."""
+        return 1 + share * (self.scale - 1), share * self.shift
 
 
 def _of(field: Tensor) -> Velocity:

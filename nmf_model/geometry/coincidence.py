@@ -1,4 +1,4 @@
-"""Vertices at exactly the same position."""
+"""Vertices at exactly the same position, and faces with the same corners."""
 
 from __future__ import annotations
 
@@ -35,3 +35,13 @@ def distinct_positions(points: NDArray[np.float64]) -> tuple[NDArray[np.int64], 
     rank = np.empty_like(order)
     rank[order] = np.arange(len(order))
     return first[order].astype(np.int64), rank[inverse].astype(np.int64)
+
+
+def repeated_faces(faces: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """Return (F,) True for each face that has the three corners of an earlier one, in whatever order."""
+    low, middle, high = np.sort(faces, axis=1).T
+    order = np.lexsort((high, middle, low))  # stable: the earlier face comes first
+    key = np.stack([low, middle, high])[:, order]
+    repeated = np.zeros(len(faces), dtype=bool)
+    repeated[order[1:]] = (key[:, 1:] == key[:, :-1]).all(axis=0)
+    return repeated

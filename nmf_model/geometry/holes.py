@@ -19,16 +19,23 @@ def boundary_edges(faces: NDArray[np.int64]) -> NDArray[np.int64]:
     return real
 
 
+def edge_groups(edges: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return (E,) the number of the connected group that each of the (E, 2) edges belongs to, from 0."""
+    if not len(edges):
+        return np.zeros(0, dtype=np.int64)
+    used, local = np.unique(edges, return_inverse=True)
+    local = local.reshape(-1, 2)
+    links = coo_array((np.ones(len(edges), np.int8), (local[:, 0], local[:, 1])), shape=(len(used),) * 2)
+    _, group = connected_components(links, directed=False)
+    return group[local[:, 0]].astype(np.int64)
+
+
 def boundary_loops(faces: NDArray[np.int64]) -> list[NDArray[np.int64]]:
     """Return the connected groups of boundary edges, each (K, 2); touching holes count as one."""
     edges = boundary_edges(faces)
     if not len(edges):
         return []
-    used, local = np.unique(edges, return_inverse=True)
-    local = local.reshape(-1, 2)
-    links = coo_array((np.ones(len(edges), np.int8), (local[:, 0], local[:, 1])), shape=(len(used),) * 2)
-    _, group = connected_components(links, directed=False)
-    label = group[local[:, 0]]
+    label = edge_groups(edges)
     order = np.argsort(label, kind="stable")
     return np.split(edges[order], np.flatnonzero(np.diff(label[order])) + 1)
 

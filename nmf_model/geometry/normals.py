@@ -1,4 +1,4 @@
-"""Areas and directions of triangles."""
+"""Areas and directions of triangles, and the volume they enclose."""
 
 from __future__ import annotations
 
@@ -24,3 +24,13 @@ def face_normals(vertices: NDArray[np.float64], faces: NDArray[np.int64]) -> NDA
     length = np.linalg.norm(vectors, axis=1, keepdims=True)
     normals: NDArray[np.float64] = np.divide(vectors, length, out=np.zeros_like(vectors), where=length > 0)
     return normals
+
+
+def enclosed_volume(vertices: NDArray[np.float64], faces: NDArray[np.int64]) -> float:
+    """Return the signed volume in cubed file units, positive for faces counter-clockwise from outside."""
+    if len(faces) == 0:
+        return 0.0
+    # Far from the origin the products would swallow the volume.
+    centred = vertices - (vertices.min(axis=0) + vertices.max(axis=0)) / 2
+    a, b, c = (centred[faces[:, corner]] for corner in range(3))
+    return float(np.einsum("ij,ij->", a, np.cross(b, c)) / 6)

@@ -17,11 +17,11 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from nmf_model.geometry.coincidence import merge_coincident, repeated_faces
 from nmf_model.geometry.depth_view import EXTENT, DepthView, picture_axes, view_directions
 from nmf_model.geometry.holes import boundary_loops, loop_size, patches
 from nmf_model.geometry.normals import face_areas, face_normals
 from nmf_model.geometry.sampling import sample_surface
-from nmf_model.geometry.welding import weld
 
 _SPLATS = 400_000
 """Points scattered over the triangles: what a second on one core can put into 42 pictures."""
@@ -77,7 +77,8 @@ def sample_seen(
     if radius <= 0:
         raise ValueError("the surface has no extent")
     unit = (vertices - centre) / radius
-    single = _distinct(unit, faces)
+    # A face that is there twice would be sampled twice, and make a hole's edges look like inner ones.
+    single = np.flatnonzero(~repeated_faces(merge_coincident(unit, faces)[1]))
     covers, fills, filled = _covers(unit, faces[single])
     looked_at = _Triangles.of(unit, faces[single], fills)
     views = _depth_views(_Triangles.of(unit, faces[single], covers), rng)
@@ -124,7 +125,7 @@ def _covers(
     unit: NDArray[np.float64], faces: NDArray[np.int64]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], int]:
     """Return the patches that hide, (P, 3, 3), those of them to sample as well, and of how many holes."""
-    welded, joined = weld(unit, faces)
+    welded, joined = merge_coincident(unit, faces)
     sized = [(loop_size(welded, loop), loop) for loop in boundary_loops(joined) if len(loop) >= 3]
     loose = _loose_corners(joined)
     # The outline of a face that hangs on nothing is no hole.
@@ -135,19 +136,6 @@ def _covers(
         patches(welded, small),
         len(small),
     )
-
-
-def _distinct(unit: NDArray[np.float64], faces: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Return the indices of faces without those that repeat the corners of an earlier one.
-
-    A face that is there twice would be sampled twice, and make a hole's edges look like inner ones.
-    """
-    _, joined = weld(unit, faces)
-    low, middle, high = np.sort(joined, axis=1).T
-    order = np.lexsort((high, middle, low))
-    key = np.stack([low, middle, high])[:, order]
-    new = np.append(True, (key[:, 1:] != key[:, :-1]).any(axis=0))
-    return np.sort(order[new])
 
 
 def _loose_corners(faces: NDArray[np.int64]) -> NDArray[np.bool_]:

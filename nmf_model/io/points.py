@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 from nmf_model.io.arrays import read_npy, read_npz
@@ -58,7 +59,8 @@ def _read(path: Path, max_points: int, seed: int, surface_samples: int) -> Point
     if len(surface.faces) == 0:
         return _collected(path, _pieces(surface), max_points, seed)
     wrapped = sample_outside(path, surface, min(surface_samples, max_points), seed)
-    return _collected(path, [Chunk(wrapped.points, wrapped.colors)], max_points, seed, wrapped.notes)
+    cloud = _collected(path, [Chunk(wrapped.points, wrapped.colors)], max_points, seed, wrapped.notes)
+    return replace(cloud, surface=wrapped.surface)
 
 
 def _collected(

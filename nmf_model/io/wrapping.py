@@ -1,4 +1,4 @@
-"""From a mesh file, sound or broken, to coloured points of its outer surface and a word on its faults."""
+"""From a mesh file, sound or broken, to coloured points of its outer surface and what is wrong with it."""
 
 from __future__ import annotations
 
@@ -8,23 +8,33 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from nmf_model.defects import Defects, MeshSurface
 from nmf_model.errors import InputError
-from nmf_model.geometry.faults import Faults, find_faults, pieces_of
+from nmf_model.geometry.coincidence import merge_coincident
+from nmf_model.geometry.defects import MAX_FACES_FOR_CROSSINGS, diagnose, pieces_of
 from nmf_model.geometry.sampling import sample_surface
 from nmf_model.geometry.seen import sample_seen
-from nmf_model.geometry.welding import weld
 from nmf_model.io.paint import load_paint
 from nmf_model.io.surface import Surface
 
 _MAX_BAD_SHARE = 0.05
+_NOT_LOOKED = f"With more than {MAX_FACES_FOR_CROSSINGS:,} faces the mesh was not checked for crossings."
 
 
 class Wrapped(NamedTuple):
-    """(S, 3) points in file units, their (S, 3) uint8 colours if the file has any, and notes for the user."""
+    """What a mesh file becomes.
+
+    Attributes:
+        points: (S, 3) float64, file units.
+        colors: (S, 3) uint8, or None if the file has none.
+        notes: sentences for the user.
+        surface: the mesh, and where it is broken.
+    """
 
     points: NDArray[np.float64]
     colors: NDArray[np.uint8] | None
     notes: tuple[str, ...]
+    surface: MeshSurface
 
 
 def sample_outside(path: Path, surface: Surface, count: int, seed: int) -> Wrapped:
@@ -40,7 +50,8 @@ def sample_outside(path: Path, surface: Surface, count: int, seed: int) -> Wrapp
         InputError: too many faces have no finite place, or none has an area.
     """
     usable, notes = _usable(path, surface)
-    faults = find_faults(surface.vertices, usable)
+    diagnosed = diagnose(surface.vertices, usable)
+    defects = diagnosed.defects
     paint = load_paint(path, surface)
     vertices, faces = surface.vertices, usable
     if paint is not None:
@@ -49,16 +60,17 @@ def sample_outside(path: Path, surface: Surface, count: int, seed: int) -> Wrapp
         faces = faces[kept]
     rng = np.random.default_rng(seed)
     try:
-        if faults.none:
+        if defects.none:
             points, chosen = sample_surface(vertices, faces, count, rng)
             notes.append(f"{count:,} points sampled on the surface of the mesh")
         else:
             seen = sample_seen(vertices, faces, count, rng)
             points, chosen = seen.points, seen.faces
-            notes += faults.sentences() + _told(seen.filled, seen.share)
-            hidden = _hidden_pieces(vertices, faces, chosen, faults)
+            notes += defects.sentences() + _told(seen.filled, seen.share)
+            hidden = _hidden_pieces(vertices, faces, chosen, defects)
             notes += [hidden] if hidden else []
             notes.append(f"{count:,} points sampled on what is seen of the mesh from outside")
+        notes += [_NOT_LOOKED] if defects.crossings is None else []
     except ValueError as error:
         raise InputError(f"{path.name} has no usable surface ({error}); export it again.") from None
     colors = None
@@ -69,7 +81,7 @@ def sample_outside(path: Path, surface: Surface, count: int, seed: int) -> Wrapp
         colors[on_mesh] = paint.at(points[on_mesh], kept[chosen[on_mesh]])
         if on_mesh.any() and not on_mesh.all():
             colors[~on_mesh] = nearest_colors(points[~on_mesh], points[on_mesh], colors[on_mesh])
-    return Wrapped(points, colors, tuple(notes))
+    return Wrapped(points, colors, tuple(notes), diagnosed)
 
 
 def nearest_colors(
@@ -115,12 +127,12 @@ def _told(filled: int, share: float) -> list[str]:
 
 
 def _hidden_pieces(
-    vertices: NDArray[np.float64], faces: NDArray[np.int64], chosen: NDArray[np.int64], faults: Faults
+    vertices: NDArray[np.float64], faces: NDArray[np.int64], chosen: NDArray[np.int64], defects: Defects
 ) -> str | None:
     """Say how many of the pieces no sample lies on, where each could have expected a few dozen."""
-    if faults.pieces < 2:
+    if defects.pieces < 2:
         return None
-    welded, joined = weld(vertices, faces)
+    welded, joined = merge_coincident(vertices, faces)
     piece = pieces_of(joined)
     corners = welded[joined]
     areas = np.linalg.norm(np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]), axis=1)

@@ -12,7 +12,7 @@ from importlib.util import find_spec
 import numpy as np
 from numpy.typing import NDArray
 
-from nmf_model.geometry.normals import face_normals
+from nmf_model.geometry.normals import enclosed_volume, face_normals
 from nmf_model.geometry.topology import analyse
 from nmf_model.types import Mesh
 
@@ -88,14 +88,10 @@ def _exact_rates(mesh: Mesh, is_sphere: bool) -> dict[str, float]:
         "self_intersection": np.count_nonzero(strangers) / count,
         "self_intersecting_faces": crossed / count,
         "degenerate_faces": flat / count,
-        "sound": float(is_sphere and crossed == 0 and flat == 0 and _volume_is_positive(mesh)),
+        "sound": float(
+            is_sphere and crossed == 0 and flat == 0 and enclosed_volume(mesh.vertices, mesh.faces) > 0
+        ),
     }
-
-
-def _volume_is_positive(mesh: Mesh) -> bool:
-    from nmf_model.quality import enclosed_volume
-
-    return enclosed_volume(mesh.vertices, mesh.faces) > 0
 
 
 class _Pairs:

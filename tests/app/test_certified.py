@@ -9,6 +9,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import trimesh
+from PySide6.QtWidgets import QWidget
 
 from nmf_app import work
 from nmf_app.__main__ import main
@@ -20,6 +21,7 @@ from nmf_app.widgets.seal import Seal
 from nmf_app.wording import broken_lines
 from nmf_model import texture
 from nmf_model.certificate import file_sha256
+from nmf_model.findings import Region, Residual, residual_notes
 from nmf_model.io.meshes import read_mesh, write_mesh
 from nmf_model.types import Mesh
 
@@ -111,6 +113,61 @@ def test_crossings_are_told_in_red(open_window, qtbot, cloud_file):
     assert seal_of(app).property("role") == "bad"
 
 
+def test_crossing_faces_of_a_result_are_marked_and_move_with_the_flow(open_window, qtbot, cloud_file):
+    app = open_window(crossing_stream)
+    drop(app.window, [cloud_file])
+    wait_for(qtbot, app, ItemState.DONE)
+    outcome = app.session.state.current_item.outcome
+    assert len(outcome.crossing_faces) == outcome.report.self_intersecting_faces
+    scene, flow = app.window.stage.viewport.scene, outcome.reconstruction.trajectory
+    qtbot.waitUntil(lambda: set(scene._defect_actors) == {"crossing_faces"})
+    marked = scene._defect_actors["crossing_faces"].mapper.dataset
+    assert marked.n_cells == len(outcome.crossing_faces)
+    assert np.array_equal(marked.regular_faces, flow.faces[outcome.crossing_faces])
+    seen = picture(app)
+    scene.set_defects(None)
+    assert (picture(app) != seen).any(), "the marks can be seen"
+    scene.set_crossings(flow.vertices[-1], flow.faces, outcome.crossing_faces)
+    marked = scene._defect_actors["crossing_faces"].mapper.dataset
+    for vertices in (flow.vertices[0], flow.vertices[-1]):
+        app.window.stage.show_vertices(vertices, flow.faces)
+        assert np.array_equal(marked.points, vertices)
+        assert scene._defect_actors["crossing_faces"].visibility
+    app.window.stage.show_vertices(flow.vertices[0], flow.faces.copy())
+    assert not scene._defect_actors["crossing_faces"].visibility, "it is another mesh"
+    (row,) = [
+        row for row in app.window.side_panel.report.findChildren(QWidget)
+        if row.accessibleName().startswith("Failed") and "cross others" in row.accessibleName()
+    ]  # fmt: skip
+    assert "marks these places in this colour" in row.toolTip()
+    app.controller.remove_all()
+    assert not scene._defect_actors
+
+
+def missing_stream(request, cancel):
+    result = yield from short_stream(request, cancel)
+    missed = Region(result.normalization.to_file(np.array([[0.0, 0.8, 0.0]]))[0], 0.4, 0.05)
+    residual = Residual(missed=(missed,))
+    return replace(result, residual=residual, notes=residual_notes(residual, ()))
+
+
+def test_what_a_mesh_misses_is_said_and_marked_until_the_input_is_hidden(open_window, qtbot, cloud_file):
+    app = open_window(missing_stream)
+    drop(app.window, [cloud_file])
+    wait_for(qtbot, app, ItemState.DONE)
+    (mark,) = app.session.state.current_item.outcome.marks
+    assert mark == pytest.approx((0.0, 0.8, 0.0, 0.2), abs=1e-6)
+    report = app.window.side_panel.report
+    qtbot.waitUntil(lambda: "stays away from 5.0 % of the points, in one place" in texts(report))
+    scene = app.window.stage.viewport.scene
+    assert scene._marks_actor.visibility
+    shown = picture(app)
+    scene.set_marks(())
+    assert (picture(app) != shown).any(), "the mark can be seen"
+    app.controller.remove_all()
+    assert scene._marks_actor is None
+
+
 def test_a_broken_mesh_is_shown_with_its_bad_places_and_repaired_on_request(open_window, qtbot, broken_file):
     app = open_window()
     drop(app.window, [broken_file])
@@ -181,7 +238,7 @@ def test_a_large_mesh_is_checked_without_holding_the_window_up(open_window, qtbo
     ball = trimesh.creation.icosphere(6)
     path = tmp_path / "large.ply"
     write_mesh(Mesh(np.array(ball.vertices), np.array(ball.faces, dtype=np.int64)[1:]), path)
-    assert path.stat().st_size > work.CHECKED_AT_ONCE_BYTES
+    assert path.stat().st_size > work.READ_AT_ONCE_BYTES
     app = open_window(viewport=False)
     app.controller.open_files([path])
     wait_for(qtbot, app, ItemState.READY, timeout=60_000)

@@ -5,14 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from nmf_model.fitting.findings import (
-    InputFindings,
-    euler_characteristic,
-    findings_of,
-    notes_of,
-    split_bodies,
-    tunnel_count,
-)
+from nmf_model.findings import InputFindings, notes_of
+from nmf_model.fitting.findings import euler_characteristic, findings_of, split_bodies, tunnel_count
 from nmf_model.geometry.normalization import normalize
 from nmf_model.types import PointCloud
 
@@ -89,7 +83,7 @@ def look(points, rng, noise=0.0):
     frame = normalize(points)
     unit = frame.to_unit(points)
     noisy = unit + rng.normal(scale=noise, size=unit.shape).astype(np.float32)
-    return findings_of(noisy).in_file_units(frame)
+    return findings_of(noisy).mapped(frame.to_file, frame.scale)
 
 
 @pytest.mark.parametrize("noise", [0.0, 0.01])

@@ -10,9 +10,9 @@ import pytest
 from scipy.spatial import ConvexHull
 
 from nmf_model.geometry.ball import ball
+from nmf_model.geometry.normals import enclosed_volume
 from nmf_model.geometry.template import Template, icosphere
 from nmf_model.geometry.tetrahedra import boundary_faces, dihedral_angles, orientations, volumes
-from nmf_model.quality import enclosed_volume
 
 
 def turned(faces: np.ndarray) -> set[tuple[int, ...]]:

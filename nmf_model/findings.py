@@ -1,0 +1,144 @@
+"""What in an input a sphere cannot become, and where a finished mesh shows it: places, and words for them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+Place = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Body:
+    """A separate part: the share of the points it has, 0..1, and their mean (3,)."""
+
+    share: float
+    centre: Place
+
+
+@dataclass(frozen=True)
+class Tunnel:
+    """A hole through the object: its middle (3,) and the radius of the largest ball that passes."""
+
+    centre: Place
+    radius: float
+
+
+@dataclass(frozen=True)
+class InputFindings:
+    """What was found in a cloud, lengths in the units of the cloud it was asked of.
+
+    Attributes:
+        bodies: separate parts, most points first; one for an ordinary object.
+        tunnels: holes through the object, widest first; a mesh of genus 0 spans or pinches them.
+    """
+
+    bodies: tuple[Body, ...]
+    tunnels: tuple[Tunnel, ...]
+
+    def mapped(self, place: Callable[[Place], Place], scale: float) -> InputFindings:
+        """Return the same in another frame: ``place`` maps (K, 3) points, ``scale`` lengths."""
+        return InputFindings(
+            tuple(replace(body, centre=place(body.centre[None])[0]) for body in self.bodies),
+            tuple(Tunnel(place(hole.centre[None])[0], hole.radius * scale) for hole in self.tunnels),
+        )
+
+
+@dataclass(frozen=True)
+class Region:
+    """A place where mesh and points are far from each other: its middle, half its width, and a share, 0..1.
+
+    The middle is one of the points, or of the mesh. The share is that of all points for points that the mesh
+    misses, that of the area for mesh without points.
+    """
+
+    centre: Place
+    radius: float
+    share: float
+
+
+@dataclass(frozen=True)
+class Residual:
+    """Where a finished mesh and the points it was made for are far from each other.
+
+    Attributes:
+        missed: points that the mesh leaves far away, most points first.
+        films: mesh that is far from any point, the largest first, but for that in a tunnel.
+        membranes: of each tunnel in which there is such mesh, its index and the largest piece.
+    """
+
+    missed: tuple[Region, ...] = ()
+    films: tuple[Region, ...] = ()
+    membranes: tuple[tuple[int, Region], ...] = ()
+
+    def mapped(self, place: Callable[[Place], Place], scale: float) -> Residual:
+        """Return the same in another frame: ``place`` maps (K, 3) points, ``scale`` lengths."""
+
+        def moved(region: Region) -> Region:
+            return replace(region, centre=place(region.centre[None])[0], radius=region.radius * scale)
+
+        return Residual(
+            tuple(map(moved, self.missed)),
+            tuple(map(moved, self.films)),
+            tuple((index, moved(region)) for index, region in self.membranes),
+        )
+
+
+def notes_of(findings: InputFindings) -> tuple[str, ...]:
+    """Return sentences for the user; places are given as they are in ``findings``, so in file units."""
+    notes = []
+    if len(findings.bodies) > 1:
+        notes.append(
+            f"The input seems to consist of {len(findings.bodies)} separate bodies; one mesh joins them by "
+            "thin bridges. Split into bodies (--bodies split) makes one mesh of each."
+        )
+    notes += [
+        f"The object seems to have a hole through it near ({_place(hole.centre)}), as in a ring, about "
+        f"{2 * hole.radius:.3g} wide: a mesh of genus 0 will span or pinch it."
+        for hole in findings.tunnels[:3]
+    ]
+    if len(findings.tunnels) > 3:
+        notes.append(f"{len(findings.tunnels)} holes of that kind were found in all; the widest are named.")
+    return tuple(notes)
+
+
+def residual_notes(residual: Residual, tunnels: Sequence[Tunnel]) -> tuple[str, ...]:
+    """Return one sentence for each kind of place, with the lengths and places of ``residual``."""
+    notes = []
+    if residual.membranes:
+        films = [replace(film, centre=tunnels[index].centre) for index, film in residual.membranes]
+        holes = "this hole" if len(films) == 1 else "these holes"
+        notes.append(f"The mesh spans {holes} through the object with a film: {_places(films)}.")
+    if residual.missed:
+        share = sum(region.share for region in residual.missed)
+        notes.append(
+            f"The mesh stays away from {_percent(share)} of the points, {_count(residual.missed)}: "
+            f"{_places(residual.missed)}."
+        )
+    if residual.films:
+        share = sum(region.share for region in residual.films)
+        notes.append(
+            f"{_percent(share)} of the mesh spans gaps where the input has no points, "
+            f"{_count(residual.films)}: {_places(residual.films)}."
+        )
+    return tuple(notes)
+
+
+def _places(regions: Sequence[Region]) -> str:
+    named = [f"near ({_place(region.centre)}), about {2 * region.radius:.3g} wide" for region in regions[:3]]
+    return "; ".join([*named, *([f"and {len(regions) - 3} more"] if len(regions) > 3 else [])])
+
+
+def _count(regions: Sequence[Region]) -> str:
+    return "in one place" if len(regions) == 1 else f"in {len(regions)} places"
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.1f} %" if share < 0.1 else f"{100 * share:.0f} %"
+
+
+def _place(centre: Place) -> str:
+    return ", ".join(f"{value:.4g}" for value in centre)

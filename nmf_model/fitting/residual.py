@@ -1,0 +1,103 @@
+"""Where a finished mesh and its points are far from each other: points missed, and films over gaps.
+
+A part that the flow did not reach, or a gap that it had to span, is a *cluster* of far points: single ones
+are noise. Far is well beyond the spacing of the points, so that ordinary inaccuracy does not count.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
+from scipy.spatial import cKDTree
+
+from nmf_model.findings import Region, Residual, Tunnel
+from nmf_model.fitting.target import find_outliers
+from nmf_model.geometry.sampling import sample_surface
+
+SAMPLES = 20_000
+"""Points drawn on the mesh."""
+_FAR = 2.0
+"""Far is this many times the spacing of the points: fits of development shapes left nothing beyond 1.5 ..."""
+_LEAST = 0.08
+"""... and at least this, unit-sphere units."""
+_LEAST_SHARE = 0.005
+"""Smaller clusters, as a share of all points or of the area, are not told."""
+_LINK = 2.5
+"""Far points up to this many times their spacing apart are one cluster."""
+_CORE = 0.9
+"""Share of a cluster that its ball holds."""
+_NEIGHBOURS = 7
+
+
+def residual_of(
+    vertices: NDArray[np.floating],
+    faces: NDArray[np.int64],
+    points: NDArray[np.floating],
+    tunnels: Sequence[Tunnel] = (),
+) -> Residual:
+    """Compare a mesh with the points that it was made for.
+
+    Args:
+        vertices: (V, 3), unit-sphere units.
+        faces: (F, 3).
+        points: (N, 3), unit-sphere units; strays among them are left out.
+        tunnels: that were found in the points, unit-sphere units.
+    """
+    points = points[~find_outliers(points)]
+    samples, _ = sample_surface(
+        np.asarray(vertices, dtype=np.float64), faces, SAMPLES, np.random.default_rng(0)
+    )
+    spacing = _spacing(points)
+    limit = max(_LEAST, _FAR * spacing)
+    away, _ = cKDTree(samples).query(points)
+    alone, _ = cKDTree(points).query(samples)
+    missed = _clusters(points, away > limit, spacing)
+    films = _clusters(samples, alone > limit, _spacing(samples))
+    membranes: dict[int, Region] = {}
+    elsewhere = []
+    for region in films:
+        tunnel = _tunnel_of(region, tunnels)
+        if tunnel is None:
+            elsewhere.append(region)
+        else:
+            membranes.setdefault(tunnel, region)
+    return Residual(tuple(missed), tuple(elsewhere), tuple(membranes.items()))
+
+
+def _spacing(points: NDArray[np.floating]) -> float:
+    """Return how far apart neighbours are where the points are sparse, as all but a tenth are."""
+    distances, _ = cKDTree(points).query(points, k=_NEIGHBOURS)
+    return float(np.quantile(distances[:, 1:].mean(axis=1), 0.9))
+
+
+def _clusters(points: NDArray[np.floating], far: NDArray[np.bool_], spacing: float) -> list[Region]:
+    """Return the connected groups of the far points, the largest first."""
+    chosen = points[far]
+    if not len(chosen):
+        return []
+    pairs = cKDTree(chosen).query_pairs(_LINK * spacing, output_type="ndarray")
+    links = coo_array((np.ones(len(pairs), dtype=np.int8), tuple(pairs.T)), shape=(len(chosen),) * 2)
+    _, label = connected_components(links, directed=False)
+    sizes = np.bincount(label)
+    large = [k for k in np.argsort(-sizes, kind="stable") if sizes[k] >= _LEAST_SHARE * len(points)]
+    return [_ball(chosen[label == k], sizes[k] / len(points)) for k in large]
+
+
+def _ball(cluster: NDArray[np.floating], share: float) -> Region:
+    away = np.linalg.norm(cluster - cluster.mean(axis=0), axis=1)
+    # The middle of a bent cluster, as of a rim, can be far from all of it.
+    centre = np.asarray(cluster[np.argmin(away)], dtype=np.float64)
+    return Region(centre, float(np.quantile(away, _CORE)), float(share))
+
+
+def _tunnel_of(film: Region, tunnels: Sequence[Tunnel]) -> int | None:
+    """Return the tunnel that a film lies in: their balls hold each other's middles, or nearly so."""
+    gaps = [float(np.linalg.norm(film.centre - hole.centre)) / max(film.radius, hole.radius)
+            for hole in tunnels]  # fmt: skip
+    if not gaps or min(gaps) > 1.0:
+        return None
+    return int(np.argmin(gaps))

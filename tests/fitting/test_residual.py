@@ -1,0 +1,102 @@
+"""What a finished mesh misses, and where it spans gaps, is found where it is; a good mesh is told nothing."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from nmf_model.findings import Region, Residual, Tunnel, residual_notes
+from nmf_model.fitting.residual import residual_of
+from nmf_model.geometry.template import icosphere
+
+BALL = icosphere(4)
+
+
+def on_sphere(rng, count):
+    points = rng.normal(size=(count, 3))
+    return points / np.linalg.norm(points, axis=1, keepdims=True)
+
+
+def torus(rng, count, ring=0.75, tube=0.25):
+    around, along, kept = rng.uniform(0, 1, (3, 4 * count)) * [[2 * np.pi], [2 * np.pi], [1]]
+    inside = kept < (ring + tube * np.cos(along)) / (ring + tube)
+    around, along = around[inside][:count], along[inside][:count]
+    distance = ring + tube * np.cos(along)
+    return np.stack([distance * np.cos(around), distance * np.sin(around), tube * np.sin(along)], axis=1)
+
+
+@pytest.mark.parametrize("noise", [0.0, 0.01, 0.03])
+@pytest.mark.parametrize("count", [250, 2_500, 10_000])
+def test_a_mesh_that_fits_is_told_nothing(count, noise):
+    rng = np.random.default_rng(count)
+    points = on_sphere(rng, count) + rng.normal(scale=noise, size=(count, 3))
+    strays = rng.uniform(-1, 1, (count // 50, 3))
+    found = residual_of(BALL.vertices, BALL.faces, np.concatenate([points, strays]))
+    assert found == Residual()
+    assert residual_notes(found, ()) == ()
+
+
+def test_a_part_that_the_mesh_leaves_out_is_found_with_its_place_size_and_share():
+    rng = np.random.default_rng(0)
+    angle, height = rng.uniform(0, 2 * np.pi, 300), rng.uniform(0, 0.4, 300)
+    rod = np.stack([0.1 * np.cos(angle), 0.1 * np.sin(angle), 1 + height], axis=1)
+    found = residual_of(BALL.vertices, BALL.faces, np.concatenate([on_sphere(rng, 5_700), rod]))
+    assert (found.films, found.membranes) == ((), ())
+    (part,) = found.missed
+    assert np.linalg.norm(part.centre - [0, 0, 1.27]) < 0.12
+    assert 0.1 < part.radius < 0.2
+    assert 0.02 < part.share < 0.045, "300 of 5,900 points, without those that are not far"
+
+
+def test_two_parts_left_out_are_two_places_the_larger_first():
+    rng = np.random.default_rng(0)
+    left, right = (0.2 * on_sphere(rng, count) + [x, 0, 0] for count, x in ((200, -1.5), (400, 1.5)))
+    found = residual_of(BALL.vertices, BALL.faces, np.concatenate([on_sphere(rng, 4_400), left, right]))
+    assert [1.25 < abs(part.centre[0]) < 1.75 for part in found.missed] == [True, True]
+    assert [bool(part.centre[0] > 0) for part in found.missed] == [True, False]
+    assert [part.share for part in found.missed] == pytest.approx([0.08, 0.04], abs=0.002)
+    (sentence,) = residual_notes(found, ())
+    assert sentence.startswith("The mesh stays away from 12 % of the points, in 2 places: near (1.")
+
+
+def test_a_film_over_a_gap_in_the_points_is_found_with_its_share_of_the_area():
+    rng = np.random.default_rng(0)
+    points = on_sphere(rng, 5_000)
+    found = residual_of(BALL.vertices, BALL.faces, points[points[:, 2] < 0.8])
+    assert (found.missed, found.membranes) == ((), ())
+    (film,) = found.films
+    assert np.allclose(film.centre[:2], 0, atol=0.06)
+    # A cap's share of the sphere is its height over the diameter; its rim is near the points.
+    assert 0.03 < film.share < 0.1
+    assert 0.25 < film.radius < 0.6
+    (sentence,) = residual_notes(found, ())
+    assert "of the mesh spans gaps where the input has no points, in one place: near (" in sentence
+
+
+def test_a_film_across_a_tunnel_confirms_it():
+    rng = np.random.default_rng(0)
+    pillow = BALL.vertices * np.array([1.0, 1.0, 0.25], dtype=np.float32)
+    found = residual_of(pillow, BALL.faces, torus(rng, 5_000), [Tunnel(np.zeros(3), 0.5)])
+    assert found.films == ()
+    assert len(found.missed) == 1, "the side of the tube that faces the hole"
+    ((index, film),) = found.membranes
+    assert index == 0
+    assert np.allclose(film.centre[:2], 0, atol=0.06)
+    spanned, _ = residual_notes(found, [Tunnel(np.zeros(3), 0.5)])
+    assert spanned.startswith("The mesh spans this hole through the object with a film: near (0, 0, 0)")
+    elsewhere = residual_of(pillow, BALL.faces, torus(rng, 5_000), [Tunnel(np.array([3.0, 0, 0]), 0.5)])
+    assert elsewhere.membranes == ()
+    assert elsewhere.films
+
+
+def test_words_are_in_the_units_they_are_given_in():
+    near = Region(np.array([1.0, 2.0, 3.0]), 0.25, 0.004)
+    hole = Tunnel(np.zeros(3), 0.5)
+    moved = Residual((near,), (), ((0, near),)).mapped(lambda places: 10 * places + 1, 10)
+    (spanned, missed) = residual_notes(moved, [hole])
+    assert spanned == (
+        "The mesh spans this hole through the object with a film: near (0, 0, 0), about 5 wide."
+    )
+    assert missed == (
+        "The mesh stays away from 0.4 % of the points, in one place: near (11, 21, 31), about 5 wide."
+    )
