@@ -53,8 +53,8 @@ def residual_of(
     )
     spacing = _spacing(points)
     limit = max(_LEAST, _FAR * spacing)
-    away, _ = cKDTree(samples).query(points)
-    alone, _ = cKDTree(points).query(samples)
+    away = np.asarray(cKDTree(samples).query(points)[0])
+    alone = np.asarray(cKDTree(points).query(samples)[0])
     missed = _clusters(points, away > limit, spacing)
     films = _clusters(samples, alone > limit, _spacing(samples))
     membranes: dict[int, Region] = {}
@@ -70,7 +70,7 @@ def residual_of(
 
 def _spacing(points: NDArray[np.floating]) -> float:
     """Return how far apart neighbours are where the points are sparse, as all but a tenth are."""
-    distances, _ = cKDTree(points).query(points, k=_NEIGHBOURS)
+    distances = np.asarray(cKDTree(points).query(points, k=_NEIGHBOURS)[0])
     return float(np.quantile(distances[:, 1:].mean(axis=1), 0.9))
 
 

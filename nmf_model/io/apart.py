@@ -52,8 +52,9 @@ def _surface(data: dict[str, NDArray[Any]]) -> MeshSurface | None:
     if "faces" not in data:
         return None
     found = {name: data[name] for name in _DEFECTS if name in data}
-    plain = {name: value if value.ndim else value.item() for name, value in found.items()}
-    return MeshSurface(data["vertices"], data["faces"], Defects(**{"crossings": None, **plain}))
+    plain: dict[str, Any] = {name: value if value.ndim else value.item() for name, value in found.items()}
+    plain.setdefault("crossings", None)
+    return MeshSurface(data["vertices"], data["faces"], Defects(**plain))
 
 
 def main(arguments: list[str]) -> int:
