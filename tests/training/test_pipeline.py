@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,7 +15,6 @@ import numpy as np
 import pytest
 import torch
 
-from nmf_app.__main__ import main as run_application
 from nmf_model import checkpoint
 from nmf_model.data.credits import LICENSE_LINKS
 from nmf_model.data.library import LibraryEntry, load_mesh, read_library
@@ -25,11 +23,11 @@ from nmf_model.data.splits import split_of
 from nmf_model.io.meshes import read_mesh
 from nmf_model.losses import chamfer
 from nmf_model.quality import inspect_mesh
-from nmf_model.training import cli
 from nmf_model.training.cut_outs import cut, read_views
 from nmf_model.training.mesh_files import file_stem
 from nmf_model.training.views import load_views
 from nmf_model.weights import load_weights
+from tests.support import in_process
 from tests.support.command_line import ROOT
 
 LIBRARY = sorted((Path(__file__).parent / "library").glob("*.sh3f"))
@@ -52,12 +50,9 @@ TINY_SVR = (
 
 
 def command(*words: object) -> None:
-    """Run ``training_cli.py WORDS`` in this process; it must succeed."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sys, "argv", ["training_cli.py", *map(str, words)])
-        with pytest.raises(SystemExit) as ended:
-            cli.main()
-    assert ended.value.code == 0, words
+    """Run ``training_cli.py WORDS``; it must succeed."""
+    outcome = in_process.training(Path.cwd(), *words)
+    assert outcome.code == 0, outcome.err
 
 
 @dataclass(frozen=True)
@@ -252,7 +247,9 @@ def test_the_trained_weights_make_a_certified_mesh_of_a_picture_in_the_applicati
     assert not model.training
     key = pipeline.prepared()[min(TEST_IDS)]["path"]
     picture, mesh = pipeline.set / "ShapeNetRendering" / key / "rendering" / "00.png", tmp_path / "mesh.obj"
-    words = [picture, "--weights", pipeline.weights("svr"), "--method", "network", "--level", 2]
-    assert run_application([*map(str, words), "--output", str(mesh), "--quiet"]) == 0
-    assert inspect_mesh(read_mesh(mesh)).is_closed_sphere
-    assert run_application(["--verify", str(mesh), "--quiet"]) == 0
+    words = (picture, "--weights", pipeline.weights("svr"), "--method", "network", "--level", 2)
+    outcome = in_process.application(tmp_path, *words, "--output", mesh.name)
+    assert outcome.code == 0, outcome.err
+    assert "by network in" in outcome.out
+    assert inspect_mesh(read_mesh(mesh)).is_sound
+    assert in_process.application(tmp_path, "--verify", mesh.name).code == 0
