@@ -30,12 +30,12 @@ def _open_window(surface: Any, resolution: int) -> tuple[Any, Any]:
     """Make an off-screen window that shows a surface unlit, for depth alone."""
     from vtkmodules.vtkRenderingCore import vtkActor, vtkPolyDataMapper
 
+    window, renderer = offscreen_window(resolution)  # first: it registers what a mapper is made of
     mapper = vtkPolyDataMapper()
     mapper.SetInputData(surface)
     actor = vtkActor()
     actor.SetMapper(mapper)
     actor.GetProperty().LightingOff()
-    window, renderer = offscreen_window(resolution)
     renderer.AddActor(actor)
     camera = renderer.GetActiveCamera()
     camera.ParallelProjectionOn()
