@@ -84,8 +84,9 @@ class ViewSet:
         Raises:
             InputError: it is missing or damaged; the sentence names it.
         """
-        pictures = self.take(np.array([self._places[object_id]]), np.array([view]))
-        return pictures[0].transpose(1, 2, 0)
+        row = np.array([self._places[object_id]])
+        picture: NDArray[np.uint8] = self.take(row, np.array([view]))[0].transpose(1, 2, 0)
+        return picture
 
     def camera(self, object_id: str, view: int) -> tuple[float, float]:
         """Return the azimuth and elevation of the camera that took a view, radians.
