@@ -12,7 +12,8 @@ from nmf_model.encoders.pixel_points import PixelPoints
 from nmf_model.encoders.pointnet import PointNet
 from nmf_model.encoders.volume import VolumeEncoder
 from nmf_model.errors import InputError
-from nmf_model.flow.mesh_flow import BlockOutputs, MeshFlow
+from nmf_model.flow.flow_network import BlockOutputs
+from nmf_model.flow.mesh_flow import MeshFlow
 from nmf_model.flow.volume import VolumeFlow
 from nmf_model.geometry.template import Template, icosphere
 from nmf_model.types import CancelCheck

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.support import command_line
+from tests.support import command_line, in_process
 
 RNG = np.random.default_rng(0)
 POINTS = RNG.normal(size=(500, 3))
@@ -117,10 +117,12 @@ BAD_FILES: dict[str, tuple[str, str, Build]] = {
 }
 
 
+RESULTS = ("--output", "result.ply", "--report", "report.json")
+
+
 def run_on(folder: Path, name: str, *args: object, **options: float) -> command_line.Outcome:
-    return command_line.run(
-        folder, name, "--output", "result.ply", "--report", "report.json", *args, **options
-    )
+    """Run the program as a process of its own."""
+    return command_line.run(folder, name, *RESULTS, *args, **options)
 
 
 def assert_refused(folder: Path, name: str, outcome: command_line.Outcome) -> None:
@@ -136,7 +138,7 @@ def assert_refused(folder: Path, name: str, outcome: command_line.Outcome) -> No
 def test_a_bad_file_is_one_sentence_and_nothing_is_written(case, tmp_path):
     name, reason, build = BAD_FILES[case]
     build(tmp_path / name)
-    outcome = run_on(tmp_path, name)
+    outcome = in_process.application(tmp_path, name, *RESULTS)
     assert_refused(tmp_path, name, outcome)
     assert reason in outcome.err.replace(name, "")
 
@@ -157,7 +159,7 @@ def test_a_file_without_permission(tmp_path):
 @pytest.mark.parametrize("name", ["line\nbreak.xyz", "spaces in name.xyz", "größe.xyz", "-dash.xyz"])
 def test_odd_names_are_named_in_one_line(name, tmp_path):
     (tmp_path / name).write_text("no numbers\n")
-    outcome = command_line.run(tmp_path, "--output", "result.ply", "--", name)
+    outcome = in_process.application(tmp_path, "--output", "result.ply", "--", name)
     assert outcome.code == 2
     assert len(outcome.err.splitlines()) == 1
     assert " ".join(name.split()) in outcome.err

@@ -94,12 +94,13 @@ def test_the_user_is_told_what_was_written_and_what_was_dropped(one_result):
 
 
 def test_a_bad_input_is_reported_and_the_others_go_on(tmp_path):
+    """By the network alone: that a fit repeats itself is tested where fits are short."""
     for name in ("a.xyz", "b.xyz"):
         write_cloud(tmp_path / name)
     (tmp_path / "bad.xyz").write_text("no numbers here\n")
     outcome = command_line.run(
         tmp_path, "a.xyz", "bad.xyz", "b.xyz",
-        "--output", "meshes", "--report", "all.json", "--level", 1, "--quiet",
+        "--output", "meshes", "--report", "all.json", "--level", 1, "--method", "network", "--quiet",
     )  # fmt: skip
     assert outcome.code == 2
     assert outcome.out == ""

@@ -15,7 +15,7 @@ from nmf_model.geometry.template import icosphere
 from nmf_model.io.source import read_source
 from nmf_model.metrics import chamfer_l2
 from nmf_model.model import NeuralMeshFlow
-from nmf_model.network import as_seen, carrier_of, predict_cloud, predict_flow
+from nmf_model.network import as_seen, predict_cloud, predict_flow
 from nmf_model.plan import make_plan
 from nmf_model.quality import inspect_mesh
 from nmf_model.silhouette.outline import outline_iou
@@ -171,7 +171,7 @@ def test_the_published_flow_as_a_map_is_the_network_itself(published):
     model = checkpoint.load(published).eval()
     code = model.encode(torch.rand(1, 200, 3))
     template = icosphere(4)
-    carrier = carrier_of(model, code)
+    carrier = model.flow.carrier(code)
     solver = SolverConfig(method="midpoint", steps=8)
     with torch.no_grad():
         wanted = model.flow(torch.tensor(template.vertices), code, solver).vertices[-1][0].numpy()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QAction
-from PySide6.QtWidgets import QFrame, QLabel, QLayout, QPushButton, QToolButton, QWidget
+from PySide6.QtWidgets import QFrame, QLabel, QLayout, QPushButton, QToolButton, QVBoxLayout, QWidget
 
 GRID = 8
 
@@ -59,6 +59,13 @@ def spaced(layout: QLayout, margin: int = 2 * GRID, spacing: int = GRID) -> QLay
     """Set a layout's margins and spacing, in pixels of the grid."""
     layout.setContentsMargins(margin, margin, margin, margin)
     layout.setSpacing(spacing)
+    return layout
+
+
+def column(panel: QWidget) -> QVBoxLayout:
+    """Lay a panel's widgets out below each other, without a margin."""
+    layout = QVBoxLayout(panel)
+    spaced(layout, margin=0)
     return layout
 
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from PySide6.QtCore import Qt
-from PySide6.QtWidgets import QHBoxLayout, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QHBoxLayout, QWidget
 
 from nmf_app import resources
 from nmf_app.session import Item, Theme
-from nmf_app.widgets.basics import GRID, clear, colour_dot, label, rule
+from nmf_app.widgets.basics import GRID, clear, colour_dot, column, label, rule
 from nmf_app.wording import broken_lines
 
 EXPLANATION = (
@@ -21,9 +21,7 @@ class BrokenPanel(QWidget):
 
     def __init__(self) -> None:
         super().__init__()
-        self._layout = QVBoxLayout(self)
-        self._layout.setContentsMargins(0, 0, 0, 0)
-        self._layout.setSpacing(GRID)
+        self._layout = column(self)
 
     def show_item(self, item: Item | None, theme: Theme) -> None:
         """Show the faults of an item's mesh until there is a result."""

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from PySide6.QtCore import QSize, Qt
-from PySide6.QtWidgets import QGridLayout, QHBoxLayout, QLabel, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QGridLayout, QHBoxLayout, QLabel, QWidget
 
 from nmf_app import resources
 from nmf_app.session import Item, Theme
-from nmf_app.widgets.basics import GRID, clear, colour_dot, label, rule
+from nmf_app.widgets.basics import GRID, clear, colour_dot, column, label, rule
 from nmf_app.widgets.seal import Seal
 from nmf_app.wording import facts, result_lines, result_notes
 from nmf_model.checks import CheckLine
@@ -20,9 +20,7 @@ class ReportPanel(QWidget):
 
     def __init__(self) -> None:
         super().__init__()
-        self._layout = QVBoxLayout(self)
-        self._layout.setContentsMargins(0, 0, 0, 0)
-        self._layout.setSpacing(GRID)
+        self._layout = column(self)
 
     def show_item(self, item: Item | None, theme: Theme) -> None:
         """Show an item's result; nothing if it has none."""

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from nmf_model.geometry.depth_view import EXTENT, DepthView, picture_axes, view_directions
 
-__all__ = ["DepthView", "polydata_of", "render_depth_views", "view_directions"]
+__all__ = ["DepthView", "offscreen_window", "polydata_of", "render_depth_views", "view_directions"]
 
 _CAMERA_DISTANCE = 2.0
 _NEAR, _FAR = 0.9, 3.1
@@ -27,26 +27,34 @@ def render_depth_views(
 
 
 def _open_window(surface: Any, resolution: int) -> tuple[Any, Any]:
-    """Make an off-screen window that shows a surface unlit and single-sampled, for depth alone."""
-    import vtkmodules.vtkRenderingOpenGL2  # noqa: F401  registers the OpenGL back end
-    from vtkmodules.vtkRenderingCore import vtkActor, vtkPolyDataMapper, vtkRenderer, vtkRenderWindow
+    """Make an off-screen window that shows a surface unlit, for depth alone."""
+    from vtkmodules.vtkRenderingCore import vtkActor, vtkPolyDataMapper
 
+    window, renderer = offscreen_window(resolution)  # first: it registers what a mapper is made of
     mapper = vtkPolyDataMapper()
     mapper.SetInputData(surface)
     actor = vtkActor()
     actor.SetMapper(mapper)
     actor.GetProperty().LightingOff()
-    renderer = vtkRenderer()
     renderer.AddActor(actor)
     camera = renderer.GetActiveCamera()
     camera.ParallelProjectionOn()
     camera.SetParallelScale(EXTENT)
+    return window, camera
+
+
+def offscreen_window(size: int) -> tuple[Any, Any]:
+    """Return a square window without a screen, single-sampled, and its empty scene (vtkRenderer)."""
+    import vtkmodules.vtkRenderingOpenGL2  # noqa: F401  registers the OpenGL back end
+    from vtkmodules.vtkRenderingCore import vtkRenderer, vtkRenderWindow
+
+    renderer = vtkRenderer()
     window = vtkRenderWindow()
     window.SetOffScreenRendering(1)
     window.SetMultiSamples(0)
-    window.SetSize(resolution, resolution)
+    window.SetSize(size, size)
     window.AddRenderer(renderer)
-    return window, camera
+    return window, renderer
 
 
 def polydata_of(vertices: NDArray[np.float64], faces: NDArray[np.int64]) -> Any:

@@ -93,7 +93,7 @@ def write_views(
     has_views = np.array([views >= kept > 0 for views in available])
     if not has_views.any():
         raise InputError(f"No object of the set has {count or 'any'} renderings; prepare it with --views.")
-    angles = np.zeros((len(prepared), kept, 2), dtype=np.float32)
+    angles = np.full((len(prepared), kept, 2), np.nan, dtype=np.float32)
 
     def packed(number: int) -> list[bytes]:
         if not has_views[number]:

@@ -60,7 +60,7 @@ class PackedViews:
 
     Attributes:
         ids: (N,) words. has_views: (N,) bool. per_object: V.
-        angles: (N, V, 2) float32, azimuth and elevation in radians; 0 where they are not recorded.
+        angles: (N, V, 2) float32, azimuth and elevation in radians; NaN where they are not recorded.
 
     Raises:
         InputError: it is missing, damaged, or of another layout.
@@ -74,8 +74,10 @@ class PackedViews:
         self.per_object, rest = divmod(len(self._offset) - 1, max(1, len(self.ids)))
         if rest or self._offset[-1] != len(self._bytes) or len(self.has_views) != len(self.ids):
             raise InputError(f"{path} is damaged: its offsets do not match its pictures; make it again.")
-        empty = np.zeros((len(self.ids), self.per_object, 2), dtype=np.float32)
-        self.angles: NDArray[np.float32] = stored.get("azimuth_elevation", empty)
+        unknown = np.full((len(self.ids), self.per_object, 2), np.nan, dtype=np.float32)
+        self.angles: NDArray[np.float32] = stored.get("azimuth_elevation", unknown)
+        if self.angles.shape != unknown.shape:
+            raise InputError(f"{path} has cameras of the shape {self.angles.shape}; make it again.")
 
     def image(self, row: int, view: int) -> NDArray[np.uint8]:
         """Return a rendering as (H, W, 4) uint8 with straight alpha.

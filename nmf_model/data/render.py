@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nmf_model.data.depth_views import polydata_of
+from nmf_model.data.depth_views import offscreen_window, polydata_of
 from nmf_model.data.obj_colors import read_face_colors
 from nmf_model.errors import InputError
 from nmf_model.types import Mesh
@@ -113,16 +113,8 @@ def _shrunk(colours: NDArray[np.uint8], covered: NDArray[np.bool_]) -> NDArray[n
 
 
 def _window(size: int) -> tuple[Any, Any]:
-    import vtkmodules.vtkRenderingOpenGL2  # noqa: F401  registers the OpenGL back end
-    from vtkmodules.vtkRenderingCore import vtkRenderer, vtkRenderWindow
-
-    renderer = vtkRenderer()
+    window, renderer = offscreen_window(size)
     renderer.SetBackground(1.0, 1.0, 1.0)
-    window = vtkRenderWindow()
-    window.SetOffScreenRendering(1)
-    window.SetMultiSamples(0)
-    window.SetSize(size, size)
-    window.AddRenderer(renderer)
     return window, renderer
 
 

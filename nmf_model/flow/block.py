@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from fractions import Fraction
 from typing import NamedTuple, cast
 
@@ -50,11 +50,7 @@ class FlowBlock(nn.Module):
         Raises:
             SolverError, Cancelled: see ``solver.integrate``.
         """
-        nfe = 0
-        for node in range(len(self.nodes)):
-            solution = self.solve(node, x, code, (0.0, self.integration_time), solver, cancel)
-            x, nfe = solution.states[-1], nfe + solution.nfe
-        return Flowed(x, nfe)
+        return self._along(range(len(self.nodes)), x, code, (0.0, self.integration_time), solver, cancel)
 
     def inv(
         self,
@@ -68,11 +64,24 @@ class FlowBlock(nn.Module):
         Raises:
             SolverError, Cancelled: see ``solver.integrate``.
         """
+        backwards = reversed(range(len(self.nodes)))
+        return self._along(backwards, y, code, (self.integration_time, 0.0), solver, cancel)
+
+    def _along(
+        self,
+        nodes: Iterable[int],
+        x: Tensor,
+        code: Tensor,
+        times: tuple[float, float],
+        solver: SolverConfig,
+        cancel: CancelCheck | None,
+    ) -> Flowed:
+        """Solve the ODEs in the given order, each over the same times."""
         nfe = 0
-        for node in reversed(range(len(self.nodes))):
-            solution = self.solve(node, y, code, (self.integration_time, 0.0), solver, cancel)
-            y, nfe = solution.states[-1], nfe + solution.nfe
-        return Flowed(y, nfe)
+        for node in nodes:
+            solution = self.solve(node, x, code, times, solver, cancel)
+            x, nfe = solution.states[-1], nfe + solution.nfe
+        return Flowed(x, nfe)
 
     def dense(
         self,

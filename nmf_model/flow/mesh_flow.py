@@ -8,26 +8,16 @@ from fractions import Fraction
 from typing import NamedTuple, cast
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float
 from torch import Tensor, nn
 
 from nmf_model.config import FlowConfig, SolverConfig
 from nmf_model.errors import InputError
-from nmf_model.flow.block import FlowBlock
+from nmf_model.flow.block import FlowBlock, Flowed
+from nmf_model.flow.flow_network import FlowNetwork, repeated
+from nmf_model.flow.network_carrier import NetworkCarrier
 from nmf_model.flow.rescale import Rescale
 from nmf_model.types import CancelCheck
-
-
-class BlockOutputs(NamedTuple):
-    """The surfaces that the loss compares with the target.
-
-    Attributes:
-        vertices: a (B, V, 3) for each block, after its rescaling, unit-sphere units; the last is the result.
-        nfe: evaluations of the velocity in all.
-    """
-
-    vertices: tuple[Float[Tensor, "B V 3"], ...]
-    nfe: int
 
 
 class FlowState(NamedTuple):
@@ -46,78 +36,26 @@ class FlowState(NamedTuple):
     nfe: int
 
 
-class FlowTrajectory(NamedTuple):
-    """All moments of a flow.
-
-    Attributes:
-        states: (T, B, V, 3), the template first, the result last.
-        times: (T,) float64, integration time since the template.
-        blocks: (T,) int64, index of the block.
-        nfe: evaluations of the velocity in all.
-    """
-
-    states: Float[Tensor, "T B V 3"]
-    times: Float[Tensor, " T"]
-    blocks: Int[Tensor, " T"]
-    nfe: int
-
-    @classmethod
-    def of(cls, moments: list[FlowState]) -> FlowTrajectory:
-        """Stack the moments of a stream."""
-        return cls(
-            states=torch.stack([moment.vertices for moment in moments]),
-            times=torch.tensor([moment.time for moment in moments], dtype=torch.float64),
-            blocks=torch.tensor([moment.block for moment in moments]),
-            nfe=moments[-1].nfe,
-        )
-
-
-class MeshFlow(nn.Module):
-    """Deform blocks in sequence, with a rescaling before the first and after each."""
+class MeshFlow(FlowNetwork):
+    """The published flow: a rescaling before the first block and after each."""
 
     def __init__(self, config: FlowConfig, solver: SolverConfig) -> None:
-        super().__init__()
+        super().__init__(config, solver)
         self.blocks = nn.ModuleList(FlowBlock(config) for _ in range(config.blocks))
         self.rescales = nn.ModuleList(Rescale(config) for _ in range(config.blocks + 1))
-        self.config = config
-        self.solver = solver
 
-    def forward(
-        self,
-        template: Float[Tensor, "V 3"],
-        code: Float[Tensor, "B Z"],
-        solver: SolverConfig | None = None,
-        cancel: CancelCheck | None = None,
-    ) -> BlockOutputs:
-        """Return the vertices after each block.
+    def carrier(self, code: Float[Tensor, "1 Z"]) -> NetworkCarrier:
+        """See ``FlowNetwork.carrier``."""
+        return NetworkCarrier.of(self, code)
 
-        Args:
-            template: points on the unit sphere, of any density.
-            code: one row a shape; (B, 0) for a flow without a code.
-            solver: instead of the model's own.
-            cancel: polled before every evaluation of the velocity.
-
-        Raises:
-            SolverError, Cancelled: see ``solver.integrate``.
-        """
-        x = cast(Tensor, self.rescales[0](_repeat(template, code), code))
-        outputs, nfe = [], 0
+    def _pass(
+        self, x: Tensor, code: Tensor, solver: SolverConfig, cancel: CancelCheck | None
+    ) -> Iterator[Flowed]:
+        x = self.rescales[0](x, code)
         for block, rescale in zip(self.blocks, self.rescales[1:], strict=True):
-            flowed = block(x, code, solver or self.solver, cancel)
-            x, nfe = rescale(flowed.vertices, code), nfe + flowed.nfe
-            outputs.append(x)
-        return BlockOutputs(tuple(outputs), nfe)
-
-    def trajectory(
-        self,
-        template: Float[Tensor, "V 3"],
-        code: Float[Tensor, "B Z"],
-        frames: int = 61,
-        solver: SolverConfig | None = None,
-        cancel: CancelCheck | None = None,
-    ) -> FlowTrajectory:
-        """Collect ``stream`` into tensors; see there."""
-        return FlowTrajectory.of(list(self.stream(template, code, frames, solver, cancel)))
+            flowed = block(x, code, solver, cancel)
+            x = rescale(flowed.vertices, code)
+            yield Flowed(x, flowed.nfe)
 
     def stream(
         self,
@@ -143,7 +81,7 @@ class MeshFlow(nn.Module):
         """
         if frames < 2:
             raise InputError(f"A trajectory needs at least 2 frames, not {frames}.")
-        x = _repeat(template, code)
+        x = repeated(template, code)
         yield FlowState(x, 0, 0.0, 0)
         enter = self._rescale(0).map(x, code)
         start: Callable[[Tensor], Tensor] = enter.inv
@@ -165,11 +103,6 @@ class MeshFlow(nn.Module):
 
     def _rescale(self, index: int) -> Rescale:
         return cast(Rescale, self.rescales[index])
-
-
-def _repeat(template: Tensor, code: Tensor) -> Tensor:
-    """Return (B, V, 3): the template once for each code."""
-    return template.expand(len(code), -1, -1)
 
 
 def _unchanged(x: Tensor) -> Tensor:

@@ -12,7 +12,6 @@ velocity is a function of the code alone, and any other template follows the sam
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from fractions import Fraction
 from functools import lru_cache
 from typing import NamedTuple, cast
 
@@ -23,10 +22,10 @@ from torch import Tensor, nn
 
 from nmf_model.config import FlowConfig, SolverConfig, VolumeConfig
 from nmf_model.encoders.volume import CellPool, Hourglass
-from nmf_model.errors import InputError
+from nmf_model.flow.block import Flowed
 from nmf_model.flow.carrier import GridCarrier
+from nmf_model.flow.flow_network import FlowNetwork
 from nmf_model.flow.grid import EXTENT
-from nmf_model.flow.mesh_flow import BlockOutputs, FlowState, FlowTrajectory
 from nmf_model.flow.solver import integrate
 from nmf_model.geometry.template import icosphere
 from nmf_model.types import CancelCheck
@@ -47,12 +46,12 @@ class Unrolled(NamedTuple):
     fields: Float[Tensor, "B K 3 G G G"]
 
 
-class VolumeFlow(nn.Module):
+class VolumeFlow(FlowNetwork):
     """``blocks`` blocks of ``nodes_per_block`` autonomous ODEs, each running for unit time."""
 
     def __init__(self, volume: VolumeConfig, flow: FlowConfig, solver: SolverConfig) -> None:
-        super().__init__()
-        self.config, self.solver, self.volume = flow, solver, volume
+        super().__init__(flow, solver)
+        self.volume = volume
         self.heads = nn.ModuleList(_BlockHead(volume, flow.nodes_per_block) for _ in range(flow.blocks))
 
     def unroll(self, code: Float[Tensor, "B Z"], steps: int | None = None) -> Unrolled:
@@ -80,77 +79,21 @@ class VolumeFlow(nn.Module):
         return self.unroll(code).fields
 
     def carrier(self, code: Float[Tensor, "1 Z"]) -> GridCarrier:
-        """Return the flow of one shape as a map of space."""
+        """See ``FlowNetwork.carrier``."""
         with torch.no_grad():
             fields = self.fields(code)[0]
         return GridCarrier(fields, torch.zeros(3).numpy(), self.volume.radius)
 
-    def forward(
-        self,
-        template: Float[Tensor, "V 3"],
-        code: Float[Tensor, "B Z"],
-        solver: SolverConfig | None = None,
-        cancel: CancelCheck | None = None,
-    ) -> BlockOutputs:
-        """Return the vertices after each block; see ``MeshFlow.forward``.
-
-        Raises:
-            SolverError, Cancelled: see ``solver.integrate``.
-        """
-        x = template.expand(len(code), -1, -1) * self.volume.radius
-        outputs, nfe = [], 0
-        for index, field in enumerate(self.fields(code).unbind(dim=1), start=1):
-            solution = integrate(
-                _of(field), x, (0.0, 1.0), solver or self.solver, params=(field,), cancel=cancel
-            )
-            x, nfe = solution.states[-1], nfe + solution.nfe
-            if index % self.config.nodes_per_block == 0:
-                outputs.append(x)
-        return BlockOutputs(tuple(outputs), nfe)
-
-    def trajectory(
-        self,
-        template: Float[Tensor, "V 3"],
-        code: Float[Tensor, "B Z"],
-        frames: int = 61,
-        solver: SolverConfig | None = None,
-        cancel: CancelCheck | None = None,
-    ) -> FlowTrajectory:
-        """Collect ``stream`` into tensors; see ``MeshFlow.trajectory``."""
-        return FlowTrajectory.of(list(self.stream(template, code, frames, solver, cancel)))
-
-    def stream(
-        self,
-        template: Float[Tensor, "V 3"],
-        code: Float[Tensor, "B Z"],
-        frames: int = 61,
-        solver: SolverConfig | None = None,
-        cancel: CancelCheck | None = None,
-    ) -> Iterator[FlowState]:
-        """Yield ``frames`` moments, evenly spaced in time; see ``MeshFlow.stream``.
-
-        The first frame is the sphere that the flow starts from, smaller than the template.
-
-        Raises:
-            InputError: for fewer than two frames.
-            SolverError, Cancelled: see ``solver.integrate``.
-        """
-        if frames < 2:
-            raise InputError(f"A trajectory needs at least 2 frames, not {frames}.")
-        x = template.expand(len(code), -1, -1) * self.volume.radius
-        yield FlowState(x, 0, 0.0, 0)
-        fields = self.fields(code).unbind(dim=1)
-        moments = [Fraction(frame * len(fields), frames - 1) for frame in range(1, frames)]
-        nfe = 0
-        for index, field in enumerate(fields):
-            here = [moment - index for moment in moments if index < moment <= index + 1]
-            times = [0.0, *(float(time) for time in here if time < 1), 1.0]
-            solution = integrate(_of(field), x, times, solver or self.solver, params=(field,), cancel=cancel)
-            x, nfe = solution.states[-1], nfe + solution.nfe
-            block = index // self.config.nodes_per_block
-            for time, state in zip(times[1:], solution.states[1:], strict=True):
-                if time < 1 or index + 1 in moments:
-                    yield FlowState(state, block, index + time, nfe)
+    def _pass(
+        self, x: Tensor, code: Tensor, solver: SolverConfig, cancel: CancelCheck | None
+    ) -> Iterator[Flowed]:
+        x = x * self.volume.radius
+        for block in self.fields(code).split(self.config.nodes_per_block, dim=1):
+            nfe = 0
+            for field in block.unbind(dim=1):
+                solution = integrate(_of(field), x, (0.0, 1.0), solver, params=(field,), cancel=cancel)
+                x, nfe = solution.states[-1], nfe + solution.nfe
+            yield Flowed(x, nfe)
 
 
 class _BlockHead(nn.Module):

@@ -18,7 +18,7 @@ from nmf_model.training.conditions import Condition, make_case, turned
 from nmf_model.training.reconstructing import predicted_frame, reconstruct_cloud, reconstruct_picture
 from nmf_model.training.shapes import frame_of
 from nmf_model.training.targets import Target, TargetName, open_targets
-from nmf_model.training.view_source import open_views
+from nmf_model.training.views import ViewSet, open_views
 from nmf_model.types import Mesh
 
 
@@ -84,6 +84,17 @@ def name_of(plan: Plan, item: Item) -> TargetName:
     return open_targets(plan.data, plan.split).names[item.index]
 
 
+def renderings(plan: Plan) -> ViewSet:
+    """Return the pictures of the plan's objects.
+
+    Raises:
+        InputError: the plan names none, or they are missing or damaged.
+    """
+    if plan.views is None:
+        raise InputError("Name the renderings with --img_path FOLDER or --views FILE.")
+    return open_views(plan.views, tuple(name.id for name in open_targets(plan.data, plan.split).names))
+
+
 def answer(plan: Plan, item: Item) -> Answered:
     """Run the method on one object, or read its mesh.
 
@@ -116,14 +127,14 @@ def open_model(path: Path, device: str) -> NeuralMeshFlow:
 
 def _answer_picture(plan: Plan, item: Item, name: TargetName, target: Target) -> Answered:
     """Reconstruct from one rendering, with the target turned into the frame of the prediction."""
-    if plan.checkpoint is None or plan.views is None or item.view is None:
-        raise ValueError("a picture needs a model, renderings and the number of a view")
-    views = open_views(plan.views, tuple(open_targets(plan.data, plan.split).names)).read(name)
+    if plan.checkpoint is None or item.view is None:
+        raise ValueError("a picture needs a model and the number of a view")
+    views = renderings(plan)
     model = open_model(plan.checkpoint, plan.device)
     frame = predicted_frame(plan.checkpoint, model)
     if frame == "camera":
-        target = turned(target, camera_rotation(*views.camera(item.view, name.id)))
-    picture = views.pictures[item.view]
+        target = turned(target, camera_rotation(*views.camera(name.id, item.view)))
+    picture = views.picture(name.id, item.view)
     try:
         mesh = reconstruct_picture(model, picture)
     except NmfError as error:

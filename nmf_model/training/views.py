@@ -1,7 +1,8 @@
-"""Renderings to learn single-view reconstruction from: packed, or in the published folders."""
+"""Renderings to learn single-view reconstruction from, or to measure it on: packed, or in folders."""
 
 from __future__ import annotations
 
+import functools
 import os
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
@@ -28,7 +29,8 @@ class ViewSet:
         count: V.
         size: side of the pictures handed out, in pixels.
         read: reads one as it is stored.
-        angles: (M, V, 2) azimuth and elevation of the cameras, radians (``geometry.cameras``).
+        angles: (M, V, 2) azimuth and elevation of the cameras, radians (``geometry.cameras``); NaN where they
+            are not recorded.
     """
 
     ids: NDArray[np.str_]
@@ -36,6 +38,13 @@ class ViewSet:
     size: int
     read: Read
     angles: NDArray[np.float64]
+
+    def __contains__(self, object_id: str) -> bool:
+        return object_id in self._places
+
+    @functools.cached_property
+    def _places(self) -> dict[str, int]:
+        return {str(name): row for row, name in enumerate(self.ids)}
 
     @property
     def nbytes(self) -> int:
@@ -69,6 +78,29 @@ class ViewSet:
         with ThreadPoolExecutor(os.cpu_count()) as pool:
             return np.stack(list(pool.map(lambda place: _resized(self.read(*place), self.size), wanted)))
 
+    def picture(self, object_id: str, view: int) -> NDArray[np.uint8]:
+        """Return one view of an object, (H, W, 4) with straight alpha.
+
+        Raises:
+            InputError: it is missing or damaged; the sentence names it.
+        """
+        row = np.array([self._places[object_id]])
+        picture: NDArray[np.uint8] = self.take(row, np.array([view]))[0].transpose(1, 2, 0)
+        return picture
+
+    def camera(self, object_id: str, view: int) -> tuple[float, float]:
+        """Return the azimuth and elevation of the camera that took a view, radians.
+
+        Raises:
+            InputError: they are not recorded.
+        """
+        azimuth, elevation = self.angles[self._places[object_id], view].tolist()
+        if not np.isfinite([azimuth, elevation]).all():
+            raise InputError(
+                f"The cameras of {object_id} are not recorded, but the model predicts in their frame."
+            )
+        return azimuth, elevation
+
 
 def load_views(path: Path, wanted: Iterable[str], size: int = 112) -> ViewSet:
     """Find the renderings of the wanted objects that have any.
@@ -86,10 +118,14 @@ def load_views(path: Path, wanted: Iterable[str], size: int = 112) -> ViewSet:
     names = list(wanted)
     found = _from_pack(path, names, size) if path.suffix == ".npz" else _from_folder(path, names, size)
     if not len(found.ids):
-        raise InputError(
-            f"{path} holds no pictures of the objects to learn; check that both belong together."
-        )
+        raise InputError(f"{path} holds no pictures of these objects; check that both belong together.")
     return found
+
+
+@functools.lru_cache(maxsize=2)
+def open_views(path: Path, wanted: tuple[str, ...]) -> ViewSet:
+    """Return ``load_views``, found once in each process."""
+    return load_views(path, wanted)
 
 
 def _from_pack(path: Path, wanted: list[str], size: int) -> ViewSet:
@@ -117,7 +153,7 @@ def _from_folder(folder: Path, wanted: list[str], size: int) -> ViewSet:
                 f"{keys[name]} has only {len(paths[name])} of {count} pictures in {renderings.folder}; "
                 f"copy or make them again."
             )
-    angles = np.zeros((len(ids), count, 2))
+    angles = np.full((len(ids), count, 2), np.nan)
     for row, name in enumerate(ids):
         cameras = renderings.cameras(keys[name])
         if cameras is not None:

@@ -10,9 +10,8 @@ worth to start a fit from the network's answer: objects fitted from a small sphe
 from __future__ import annotations
 
 import argparse
-import statistics
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Generator
 from pathlib import Path
 from typing import Any
 
@@ -36,21 +35,12 @@ from nmf_model.weights import load_weights
 from tests.benchmarks.fit import compare
 from tests.benchmarks.objects import FOLDER
 from tests.benchmarks.published_step import CarriedCode
+from tests.benchmarks.timing import median_seconds
 
 LEVEL = 4
 STEPS = 4
 """Midpoint steps per block of the quick answer."""
 _INT16 = 32767
-
-
-def median_seconds(action: Callable[[], Any], repeats: int = 5) -> float:
-    action()
-    times = []
-    for _ in range(repeats):
-        start = time.perf_counter()
-        action()
-        times.append(time.perf_counter() - start)
-    return statistics.median(times)
 
 
 def answer_cloud(model: NeuralMeshFlow, points: np.ndarray) -> np.ndarray:

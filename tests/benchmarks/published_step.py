@@ -10,8 +10,6 @@ All steps: forward, the same loss, backward, Adam; medians.
 from __future__ import annotations
 
 import argparse
-import statistics
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -24,6 +22,7 @@ from nmf_model.model import NeuralMeshFlow
 from nmf_model.training.batches import CloudBatch
 from nmf_model.training.objective import AutoEncoderObjective
 from nmf_model.training.settings import TrainingConfig, load_run_config
+from tests.benchmarks.timing import median_seconds
 
 BATCH = 8
 
@@ -88,15 +87,6 @@ def step_of(objective: AutoEncoderObjective, batch: CloudBatch) -> Callable[[], 
     return step
 
 
-def median_seconds(step: Callable[[], None], repeats: int) -> float:
-    times = []
-    for _ in range(repeats):
-        start = time.perf_counter()
-        step()
-        times.append(time.perf_counter() - start)
-    return statistics.median(times)
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--repeats", type=int, default=3)
@@ -112,8 +102,7 @@ def main() -> None:
     slow = step_of(PublishedObjective(NeuralMeshFlow(ModelConfig()), ours.training), batch)
     fixed = ModelConfig(solver=SolverConfig(method="midpoint", steps=2))
     same = step_of(AutoEncoderObjective(NeuralMeshFlow(fixed), ours.training), batch)
-    fast()
-    published = median_seconds(slow, arguments.published_repeats)
+    published = median_seconds(slow, arguments.published_repeats, warm_ups=0)
     print(f"published: {BATCH / published:.3f} shapes/s ({published:.1f} s a step)", flush=True)
     for name, step in (("published architecture, ours to compute", same), ("default.toml", fast)):
         quick = median_seconds(step, arguments.repeats)

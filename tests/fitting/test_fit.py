@@ -27,8 +27,15 @@ def surface(fitted, level=3, steps=8):
     return flow_midpoint(sphere.float(), fitted.fields, steps).numpy()
 
 
-def test_a_quick_fit_finds_an_ellipsoid():
-    seen, fitted = drain(fit_flow(ellipsoid(1500), settings=QUICK))
+@pytest.fixture(scope="module")
+def egg():
+    """What a quick fit of an ellipsoid showed on its way, and the flow."""
+    torch.set_num_threads(1)
+    return drain(fit_flow(ellipsoid(1500), settings=QUICK))
+
+
+def test_a_quick_fit_finds_an_ellipsoid(egg):
+    seen, fitted = egg
     level = np.linalg.norm(surface(fitted) / (1.0, 0.6, 0.4), axis=1)
     assert np.abs(level - 1).mean() < 0.05
     fractions = [glimpse.fraction for glimpse in seen]
@@ -44,16 +51,20 @@ def test_a_ring_is_not_filled_by_a_film():
     assert chamfer_l2(vertices, ring(2500, seed=1)) < 0.02
 
 
-def test_the_same_seed_gives_the_same_flow_and_another_seed_another():
-    points = ellipsoid(300)
-    first, again, other = (drain(fit_flow(points, settings=QUICK, seed=seed))[1].fields for seed in (3, 3, 4))
-    assert torch.equal(first, again)
-    assert not torch.equal(first, other)
+def test_the_same_seed_gives_the_same_flow_and_another_seed_another(egg):
+    seen, first = egg
+    _, again = drain(fit_flow(ellipsoid(1500), settings=QUICK))
+    assert torch.equal(first.fields, again.fields)
+    # How another seed's fit begins to differ is enough of it.
+    for here, there in zip(seen[:6], fit_flow(ellipsoid(1500), settings=QUICK, seed=4), strict=False):
+        assert here.fraction == there.fraction
+        differ = not np.array_equal(here.vertices, there.vertices)
+    assert differ
 
 
-def test_a_turned_template_lands_on_the_same_surface():
+def test_a_turned_template_lands_on_the_same_surface(egg):
     """The fit is one of the sphere, not of some of its points."""
-    _, fitted = drain(fit_flow(ellipsoid(1500), settings=QUICK))
+    _, fitted = egg
     turned = icosphere(4).vertices[:, [1, 2, 0]] * fitted.radius + fitted.centre
     onto = flow_midpoint(torch.tensor(turned).float(), fitted.fields, 8).numpy()
     level = np.linalg.norm(onto / (1.0, 0.6, 0.4), axis=1)

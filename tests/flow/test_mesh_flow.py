@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
 
@@ -24,6 +25,12 @@ def make(solver=RK4, **changes):
         **changes,
     }
     return MeshFlow(FlowConfig(**settings), solver).double()
+
+
+def states(flow, frames):
+    """The moments of a stream, and their vertices (T, B, V, 3)."""
+    moments = list(flow.stream(TEMPLATE, codes(), frames))
+    return moments, torch.stack([moment.vertices for moment in moments])
 
 
 def codes(batch=2, size=5):
@@ -64,33 +71,34 @@ def test_an_axis_map_is_undone_by_its_inverse(mode):
 @pytest.mark.parametrize("frames", [2, 3, 7, 13, 33])
 @pytest.mark.parametrize("solver", [RK4, SolverConfig()], ids=lambda s: s.method)
 @torch.no_grad()
-def test_trajectory_starts_at_the_template_and_ends_at_the_result(mode, frames, solver):
+def test_a_stream_starts_at_the_template_and_ends_at_the_result(mode, frames, solver):
     flow = make(solver, rescale=mode)
     result = flow(TEMPLATE, codes())
-    trajectory = flow.trajectory(TEMPLATE, codes(), frames)
-    assert trajectory.states.shape == (frames, 2, len(TEMPLATE), 3)
-    assert torch.equal(trajectory.states[0], TEMPLATE.expand(2, -1, -1))
-    assert torch.equal(trajectory.states[-1], result.vertices[-1])
-    total = 3 * 2 * 0.2
-    assert torch.allclose(trajectory.times, torch.linspace(0, total, frames, dtype=torch.float64))
-    assert trajectory.blocks.tolist() == sorted(trajectory.blocks.tolist())
-    assert result.nfe <= trajectory.nfe <= result.nfe + 6
+    moments, seen = states(flow, frames)
+    assert seen.shape == (frames, 2, len(TEMPLATE), 3)
+    assert torch.equal(seen[0], TEMPLATE.expand(2, -1, -1))
+    assert torch.equal(seen[-1], result.vertices[-1])
+    assert [moment.time for moment in moments] == pytest.approx(np.linspace(0, 3 * 2 * 0.2, frames).tolist())
+    blocks, costs = [moment.block for moment in moments], [moment.nfe for moment in moments]
+    assert blocks == sorted(blocks)
+    assert costs == sorted(costs)
+    assert result.nfe <= costs[-1] <= result.nfe + 6
 
 
 @torch.no_grad()
 def test_frames_at_the_end_of_a_block_are_that_blocks_output():
     flow = make()
-    outputs, trajectory = flow(TEMPLATE, codes()).vertices, flow.trajectory(TEMPLATE, codes(), 13)
-    for block, vertices in enumerate(outputs):
-        assert torch.equal(trajectory.states[4 * (block + 1)], vertices)
-        assert trajectory.blocks[4 * (block + 1)] == block
+    moments, seen = states(flow, 13)
+    for block, vertices in enumerate(flow(TEMPLATE, codes()).vertices):
+        assert torch.equal(seen[4 * (block + 1)], vertices)
+        assert moments[4 * (block + 1)].block == block
 
 
 @torch.no_grad()
 def test_a_timeline_shows_no_jumps():
     """Also where a block's rescaling comes in: twice the frames, half the largest movement."""
     flow = make(rescale="instance_norm")
-    steps = [flow.trajectory(TEMPLATE, codes(), n).states.diff(dim=0).abs().max() for n in (61, 121)]
+    steps = [states(flow, n)[1].diff(dim=0).abs().max() for n in (61, 121)]
     assert steps[1] < 0.6 * steps[0]
 
 
@@ -125,4 +133,4 @@ def test_cancel_and_bad_frame_counts():
     with pytest.raises(Cancelled):
         make()(TEMPLATE, codes(), cancel=lambda: True)
     with pytest.raises(InputError, match="at least 2"):
-        make().trajectory(TEMPLATE, codes(), 1)
+        states(make(), 1)

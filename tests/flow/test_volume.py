@@ -60,19 +60,23 @@ def test_the_reference_surface_is_the_flow_of_the_reference_template(model):
     assert (unrolled.surfaces[-1] - template * SMALL.radius).norm(dim=2).mean() > 0.02
 
 
-def test_forward_stream_and_carrier_agree(model):
+def test_forward_and_the_carrier_agree(model):
     code = model.encode(clouds(1))
     template = torch.tensor(icosphere(3).vertices)
     with torch.no_grad():
-        outputs = model.flow(template, code)
-        states = list(model.flow.stream(template, code, frames=13))
-    assert len(outputs.vertices) == FLOW.blocks
-    assert len(states) == 13
-    assert torch.allclose(states[-1].vertices, outputs.vertices[-1], atol=1e-6)
-    assert torch.allclose(states[0].vertices[0], template * SMALL.radius)
-    assert [state.time for state in states] == pytest.approx(list(np.linspace(0, 6, 13)))
-    carried = model.flow.carrier(code).carry(template.numpy(), steps=2)
-    assert np.allclose(carried, outputs.vertices[-1][0].numpy(), atol=1e-5)
+        outputs = model.flow(template, code, SolverConfig(method="midpoint", steps=8))
+    results = [vertices[0].numpy() for vertices in outputs.vertices]
+    assert len(results) == FLOW.blocks
+    assert outputs.nfe == FLOW.blocks * FLOW.nodes_per_block * 8 * 2
+    carrier = model.flow.carrier(code)
+    moments = list(carrier.moments(template.numpy(), frames=13))
+    assert [moment.time for moment in moments] == pytest.approx(list(np.linspace(0, 6, 13)))
+    assert np.allclose(moments[0].vertices, template.numpy() * SMALL.radius)
+    for block, result in enumerate(results, start=1):
+        end = FLOW.nodes_per_block * block
+        assert np.allclose(moments[2 * end].vertices, result, atol=1e-6)
+        carried = carrier.carry(template.numpy(), until=end / 6)
+        assert np.allclose(carried, result, atol=1e-5)
 
 
 def test_other_templates_follow_the_same_flow(model):

@@ -16,6 +16,7 @@ from PIL import Image
 
 from nmf_model.errors import InputError
 from nmf_model.io.images import IMAGE_SUFFIXES, MAX_PIXELS, WORK_SIZE, read_image
+from tests.support.refusals import refusal
 
 WIDTH, HEIGHT = 60, 40
 RED, BLUE = (220, 30, 40), (20, 40, 200)
@@ -222,13 +223,7 @@ def test_first_frame_of_an_animation(tmp_path: Path) -> None:
 
 
 def refused(path: Path) -> str:
-    with pytest.raises(InputError) as caught:
-        read_image(path)
-    sentence = str(caught.value)
-    assert path.name in sentence
-    assert sentence.endswith(".")
-    assert "\n" not in sentence
-    return sentence
+    return refusal(read_image, path)
 
 
 @pytest.mark.parametrize("suffix", IMAGE_SUFFIXES)

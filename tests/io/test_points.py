@@ -15,6 +15,7 @@ from nmf_model.errors import InputError
 from nmf_model.io.points import SURFACE_SAMPLES, read_points
 from nmf_model.io.suffixes import POINT_SUFFIXES
 from tests.io.formats import WRITERS, tolerance
+from tests.support.refusals import refusal
 
 FAST = settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
@@ -25,12 +26,7 @@ def ball(count=200, seed=0):
 
 
 def fails(path, *words):
-    with pytest.raises(InputError) as caught:
-        read_points(path)
-    sentence = str(caught.value)
-    assert path.name in sentence
-    assert sentence.endswith(".")
-    assert "\n" not in sentence
+    sentence = refusal(read_points, path)
     for word in words:
         assert word in sentence, sentence
     return sentence

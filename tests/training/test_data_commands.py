@@ -12,7 +12,7 @@ import time
 import numpy as np
 from PIL import Image
 
-from tests.support import command_line
+from tests.support import command_line, in_process
 
 SCRIPT = command_line.ROOT / "training_cli.py"
 
@@ -45,7 +45,7 @@ def test_preparing_is_stopped_by_ctrl_c_and_the_same_command_goes_on(tmp_path):
     assert 3 <= len(finished) < 300
     stamps = {path: (path / "points.npy").stat().st_mtime_ns for path in finished}
     words[2] = f"synthetic:{len(finished) + 4}"
-    outcome = command_line.run(tmp_path, *words, script=SCRIPT)
+    outcome = in_process.training(tmp_path, *words)
     assert outcome.code == 0, outcome.err
     assert f"{len(finished) + 4} of {len(finished) + 5} objects" in outcome.out
     assert "Left out: 1" in outcome.out
@@ -54,15 +54,11 @@ def test_preparing_is_stopped_by_ctrl_c_and_the_same_command_goes_on(tmp_path):
     manifest = json.loads((out / "manifest.json").read_text())
     assert len(manifest["objects"]) == len(finished) + 4
 
-    outcome = command_line.run(
-        tmp_path, "pack", out, "--out", "p.npz", "--points-per-shape", "128", script=SCRIPT
-    )
+    outcome = in_process.training(tmp_path, "pack", out, "--out", "p.npz", "--points-per-shape", 128)
     assert outcome.code == 0, outcome.err
     assert np.load(tmp_path / "p.npz")["points"].shape == (len(finished) + 4, 128, 3)
-    outcome = command_line.run(
-        tmp_path, "contact-sheet", "--out", "s.png", "--source", "p.npz", "--count", "5", "--columns", "3",
-        script=SCRIPT,
-    )  # fmt: skip
+    words = ["--out", "s.png", "--source", "p.npz", "--count", "5", "--columns", "3"]
+    outcome = in_process.training(tmp_path, "contact-sheet", *words)
     assert outcome.code == 0, outcome.err
     with Image.open(tmp_path / "s.png") as sheet:
         assert sheet.size == (336, 224)
@@ -80,7 +76,7 @@ def test_bad_words_are_one_sentence(tmp_path):
         (["pack", "synthetic:2", "--out", "p.zip"], "must end in .npz"),
         (["contact-sheet", "--out", "s.jpg"], "must end in .png"),
     ]:
-        outcome = command_line.run(tmp_path, *words, script=SCRIPT)
+        outcome = in_process.training(tmp_path, *words)
         assert outcome.code == 2, words
         assert sentence in outcome.err
         assert "Traceback" not in outcome.err

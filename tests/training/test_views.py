@@ -1,0 +1,78 @@
+"""Renderings in folders and packed: the same pictures and cameras, and none invented."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from nmf_model.data.pack import write_views
+from nmf_model.data.shapenet import ShapeNetSet
+from nmf_model.errors import InputError
+from nmf_model.training.cut_outs import read_views
+from nmf_model.training.views import ViewSet, load_views
+from tests.support.tiny_models import save_folder
+
+ANGLES = np.radians([[10.0, 25.0], [200.0, 30.0]])
+
+
+def save_renderings(root: Path, *, cameras: bool) -> list[str]:
+    """Write two pictures of each object but the first; return the ids in the order of the folder."""
+    keys = [item.key for item in ShapeNetSet(save_folder(root, count=4)).items]
+    for number, key in enumerate(keys[1:]):
+        folder = root / "ShapeNetRendering" / key / "rendering"
+        folder.mkdir(parents=True)
+        for view in range(2):
+            picture = np.zeros((112, 112, 4), dtype=np.uint8)
+            picture[30:80, 20 + 5 * number : 60 + 9 * view] = (60 * number, 200, 100 * view, 255)
+            Image.fromarray(picture).save(folder / f"{view:02}.png")
+        if cameras:
+            lines = [f"{azimuth} {elevation} 0 1.5 25\n" for azimuth, elevation in np.degrees(ANGLES)]
+            (folder / "rendering_metadata.txt").write_text("".join(lines))
+    return keys
+
+
+@pytest.fixture(params=["folder", "packed"])
+def opened(request, tmp_path):
+    """Return a function that opens a new set, with or without cameras, and its ids."""
+
+    def open_set(*, cameras: bool) -> tuple[ViewSet, list[str]]:
+        keys = save_renderings(tmp_path / "set", cameras=cameras)
+        path = tmp_path / "set"
+        if request.param == "packed":
+            path = tmp_path / "views.npz"
+            write_views(path, ShapeNetSet(tmp_path / "set"), size=112, quality=100)
+        return load_views(path, keys[::-1]), keys
+
+    return open_set
+
+
+def test_one_picture_is_the_same_alone_and_in_a_batch_in_the_order_asked_for(opened):
+    views, keys = opened(cameras=True)
+    assert views.ids.tolist() == keys[:0:-1]
+    assert [key in views for key in keys] == [False, True, True, True]
+    batch = views.take(np.array([2, 0]), np.array([1, 0]))
+    for number, (key, view) in enumerate([(keys[1], 1), (keys[3], 0)]):
+        alone = views.picture(key, view)
+        assert np.array_equal(alone, batch[number].transpose(1, 2, 0))
+        solid = np.zeros((112, 112), dtype=bool)
+        solid[30:80, 20 + 5 * keys[1:].index(key) : 60 + 9 * view] = True
+        assert np.array_equal(alone[..., 3] == 255, solid)
+
+
+def test_recorded_cameras_are_those_of_the_file(opened):
+    views, keys = opened(cameras=True)
+    for view in range(2):
+        assert views.camera(keys[2], view) == pytest.approx(ANGLES[view], abs=1e-6)
+
+
+def test_cameras_that_are_not_recorded_are_no_cameras(opened):
+    """A camera at azimuth and elevation 0 in their place would teach every object a wrong pose."""
+    views, keys = opened(cameras=False)
+    with pytest.raises(InputError, match=f"cameras of {keys[2]} are not recorded"):
+        views.camera(keys[2], 0)
+    with pytest.raises(InputError, match="not recorded"):
+        read_views(views, torch.tensor([0]), torch.tensor([1]), torch.device("cpu"))
