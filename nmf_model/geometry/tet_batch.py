@@ -171,7 +171,7 @@ def remove_edges(x: Vertices, tetrahedra: Tetrahedra, bad: NDArray[np.bool_]) ->
 
 
 def _rings(corners: Tetrahedra, ends: Tetrahedra) -> tuple[Tetrahedra, NDArray[np.bool_]]:
-    """Return (E, n) the vertices around edges, counter-clockwise seen from the second end, and which close."""
+    """Return (E, n) the vertices around edges, counter-clockwise from the second end, and which close."""
     size = corners.shape[1]
     one = (corners == ends[:, None, :1]).argmax(axis=2)
     other = (corners == ends[:, None, 1:]).argmax(axis=2)

@@ -10,7 +10,7 @@ from itertools import combinations
 from nmf_model.geometry.tet_complex import Face, Tet, TetComplex
 
 _LONGEST_RING = 8
-"""Edges with more tetrahedra around them are left alone: too many ways to fill the ring, seldom a good one."""
+"""Edges with more tetrahedra around them are left alone: too many ways to fill the ring, few good ones."""
 _GAIN = 1e-9
 
 
