@@ -28,18 +28,18 @@ _SHORTEST = 1 / 400
 _ATTEMPTS = 60
 """After so many no step is halved: where the surface crosses itself on its way, none is short enough."""
 _STEPS = 4
-_GOAL = 0.05
+_GOAL = 0.03
 """Quality below which tetrahedra are worked on while they are carried ..."""
 _LAST_GOAL = 0.12
 """... and once they have arrived."""
-_ROUNDS = 3
+_ROUNDS = 2
 _ITERATIONS = 12
 _LAST_ROUNDS = 6
 _FEW = 300
 """Tetrahedra that are worked on one by one, if no more are left."""
 _PASSES = 4
 _COARSENINGS = 6
-_SPARE = 0.25
+_SPARE = 0.2
 """Inner vertices that are not needed to keep this quality are left out: fewer are easier to keep right."""
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -18,7 +20,7 @@ Vertices = NDArray[np.float64]
 Tetrahedra = NDArray[np.int64]
 
 _RINGS = 2
-"""How far from a bad tetrahedron vertices are relaxed with it, in edges."""
+"""How far from a bad tetrahedron the mesh may change with it, in edges."""
 _STALLED = 0.97
 """A round that leaves more than this share of the bad tetrahedra is the last."""
 
@@ -47,6 +49,7 @@ def mend(
     Raises:
         Cancelled: if ``cancel`` returned True.
     """
+    given = x, tetrahedra
     before = None
     for number in range(rounds):
         bad = qualities(x, tetrahedra) < goal
@@ -54,9 +57,23 @@ def mend(
         if count == 0 or (before is not None and count > _STALLED * before):
             break
         before = count
-        x = relax_near(x, tetrahedra, bad, fixed, iterations, cancel)
-        x, tetrahedra = _changed(x, tetrahedra, fixed, goal, number, cancel)
-    return x, tetrahedra
+        patch = _patch_around(x, tetrahedra, bad, fixed)
+        own = relax(
+            patch.x,
+            patch.tetrahedra,
+            np.arange(len(patch.x)) >= patch.fixed,
+            iterations=iterations,
+            cancel=cancel,
+        )
+        x, tetrahedra = _put_back(
+            x,
+            tetrahedra,
+            fixed,
+            patch,
+            *_changed(own, patch.tetrahedra, patch.fixed, goal, number, cancel),
+        )
+    # Cavities can overlap among inverted tetrahedra: only there can a change spoil what it does not see.
+    return (x, tetrahedra) if faces_are_shared_well(tetrahedra) else given
 
 
 def untangle(
@@ -71,7 +88,7 @@ def untangle(
 def coarsen(
     x: Vertices, tetrahedra: Tetrahedra, fixed: int, *, floor: float, rounds: int
 ) -> tuple[Vertices, Tetrahedra]:
-    """Leave out inner vertices as long as no quality falls below a floor that was above it."""
+    """Leave out inner vertices as long as no quality falls that is below a floor, and none falls below it."""
     for _ in range(rounds):
         every = np.ones(len(tetrahedra), dtype=bool)
         after = collapse_edges(x, tetrahedra, every, fixed, floor)
@@ -82,46 +99,53 @@ def coarsen(
     return compact(x, tetrahedra, fixed)
 
 
-def relax_near(
-    x: Vertices,
-    tetrahedra: Tetrahedra,
-    bad: NDArray[np.bool_],
-    fixed: int,
-    iterations: int,
-    cancel: CancelCheck | None = None,
-    epsilon: float = 1e-3,
-) -> Vertices:
-    """Relax the inner vertices within some edges of bad tetrahedra."""
-    near = np.zeros(len(x), dtype=bool)
-    touched = bad
+class _Patch(NamedTuple):
+    """A part of a mesh as a mesh of its own.
+
+    Attributes:
+        x: (v, 3), those that tetrahedra outside the patch share come first, with the boundary's.
+        tetrahedra: (t, 4).
+        fixed: how many come first.
+        vertices: (v,) their numbers in the whole mesh.
+        members: (T,) which tetrahedra of the whole mesh are in the patch.
+    """
+
+    x: Vertices
+    tetrahedra: Tetrahedra
+    fixed: int
+    vertices: NDArray[np.int64]
+    members: NDArray[np.bool_]
+
+
+def _patch_around(x: Vertices, tetrahedra: Tetrahedra, bad: NDArray[np.bool_], fixed: int) -> _Patch:
+    inner = np.zeros(len(x), dtype=bool)
+    members = bad
     for _ in range(_RINGS):
-        near[tetrahedra[touched]] = True
-        touched = near[tetrahedra].any(axis=1)
-    near[:fixed] = False
-    region = tetrahedra[near[tetrahedra].any(axis=1)]
-    if len(region) == 0:
-        return x
-    vertices, local = np.unique(region, return_inverse=True)
-    moved = x.copy()
-    moved[vertices] = relax(
-        x[vertices],
-        local.reshape(-1, 4),
-        near[vertices],
-        iterations=iterations,
-        epsilon=epsilon,
-        cancel=cancel,
+        inner[tetrahedra[members]] = True
+        members = inner[tetrahedra].any(axis=1)
+    inner[:fixed] = False
+    used = np.zeros(len(x), dtype=bool)
+    used[tetrahedra[members]] = True
+    vertices = np.concatenate([np.flatnonzero(used & ~inner), np.flatnonzero(used & inner)])
+    local = np.zeros(len(x), dtype=np.int64)
+    local[vertices] = np.arange(len(vertices))
+    return _Patch(x[vertices], local[tetrahedra[members]], int((used & ~inner).sum()), vertices, members)
+
+
+def _put_back(
+    x: Vertices, tetrahedra: Tetrahedra, fixed: int, patch: _Patch, own: Vertices, changed: Tetrahedra
+) -> tuple[Vertices, Tetrahedra]:
+    numbers = np.concatenate(
+        [patch.vertices[: patch.fixed], len(x) + np.arange(len(own) - patch.fixed, dtype=np.int64)]
     )
-    return moved
+    whole = np.concatenate([x, own[patch.fixed :]])
+    return compact(whole, np.concatenate([tetrahedra[~patch.members], numbers[changed]]), fixed)
 
 
 def _changed(
     x: Vertices, tetrahedra: Tetrahedra, fixed: int, goal: float, number: int, cancel: CancelCheck | None
 ) -> tuple[Vertices, Tetrahedra]:
-    """Make one round of changes; none at all if they would leave a face with three owners.
-
-    That can only happen among inverted tetrahedra, where cavities overlap.
-    """
-    old = x, tetrahedra
+    """Make one round of changes."""
 
     def bad() -> NDArray[np.bool_]:
         if cancel is not None and cancel():
@@ -136,6 +160,4 @@ def _changed(
     x, tetrahedra = split_edges(x, tetrahedra, bad())
     tetrahedra = remove_edges(x, tetrahedra, bad())
     x = smooth_vertices(x, tetrahedra, bad(), fixed, number)
-    if not faces_are_shared_well(tetrahedra):
-        return old
     return compact(x, tetrahedra, fixed)

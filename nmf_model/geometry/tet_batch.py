@@ -83,7 +83,7 @@ def collapse_edges(
         tetrahedra: (T, 4).
         bad: (T,) those to be improved.
         fixed: number of boundary vertices.
-        floor: if given, what the qualities must keep, instead of rising.
+        floor: if given, qualities need not rise as long as they are above it.
     """
     pairs = _edges_of(tetrahedra[bad])
     pairs = np.concatenate([pairs, pairs[:, ::-1]])
@@ -103,7 +103,7 @@ def collapse_edges(
     new = np.full(len(moved), np.inf)
     new[remains] = qualities(x, moved[remains])
     lowest = np.minimum.reduceat(new, _starts_of(cavity.owner))
-    gains = lowest - old if floor is None else lowest - floor
+    gains = lowest - (old if floor is None else np.minimum(old, floor))
     good = np.flatnonzero((gains > _GAIN) & (lowest > _LEAST) & np.isfinite(lowest))
     if len(good) == 0:
         return tetrahedra
