@@ -28,10 +28,11 @@ _SHORTEST = 1 / 400
 _ATTEMPTS = 60
 """After so many no step is halved: where the surface crosses itself on its way, none is short enough."""
 _STEPS = 4
-_GOAL = 0.03
+_GOAL = 0.08
 """Quality below which tetrahedra are worked on while they are carried ..."""
-_LAST_GOAL = 0.12
+_LAST_GOAL = 0.15
 """... and once they have arrived."""
+_JUST_POSITIVE = 1e-3
 _ROUNDS = 2
 _ITERATIONS = 12
 _LAST_ROUNDS = 6
@@ -131,6 +132,11 @@ def _mended(
     goal, rounds = (_LAST_GOAL, _LAST_ROUNDS) if last else (_GOAL, _ROUNDS)
     mesh = mend(x, tetrahedra, fixed, goal=goal, rounds=rounds, iterations=_ITERATIONS, cancel=cancel)
     left = not_positive(*mesh)
+    if left:
+        mesh = mend(
+            *mesh, fixed, goal=_JUST_POSITIVE, rounds=_LAST_ROUNDS, iterations=4 * _ITERATIONS, cancel=cancel
+        )
+        left = not_positive(*mesh)
     if 0 < left <= _FEW:
         mesh = untangle(*mesh, fixed, passes=_PASSES, cancel=cancel)
         left = not_positive(*mesh)

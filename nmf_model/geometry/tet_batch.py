@@ -7,70 +7,28 @@ its cavity. The boundary is never touched: its vertices come first, ``fixed`` of
 from __future__ import annotations
 
 from itertools import combinations
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from nmf_model.geometry.tet_cavities import (
+    INWARD,
+    LEAST,
+    Cavities,
+    Numbers,
+    Stars,
+    Tetrahedra,
+    Vertices,
+    apart,
+    edges_of,
+    replaced,
+    rings_of,
+    starts_of,
+)
 from nmf_model.geometry.tet_complex import qualities
 
-Vertices = NDArray[np.float64]
-Tetrahedra = NDArray[np.int64]
-Numbers = NDArray[np.int64]
-
 _GAIN = 1e-6
-_LEAST = 1e-7
-"""New tetrahedra are better than this: positive beyond doubt, also once rounded to a file's coordinates."""
 _LONGEST_RING = 7
-_REST = np.zeros((4, 4, 2), dtype=np.int64)
-for _corner, _face in enumerate([(1, 3, 2), (0, 2, 3), (0, 3, 1), (0, 1, 2)]):
-    for _turn in range(3):
-        _REST[_face[_turn], _face[_turn - 2]] = (_face[_turn - 1], _corner)
-_INWARD = np.array([(1, 3, 2), (0, 2, 3), (0, 3, 1), (0, 1, 2)])
-_EDGES = np.array(list(combinations(range(4), 2)))
-
-
-class _Cavities(NamedTuple):
-    """Cavities, one after the other: which each entry belongs to (ascending) and its tetrahedron."""
-
-    owner: Numbers
-    tets: Numbers
-
-
-class Stars:
-    """The tetrahedra around each vertex."""
-
-    def __init__(self, tetrahedra: Tetrahedra, count: int) -> None:
-        self._tets = np.argsort(tetrahedra.ravel(), kind="stable") // 4
-        self._starts = np.concatenate([[0], np.cumsum(np.bincount(tetrahedra.ravel(), minlength=count))])
-
-    def of(self, vertices: Numbers) -> _Cavities:
-        """Return the stars of some vertices."""
-        counts = self._starts[vertices + 1] - self._starts[vertices]
-        owner = np.repeat(np.arange(len(vertices)), counts)
-        within = np.arange(len(owner)) - np.repeat(np.cumsum(counts) - counts, counts)
-        return _Cavities(owner, self._tets[self._starts[vertices][owner] + within])
-
-
-def _starts_of(owner: Numbers) -> Numbers:
-    return np.flatnonzero(np.diff(owner, prepend=-1))
-
-
-def _apart(cavities: _Cavities, gains: NDArray[np.float64], tets: int) -> NDArray[np.bool_]:
-    """Return which cavities have the highest gain among all they meet. Each must have an entry."""
-    rank = np.empty(len(gains), dtype=np.int64)
-    rank[np.argsort(-gains, kind="stable")] = np.arange(len(gains))
-    best = np.full(tets, len(gains))
-    np.minimum.at(best, cavities.tets, rank[cavities.owner])
-    wins = best[cavities.tets] == rank[cavities.owner]
-    won: NDArray[np.bool_] = np.logical_and.reduceat(wins, _starts_of(cavities.owner))
-    return won
-
-
-def _replaced(tetrahedra: Tetrahedra, gone: Numbers, new: Tetrahedra) -> Tetrahedra:
-    kept = np.ones(len(tetrahedra), dtype=bool)
-    kept[gone] = False
-    return np.concatenate([tetrahedra[kept], new])
 
 
 def collapse_edges(
@@ -85,61 +43,46 @@ def collapse_edges(
         fixed: number of boundary vertices.
         floor: if given, qualities need not rise as long as they are above it.
     """
-    pairs = _edges_of(tetrahedra[bad])
+    pairs = edges_of(tetrahedra[bad])
     pairs = np.concatenate([pairs, pairs[:, ::-1]])
     pairs = pairs[pairs[:, 0] >= fixed]
     if len(pairs) == 0:
         return tetrahedra
     stars = Stars(tetrahedra, len(x))
-    sources, which = np.unique(pairs[:, 0], return_inverse=True)
     cavity = stars.of(pairs[:, 0])
-    quality = qualities(x, tetrahedra)
-    star = stars.of(sources)
-    old = np.minimum.reduceat(quality[star.tets], _starts_of(star.owner))[which]
+    old = np.minimum.reduceat(qualities(x, tetrahedra)[cavity.tets], starts_of(cavity.owner))
     moved = tetrahedra[cavity.tets]
-    onto = pairs[:, 1][cavity.owner]
-    remains = (moved != onto[:, None]).all(axis=1)
-    moved = np.where(moved == pairs[:, 0][cavity.owner][:, None], onto[:, None], moved)
+    source, onto = pairs[cavity.owner].T[:, :, None]
+    remains = (moved != onto).all(axis=1)
+    moved = np.where(moved == source, onto, moved)
     new = np.full(len(moved), np.inf)
     new[remains] = qualities(x, moved[remains])
-    lowest = np.minimum.reduceat(new, _starts_of(cavity.owner))
+    lowest = np.minimum.reduceat(new, starts_of(cavity.owner))
     gains = lowest - (old if floor is None else np.minimum(old, floor))
-    good = np.flatnonzero((gains > _GAIN) & (lowest > _LEAST) & np.isfinite(lowest))
-    if len(good) == 0:
-        return tetrahedra
-    # Only the best way for each vertex, else its ways shut each other out at once anyway.
-    order = good[np.lexsort((-gains[good], which[good]))]
-    good = order[np.diff(which[order], prepend=-1) != 0]
-    position = np.full(len(pairs), -1)
-    position[good] = np.arange(len(good))
-    keep = position[cavity.owner] >= 0
-    chosen = _Cavities(position[cavity.owner[keep]], cavity.tets[keep])
-    order2 = np.argsort(chosen.owner, kind="stable")
-    chosen = _Cavities(chosen.owner[order2], chosen.tets[order2])
-    won = _apart(chosen, gains[good], len(tetrahedra))
+    chosen = _best_of_each(pairs[:, 0], np.where(np.isfinite(lowest) & (lowest > LEAST), gains, -np.inf))
+    star = stars.of(pairs[chosen, 0])
     winners = np.zeros(len(pairs), dtype=bool)
-    winners[good[won]] = True
+    if len(chosen):
+        winners[chosen[apart(star, gains[chosen], len(tetrahedra))]] = True
     take = winners[cavity.owner]
-    return _replaced(tetrahedra, cavity.tets[take], moved[take & remains])
+    return replaced(tetrahedra, cavity.tets[take], moved[take & remains])
 
 
-def _edges_of(tetrahedra: Tetrahedra) -> Tetrahedra:
-    if len(tetrahedra) == 0:
-        return np.zeros((0, 2), dtype=np.int64)
-    ends = np.sort(tetrahedra[:, _EDGES].reshape(-1, 2), axis=1)
-    base = int(ends.max()) + 1
-    keys = np.unique(ends[:, 0] * base + ends[:, 1])
-    return np.stack([keys // base, keys % base], axis=1)
+def _best_of_each(sources: Numbers, gains: NDArray[np.float64]) -> Numbers:
+    """Return which pairs gain most among those of the same source, if they gain anything."""
+    order = np.lexsort((-gains, sources))
+    best: Numbers = order[np.diff(sources[order], prepend=-1) != 0]
+    return best[gains[best] > _GAIN]
 
 
 def remove_edges(x: Vertices, tetrahedra: Tetrahedra, bad: NDArray[np.bool_]) -> Tetrahedra:
     """Fill the rings around inner edges without them, in the best way."""
-    edges = _edges_of(tetrahedra[bad])
+    edges = edges_of(tetrahedra[bad])
     if len(edges) == 0:
         return tetrahedra
     stars = Stars(tetrahedra, len(x)).of(edges[:, 0])
     around = (tetrahedra[stars.tets] == edges[:, 1][stars.owner][:, None]).any(axis=1)
-    ring = _Cavities(stars.owner[around], stars.tets[around])
+    ring = Cavities(stars.owner[around], stars.tets[around])
     counts = np.bincount(ring.owner, minlength=len(edges))
     firsts = np.cumsum(counts) - counts
     quality = qualities(x, tetrahedra)
@@ -149,46 +92,25 @@ def remove_edges(x: Vertices, tetrahedra: Tetrahedra, bad: NDArray[np.bool_]) ->
         if len(which) == 0:
             continue
         tets = ring.tets[firsts[which][:, None] + np.arange(size)]
-        rings, closed = _rings(tetrahedra[tets], edges[which])
+        rings, closed = rings_of(tetrahedra[tets], edges[which])
         tets, rings, ends = tets[closed], rings[closed], edges[which][closed]
         old = quality[tets].min(axis=1)
         best, value = _fillings(x, rings, ends)
         gain = value - old
-        good = (gain > _GAIN) & (value > _LEAST)
+        good = (gain > _GAIN) & (value > LEAST)
         gone.append(tets[good])
         new.append(best[good])
         gains.append(gain[good])
     sizes = np.concatenate([np.full(len(g), g.shape[1]) for g in gone] or [np.zeros(0, dtype=int)])
     if len(sizes) == 0:
         return tetrahedra
-    flat = _Cavities(np.repeat(np.arange(len(sizes)), sizes), np.concatenate([g.ravel() for g in gone]))
-    won = _apart(flat, np.concatenate(gains), len(tetrahedra))
+    flat = Cavities(np.repeat(np.arange(len(sizes)), sizes), np.concatenate([g.ravel() for g in gone]))
+    won = apart(flat, np.concatenate(gains), len(tetrahedra))
     added, at = [np.zeros((0, 4), dtype=np.int64)], 0
     for rows in new:
         added.append(rows[won[at : at + len(rows)]].reshape(-1, 4))
         at += len(rows)
-    return _replaced(tetrahedra, flat.tets[won[flat.owner]], np.concatenate(added))
-
-
-def _rings(corners: Tetrahedra, ends: Tetrahedra) -> tuple[Tetrahedra, NDArray[np.bool_]]:
-    """Return (E, n) the vertices around edges, counter-clockwise from the second end, and which close."""
-    size = corners.shape[1]
-    one = (corners == ends[:, None, :1]).argmax(axis=2)
-    other = (corners == ends[:, None, 1:]).argmax(axis=2)
-    rest = _REST[one, other]
-    third = np.take_along_axis(corners, rest[..., :1], axis=2)[..., 0]
-    fourth = np.take_along_axis(corners, rest[..., 1:], axis=2)[..., 0]
-    rows = np.arange(len(corners))
-    ring = [third[:, 0]]
-    closed = np.ones(len(corners), dtype=bool)
-    for _ in range(size):
-        match = third == ring[-1][:, None]
-        closed &= match.sum(axis=1) == 1
-        ring.append(fourth[rows, match.argmax(axis=1)])
-    found = np.stack(ring[:-1], axis=1)
-    closed &= ring[-1] == found[:, 0]
-    closed &= (np.diff(np.sort(found, axis=1), axis=1) > 0).all(axis=1)
-    return found, closed
+    return replaced(tetrahedra, flat.tets[won[flat.owner]], np.concatenate(added))
 
 
 def _polygons(size: int) -> Tetrahedra:
@@ -233,7 +155,7 @@ def swap_faces(x: Vertices, tetrahedra: Tetrahedra, bad: NDArray[np.bool_]) -> T
     numbers = np.flatnonzero(bad)
     if len(numbers) == 0:
         return tetrahedra
-    faces = tetrahedra[numbers][:, _INWARD].reshape(-1, 3)
+    faces = tetrahedra[numbers][:, INWARD].reshape(-1, 3)
     own = np.repeat(numbers, 4)
     above = tetrahedra[numbers].ravel()
     stars = Stars(tetrahedra, len(x)).of(faces[:, 0])
@@ -250,13 +172,13 @@ def swap_faces(x: Vertices, tetrahedra: Tetrahedra, bad: NDArray[np.bool_]) -> T
     old = np.minimum(quality[own[owner]], quality[other])
     lowest = qualities(x, new.reshape(-1, 4)).reshape(-1, 3).min(axis=1)
     gains = lowest - old
-    good = (gains > _GAIN) & (lowest > _LEAST)
+    good = (gains > _GAIN) & (lowest > LEAST)
     if not good.any():
         return tetrahedra
     pair = np.stack([own[owner][good], other[good]], axis=1)
-    flat = _Cavities(np.repeat(np.arange(len(pair)), 2), pair.ravel())
-    won = _apart(flat, gains[good], len(tetrahedra))
-    return _replaced(tetrahedra, pair[won].ravel(), new[good][won].reshape(-1, 4))
+    flat = Cavities(np.repeat(np.arange(len(pair)), 2), pair.ravel())
+    won = apart(flat, gains[good], len(tetrahedra))
+    return replaced(tetrahedra, pair[won].ravel(), new[good][won].reshape(-1, 4))
 
 
 def compact(x: Vertices, tetrahedra: Tetrahedra, fixed: int) -> tuple[Vertices, Tetrahedra]:

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nmf_model.geometry.tet_complex import Face, TetComplex, quality_of
+from nmf_model.geometry.tet_flips import least_of
 
 _GAIN = 1e-9
 _ROUNDS = 14
@@ -90,7 +91,9 @@ def smooth(mesh: TetComplex, vertex: int) -> bool:
         faces.append((mesh.points[i], mesh.points[j], mesh.points[k]))
     cone = _Cone(np.array(faces))
     value, point, _ = cone.best(np.array(mesh.points[vertex]), _FIRST_STEP * cone.size)
-    if value <= before + _GAIN:
+    wrong = sum(mesh.quality[number] <= 0 for number in star)
+    still = int((cone.qualities((point - cone.centre)[None]) <= 0).sum())
+    if value <= before + _GAIN or still > wrong:
         return False
     mesh.move(vertex, point.tolist())
     return True
@@ -105,7 +108,7 @@ def join(mesh: TetComplex, seed: Iterable[int]) -> list[int]:
         The numbers of the new tetrahedra; none if nothing was changed.
     """
     cavity = set(seed)
-    least = mesh.worst(cavity) + _GAIN
+    least = least_of(mesh, cavity)
     point: NDArray[np.float64] | None = None
     for _ in range(_GROWTHS):
         found = mesh.faces_inside(cavity)

@@ -5,6 +5,7 @@ Every function returns the numbers of the new tetrahedra, or nothing if it chang
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from itertools import combinations
 
 from nmf_model.geometry.tet_complex import Face, Tet, TetComplex
@@ -12,6 +13,15 @@ from nmf_model.geometry.tet_complex import Face, Tet, TetComplex
 _LONGEST_RING = 8
 """Edges with more tetrahedra around them are left alone: too many ways to fill the ring, few good ones."""
 _GAIN = 1e-9
+_LEAST = 1e-7
+
+
+def least_of(mesh: TetComplex, old: Iterable[int]) -> float:
+    """Return what the qualities of new tetrahedra must exceed if they take the place of old ones.
+
+    Always positive: a lowest quality that rises below zero can hide more inverted tetrahedra.
+    """
+    return max(mesh.worst(old) + _GAIN, _LEAST)
 
 
 def remove_edge(mesh: TetComplex, a: int, b: int) -> list[int]:
@@ -22,7 +32,7 @@ def remove_edge(mesh: TetComplex, a: int, b: int) -> list[int]:
     ring = mesh.ring(a, b)
     if ring is None:
         return []
-    triangles = _best_filling(mesh, a, b, ring, mesh.worst(old) + _GAIN)
+    triangles = _best_filling(mesh, a, b, ring, least_of(mesh, old))
     if not triangles or not _is_new(mesh, ring, triangles):
         return []
     new: list[Tet] = []
@@ -90,7 +100,7 @@ def swap_face(mesh: TetComplex, number: int, face: Face) -> list[int]:
     below = next(v for v in mesh.tets[other] if v not in face)
     if mesh.star[above] & mesh.star[below]:
         return []
-    least = mesh.worst((number, other)) + _GAIN
+    least = least_of(mesh, (number, other))
     a, b, c = face
     new = [(below, above, a, b), (below, above, b, c), (below, above, c, a)]
     if any(mesh.of(*tet) <= least for tet in new):
@@ -104,7 +114,7 @@ def collapse(mesh: TetComplex, vertex: int, onto: int) -> list[int]:
         return []
     star = mesh.star[vertex]
     gone = star & mesh.star[onto]
-    least = mesh.worst(star) + _GAIN
+    least = least_of(mesh, star)
     new = []
     for number in star - gone:
         a, b, c, d = (onto if v == vertex else v for v in mesh.tets[number])

@@ -9,19 +9,19 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from nmf_model.geometry.tet_batch import (
-    _INWARD,
-    _LEAST,
+from nmf_model.geometry.tet_cavities import (
+    INWARD,
+    LEAST,
+    Cavities,
     Numbers,
     Stars,
     Tetrahedra,
     Vertices,
-    _apart,
-    _Cavities,
-    _edges_of,
-    _replaced,
-    _rings,
-    _starts_of,
+    apart,
+    edges_of,
+    replaced,
+    rings_of,
+    starts_of,
 )
 from nmf_model.geometry.tet_complex import qualities, quality_of
 
@@ -51,14 +51,14 @@ def smooth_vertices(
         return x
     star = Stars(tetrahedra, len(x)).of(vertices)
     quality = qualities(x, tetrahedra)
-    old = np.minimum.reduceat(quality[star.tets], _starts_of(star.owner))
-    won = _apart(star, np.random.default_rng(seed).random(len(vertices)) - old, len(tetrahedra))
+    old = np.minimum.reduceat(quality[star.tets], starts_of(star.owner))
+    won = apart(star, np.random.default_rng(seed).random(len(vertices)) - old, len(tetrahedra))
     vertices, old = vertices[won], old[won]
     take = won[star.owner]
-    star = _Cavities((np.cumsum(won) - 1)[star.owner[take]], star.tets[take])
+    star = Cavities((np.cumsum(won) - 1)[star.owner[take]], star.tets[take])
     corners = tetrahedra[star.tets]
     slot = (corners == vertices[star.owner][:, None]).argmax(axis=1)
-    faces = np.take_along_axis(corners, _INWARD[slot], axis=1)
+    faces = np.take_along_axis(corners, INWARD[slot], axis=1)
     points, value = _best_points(x, faces, star.owner, x[vertices])
     better = value > old + _GAIN
     moved = x.copy()
@@ -68,7 +68,7 @@ def smooth_vertices(
 
 def split_edges(x: Vertices, tetrahedra: Tetrahedra, bad: NDArray[np.bool_]) -> tuple[Vertices, Tetrahedra]:
     """Put a vertex into inner edges of bad tetrahedra and join what is around the edge to it."""
-    edges = _edges_of(tetrahedra[bad])
+    edges = edges_of(tetrahedra[bad])
     if len(edges) == 0:
         return x, tetrahedra
     stars = Stars(tetrahedra, len(x)).of(edges[:, 0])
@@ -79,12 +79,12 @@ def split_edges(x: Vertices, tetrahedra: Tetrahedra, bad: NDArray[np.bool_]) -> 
     edges, owner, tets = edges[inner], (np.cumsum(inner) - 1)[owner[keep]], tets[keep]
     if len(edges) == 0:
         return x, tetrahedra
-    old = np.minimum.reduceat(qualities(x, tetrahedra)[tets], _starts_of(owner))
+    old = np.minimum.reduceat(qualities(x, tetrahedra)[tets], starts_of(owner))
     corners = tetrahedra[tets]
     faces = np.stack(
         [
             np.take_along_axis(
-                corners, _INWARD[(corners == edges[owner, end][:, None]).argmax(axis=1)], axis=1
+                corners, INWARD[(corners == edges[owner, end][:, None]).argmax(axis=1)], axis=1
             )
             for end in (0, 1)
         ],
@@ -92,17 +92,17 @@ def split_edges(x: Vertices, tetrahedra: Tetrahedra, bad: NDArray[np.bool_]) -> 
     )
     doubled = np.repeat(owner, 2)
     points, value = _best_points(x, faces.reshape(-1, 3), doubled, x[edges].mean(axis=1))
-    good = (value > old + _GAIN) & (value > _LEAST)
+    good = (value > old + _GAIN) & (value > LEAST)
     if not good.any():
         return x, tetrahedra
     keep = good[owner]
-    chosen = _Cavities((np.cumsum(good) - 1)[owner[keep]], tets[keep])
-    won = _apart(chosen, (value - old)[good], len(tetrahedra))
+    chosen = Cavities((np.cumsum(good) - 1)[owner[keep]], tets[keep])
+    won = apart(chosen, (value - old)[good], len(tetrahedra))
     numbers = np.full(len(edges), -1)
     numbers[np.flatnonzero(good)[won]] = len(x) + np.arange(int(won.sum()))
     take = numbers[owner] >= 0
     new = np.concatenate([faces[take].reshape(-1, 3), np.repeat(numbers[owner[take]], 2)[:, None]], axis=1)
-    return np.concatenate([x, points[good][won]]), _replaced(tetrahedra, tets[take], new)
+    return np.concatenate([x, points[good][won]]), replaced(tetrahedra, tets[take], new)
 
 
 def _closed(tetrahedra: Tetrahedra, owner: Numbers, tets: Numbers, edges: Tetrahedra) -> NDArray[np.bool_]:
@@ -113,7 +113,7 @@ def _closed(tetrahedra: Tetrahedra, owner: Numbers, tets: Numbers, edges: Tetrah
     for size in np.unique(counts[counts >= 3]).tolist():
         which = np.flatnonzero(counts == size)
         numbers = tets[firsts[which][:, None] + np.arange(size)]
-        inner[which] = _rings(tetrahedra[numbers], edges[which])[1]
+        inner[which] = rings_of(tetrahedra[numbers], edges[which])[1]
     return inner
 
 
@@ -128,7 +128,7 @@ def _best_points(
         owner: (N,) which point each is joined to, ascending.
         start: (M, 3) where to begin.
     """
-    firsts = _starts_of(owner)
+    firsts = starts_of(owner)
     a, b, c = (x[faces[:, k]] - start[owner] for k in range(3))
     u, v = b - a, c - a
     normals = np.cross(u, v)

@@ -138,8 +138,8 @@ def test_the_best_of_all_fillings_of_a_ring_is_found():
     angles = np.sort(rng.uniform(0, 2 * np.pi, 7) * 0.02 + np.arange(7) * 2 * np.pi / 7)
     x = np.array(
         [
-            (0.1, 0, -1.5),
-            (0, 0.1, 1.5),
+            (0.85, 0, -0.8),
+            (0.85, 0.02, 0.8),
             *np.stack([np.cos(angles), np.sin(angles), 0.2 * np.cos(3 * angles)], 1),
         ]
     )
