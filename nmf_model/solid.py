@@ -32,7 +32,6 @@ _GOAL = 0.08
 """Quality below which tetrahedra are worked on while they are carried ..."""
 _LAST_GOAL = 0.15
 """... and once they have arrived."""
-_JUST_POSITIVE = 1e-3
 _ROUNDS = 2
 _ITERATIONS = 12
 _LAST_ROUNDS = 6
@@ -132,11 +131,6 @@ def _mended(
     goal, rounds = (_LAST_GOAL, _LAST_ROUNDS) if last else (_GOAL, _ROUNDS)
     mesh = mend(x, tetrahedra, fixed, goal=goal, rounds=rounds, iterations=_ITERATIONS, cancel=cancel)
     left = not_positive(*mesh)
-    if left:
-        mesh = mend(
-            *mesh, fixed, goal=_JUST_POSITIVE, rounds=_LAST_ROUNDS, iterations=4 * _ITERATIONS, cancel=cancel
-        )
-        left = not_positive(*mesh)
     if 0 < left <= _FEW:
         mesh = untangle(*mesh, fixed, passes=_PASSES, cancel=cancel)
         left = not_positive(*mesh)

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from nmf_model.geometry.tet_cavities import LEAST
 from nmf_model.geometry.tet_complex import Face, TetComplex, quality_of
 from nmf_model.geometry.tet_flips import least_of
 
@@ -19,7 +20,7 @@ _GAIN = 1e-9
 _ROUNDS = 14
 _SHRINK = 0.5
 _FIRST_STEP = 0.25
-_GROWTHS = 10
+_GROWTHS = 16
 """How many tetrahedra a cavity may take in beyond those it began with."""
 
 
@@ -61,7 +62,34 @@ class _Cone:
         return quality_of(dets, squares)
 
     def best(self, start: NDArray[np.float64], step: float) -> tuple[float, NDArray[np.float64], int]:
-        """Search from a point: the lowest quality, the point, and the face it is low at."""
+        """Search from a point: the lowest quality, the point, and the face it is low at.
+
+        Where that finds no point that sees all faces, the search begins again at the one that is farthest
+        from all their planes: among needles such points can be too few to be met by chance.
+        """
+        found = self._search(start, step)
+        if found[0] <= LEAST:
+            inside = self._inside()
+            if inside is not None:
+                found = max(found, self._search(inside, 0.1 * step), key=lambda ways: ways[0])
+        return found
+
+    def _inside(self) -> NDArray[np.float64] | None:
+        """Return the point farthest from all planes on the side of all, None if there is no such side."""
+        from scipy.optimize import linprog
+
+        lengths = np.linalg.norm(self._normals, axis=0)
+        if not lengths.all() or self.size == 0:
+            return None
+        rows = np.concatenate([-self._normals.T / lengths[:, None], np.ones((len(lengths), 1))], axis=1)
+        limits = -self._heights / lengths / self.size
+        found = linprog((0, 0, 0, -1), rows, limits, bounds=[(-1, 1)] * 3 + [(None, 1)])
+        if found.x is None or found.x[3] <= 0:
+            return None
+        inside: NDArray[np.float64] = self.centre + self.size * found.x[:3]
+        return inside
+
+    def _search(self, start: NDArray[np.float64], step: float) -> tuple[float, NDArray[np.float64], int]:
         offset = start - self.centre
         row = self.qualities(offset[None])[0]
         worst = int(row.argmin())
@@ -115,13 +143,15 @@ def join(mesh: TetComplex, seed: Iterable[int]) -> list[int]:
         sides = list(found.values())
         cone = _Cone(np.array([[mesh.points[v] for v in face] for face, _ in sides]))
         start = cone.centre if point is None else point
-        value, point, worst = cone.best(start, _FIRST_STEP * cone.size)
+        value, point, _ = cone.best(start, _FIRST_STEP * cone.size)
         if value > least:
             break
-        behind = mesh.across(*sides[worst])
-        if behind is None:
+        row = cone.qualities((point - cone.centre)[None])[0]
+        behind = (mesh.across(*sides[face]) for face in row.argsort().tolist() if row[face] <= least)
+        taken = next((number for number in behind if number is not None), None)
+        if taken is None:
             return []
-        cavity.add(behind)
+        cavity.add(taken)
     else:
         return []
     faces = [face for face, _ in sides]

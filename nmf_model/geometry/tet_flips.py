@@ -8,12 +8,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 from itertools import combinations
 
+from nmf_model.geometry.tet_cavities import LEAST
 from nmf_model.geometry.tet_complex import Face, Tet, TetComplex
 
 _LONGEST_RING = 8
 """Edges with more tetrahedra around them are left alone: too many ways to fill the ring, few good ones."""
 _GAIN = 1e-9
-_LEAST = 1e-7
 
 
 def least_of(mesh: TetComplex, old: Iterable[int]) -> float:
@@ -21,7 +21,7 @@ def least_of(mesh: TetComplex, old: Iterable[int]) -> float:
 
     Always positive: a lowest quality that rises below zero can hide more inverted tetrahedra.
     """
-    return max(mesh.worst(old) + _GAIN, _LEAST)
+    return max(mesh.worst(old) + _GAIN, LEAST)
 
 
 def remove_edge(mesh: TetComplex, a: int, b: int) -> list[int]:

@@ -53,4 +53,7 @@ def _improve_one(mesh: TetComplex, number: int, goal: float) -> bool:
     for a, b in combinations(tet, 2):
         if join(mesh, mesh.star[a] & mesh.star[b]):
             return True
+    for vertex in tet:
+        if join(mesh, mesh.star[vertex]):
+            return True
     return moved
