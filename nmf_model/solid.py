@@ -8,8 +8,6 @@ it ends as the surface's own vertices, bit for bit.
 
 from __future__ import annotations
 
-import itertools
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -25,8 +23,8 @@ from nmf_model.types import CancelCheck, Mesh, Normalization, Reconstruction, So
 STAGES = 24
 """Steps in the flow's time, unless one must be halved."""
 _SHORTEST = 1 / 400
-_ATTEMPTS = 60
-"""After so many no step is halved: where the surface crosses itself on its way, none is short enough."""
+_HALVINGS = 12
+"""So many in all: where the surface crosses itself on its way, no step is short enough."""
 _STEPS = 4
 _GOAL = 0.08
 """Quality below which tetrahedra are worked on while they are carried ..."""
@@ -35,7 +33,7 @@ _LAST_GOAL = 0.15
 _ROUNDS = 2
 _ITERATIONS = 12
 _LAST_ROUNDS = 6
-_FEW = 300
+_FEW = 100
 """Tetrahedra that are worked on one by one, if no more are left."""
 _PASSES = 4
 _COARSENINGS = 6
@@ -107,20 +105,19 @@ def _carried(
     """Return the vertices in unit-sphere units, the boundary's as given, and the tetrahedra."""
     fixed = len(boundary)
     x, tetrahedra = coarsen(start.vertices, start.tetrahedra, fixed, floor=_SPARE, rounds=_COARSENINGS)
-    now, step, wrong = 0.0, 1 / STAGES, 0
-    for attempt in itertools.count():
+    now, step, wrong, halvings = 0.0, 1 / STAGES, 0, 0
+    while now < 1:
         until = now + step if now + 1.5 * step < 1 else 1.0
         moved = carrier.carry(x, steps=_STEPS, since=now, until=until, cancel=cancel)
         if until == 1:
             moved[:fixed] = boundary
         mended, left = _mended(moved, tetrahedra, fixed, until == 1, cancel)
-        if left > wrong and until - now > _SHORTEST and attempt < _ATTEMPTS:
+        if left > wrong and until - now > _SHORTEST and halvings < _HALVINGS:
+            halvings += 1
             step = (until - now) / 2
             continue
         (x, tetrahedra), now, wrong = mended, until, left
         step = min(1 / STAGES, 1.5 * step)
-        if now == 1:
-            break
     return x, tetrahedra
 
 

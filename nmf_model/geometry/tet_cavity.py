@@ -83,8 +83,8 @@ class _Cone:
             return None
         rows = np.concatenate([-self._normals.T / lengths[:, None], np.ones((len(lengths), 1))], axis=1)
         limits = -self._heights / lengths / self.size
-        found = linprog((0, 0, 0, -1), rows, limits, bounds=[(-1, 1)] * 3 + [(None, 1)])
-        if found.x is None or found.x[3] <= 0:
+        found = linprog(np.array([0.0, 0.0, 0.0, -1.0]), rows, limits, bounds=[(-1, 1)] * 3 + [(None, 1)])
+        if not found.success or found.x[3] <= 0:
             return None
         inside: NDArray[np.float64] = self.centre + self.size * found.x[:3]
         return inside

@@ -46,8 +46,8 @@ class TetComplex:
 
     def __init__(self, vertices: NDArray[np.float64], tetrahedra: NDArray[np.int64], fixed: int) -> None:
         self.points: list[Sequence[float]] = vertices.tolist()
-        self.tets: dict[int, Tet] = dict(enumerate(map(tuple, tetrahedra.tolist())))
-        self.quality = dict(enumerate(qualities(vertices, tetrahedra).tolist()))
+        self.tets: dict[int, Tet] = {n: (a, b, c, d) for n, (a, b, c, d) in enumerate(tetrahedra.tolist())}
+        self.quality: dict[int, float] = dict(enumerate(qualities(vertices, tetrahedra).tolist()))
         self.star: list[set[int]] = [set() for _ in self.points]
         self.fixed = fixed
         self._next = len(self.tets)

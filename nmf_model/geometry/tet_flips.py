@@ -115,7 +115,7 @@ def collapse(mesh: TetComplex, vertex: int, onto: int) -> list[int]:
     star = mesh.star[vertex]
     gone = star & mesh.star[onto]
     least = least_of(mesh, star)
-    new = []
+    new: list[Tet] = []
     for number in star - gone:
         a, b, c, d = (onto if v == vertex else v for v in mesh.tets[number])
         if mesh.of(a, b, c, d) <= least:
