@@ -8,24 +8,36 @@ it ends as the surface's own vertices, bit for bit.
 
 from __future__ import annotations
 
-import itertools
-
 import numpy as np
 from numpy.typing import NDArray
 
 from nmf_model.errors import InputError
 from nmf_model.geometry.ball import Ball, ball
-from nmf_model.geometry.relax import not_positive, relax
+from nmf_model.geometry.mend import coarsen, mend, untangle
+from nmf_model.geometry.relax import not_positive
 from nmf_model.geometry.template import Template
 from nmf_model.geometry.tetrahedra import dihedral_angles, orientations, volumes
 from nmf_model.types import CancelCheck, Carrier, Mesh, Normalization, Reconstruction, SolidFacts, TetMesh
 
-STAGES = 12
-_STEPS = 8
-_ITERATIONS = 10
-"""Of the relaxation after each stage; it starts near its goal."""
-_LAST_ROUNDS = 4
-_LAST_ITERATIONS = 30
+STAGES = 24
+"""Steps in the flow's time, unless one must be halved."""
+_SHORTEST = 1 / 400
+_HALVINGS = 12
+"""So many in all: where the surface crosses itself on its way, no step is short enough."""
+_STEPS = 4
+_GOAL = 0.08
+"""Quality below which tetrahedra are worked on while they are carried ..."""
+_LAST_GOAL = 0.15
+"""... and once they have arrived."""
+_ROUNDS = 2
+_ITERATIONS = 12
+_LAST_ROUNDS = 6
+_FEW = 100
+"""Tetrahedra that are worked on one by one, if no more are left."""
+_PASSES = 4
+_COARSENINGS = 6
+_SPARE = 0.2
+"""Inner vertices that are not needed to keep this quality are left out: fewer are easier to keep right."""
 
 
 def solid_of(result: Reconstruction, cancel: CancelCheck | None = None) -> TetMesh:
@@ -65,9 +77,9 @@ def flow_solid(
     except ValueError as error:
         raise InputError(f"The solid could not be made: {error}.") from error
     boundary = (surface.vertices - normalization.offset) / normalization.scale
-    inside = _carried(carrier, start, boundary, cancel)
+    inside, tetrahedra = _carried(carrier, start, boundary, cancel)
     vertices = np.concatenate([surface.vertices, normalization.to_file(inside[len(boundary) :])])
-    return TetMesh(vertices, start.tetrahedra, surface.faces)
+    return TetMesh(vertices, tetrahedra, surface.faces)
 
 
 def measure(solid: TetMesh) -> SolidFacts:
@@ -88,19 +100,34 @@ def measure(solid: TetMesh) -> SolidFacts:
 
 def _carried(
     carrier: Carrier, start: Ball, boundary: NDArray[np.float64], cancel: CancelCheck | None
-) -> NDArray[np.float64]:
-    """Return the vertices in unit-sphere units, the boundary's as given."""
-    free = np.ones(len(start.vertices), dtype=bool)
-    free[: len(boundary)] = False
-    x = relax(start.vertices, start.tetrahedra, free, iterations=_ITERATIONS, cancel=cancel)
-    moments = np.linspace(0.0, 1.0, STAGES + 1)
-    for since, until in itertools.pairwise(moments.tolist()):
-        x = carrier.carry(x, steps=_STEPS, since=since, until=until, cancel=cancel)
-        x = relax(x, start.tetrahedra, free, iterations=_ITERATIONS, cancel=cancel)
-    x[: len(boundary)] = boundary
-    for _ in range(_LAST_ROUNDS):
-        before = not_positive(x, start.tetrahedra)
-        x = relax(x, start.tetrahedra, free, iterations=_LAST_ITERATIONS, epsilon=1e-4, cancel=cancel)
-        if before == 0 or not_positive(x, start.tetrahedra) > 0.9 * before:
-            break
-    return x
+) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    """Return the vertices in unit-sphere units, the boundary's as given, and the tetrahedra."""
+    fixed = len(boundary)
+    x, tetrahedra = coarsen(start.vertices, start.tetrahedra, fixed, floor=_SPARE, rounds=_COARSENINGS)
+    now, step, wrong, halvings = 0.0, 1 / STAGES, 0, 0
+    while now < 1:
+        until = now + step if now + 1.5 * step < 1 else 1.0
+        moved = carrier.carry(x, steps=_STEPS, since=now, until=until, cancel=cancel)
+        if until == 1:
+            moved[:fixed] = boundary
+        mended, left = _mended(moved, tetrahedra, fixed, until == 1, cancel)
+        if left > wrong and until - now > _SHORTEST and halvings < _HALVINGS:
+            halvings += 1
+            step = (until - now) / 2
+            continue
+        (x, tetrahedra), now, wrong = mended, until, left
+        step = min(1 / STAGES, 1.5 * step)
+    return x, tetrahedra
+
+
+def _mended(
+    x: NDArray[np.float64], tetrahedra: NDArray[np.int64], fixed: int, last: bool, cancel: CancelCheck | None
+) -> tuple[tuple[NDArray[np.float64], NDArray[np.int64]], int]:
+    """Return the mesh put right as far as can be and how many tetrahedra are not positive still."""
+    goal, rounds = (_LAST_GOAL, _LAST_ROUNDS) if last else (_GOAL, _ROUNDS)
+    mesh = mend(x, tetrahedra, fixed, goal=goal, rounds=rounds, iterations=_ITERATIONS, cancel=cancel)
+    left = not_positive(*mesh)
+    if 0 < left <= _FEW:
+        mesh = untangle(*mesh, fixed, passes=_PASSES, cancel=cancel)
+        left = not_positive(*mesh)
+    return mesh, left

@@ -54,6 +54,17 @@ def boundary_faces(tetrahedra: Tetrahedra) -> NDArray[np.int64]:
     return np.asarray(np.repeat(corners, np.abs(left), axis=0))
 
 
+def faces_are_shared_well(tetrahedra: Tetrahedra) -> bool:
+    """Whether every face belongs to one or two tetrahedra, from different sides."""
+    faces = tetrahedra[:, _OUTWARD]
+    first = faces.argmin(axis=2)[..., None]
+    turned = np.take_along_axis(faces, (first + np.arange(3)) % 3, axis=2).reshape(-1, 3)
+    base = int(tetrahedra.max()) + 1
+    # Counter-clockwise seen from outside, starting with the lowest corner: unique if no side is used twice.
+    keys = (turned[:, 0] * base + turned[:, 1]) * base + turned[:, 2]
+    return len(np.unique(keys)) == len(keys)
+
+
 def dihedral_angles(vertices: Vertices, tetrahedra: Tetrahedra) -> NDArray[np.float64]:
     """Return (T, 6) the angles between faces in degrees, 0..180; those of an inverted one mean little."""
     corners = vertices[tetrahedra]
