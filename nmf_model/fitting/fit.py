@@ -53,7 +53,7 @@ class FitSettings:
         samples: S drawn from the surface, and points of the cloud compared, in each step at least.
         most_samples: in each step at most; between the two, as many as the cloud has points.
         learning_rate: of the coarsest grid; each finer one has ``rate_decay`` times the one before.
-        accuracy_weight: of the distance from the surface to the points; the other direction has 1.
+        urgency: how many more times a missed point counts.
         tension_weight: of the Dirichlet energy of the surface.
         evenness_weight: of its unevenness.
         smoothness_weight: of the mean squared gradient of the velocity.
@@ -69,7 +69,7 @@ class FitSettings:
     most_samples: int = 5000
     learning_rate: float = 0.012
     rate_decay: float = 0.4
-    accuracy_weight: float = 0.5
+    urgency: float = 4.0
     tension_weight: float = 3e-5
     evenness_weight: float = 2e-5
     smoothness_weight: float = 1e-4
@@ -223,9 +223,9 @@ class _Fit:
         fields = self.flow.fields(stage.depth)
         self.vertices = flow_midpoint(sphere, fields, self._solver_steps(stage))
         samples = draw_samples(self.vertices, faces, self.samples, self.generator)
-        terms = misfit(samples, self.vertices, faces, self.target, self._subset(shown))
+        terms = misfit(samples, self.vertices, faces, self.target, settings.urgency, self._subset(shown))
         loss = (
-            settings.accuracy_weight * terms.accuracy
+            terms.accuracy
             + terms.completeness
             + settings.evenness_weight * unevenness(self.vertices, faces)
             + settings.tension_weight * dirichlet_energy(self.vertices, faces)

@@ -22,10 +22,8 @@ from nmf_model.geometry.surface import SurfaceSamples, closest_weights
 
 SIDEWAYS = 0.1
 """Weight of a sideways residual within the spacing; a little keeps the samples spread evenly."""
-REACH, URGENCY = 0.015, 4.0
-"""Distance, in unit-sphere units, beyond which a point counts as missed, and how many more times it counts.
-
-Few points lie at rims, corners and tips; in a mean square they lose to the many on the faces."""
+REACH = 0.25
+"""Distance, in units of the points' own spacing, beyond which a point counts as missed."""
 _CANDIDATES = 3
 """Samples whose faces are looked at for the surface's nearest place to a point."""
 
@@ -45,6 +43,7 @@ def misfit(
     vertices: Float[Tensor, "V 3"],
     faces: Int[Tensor, "F 3"],
     target: FitTarget,
+    urgency: float,
     subset: Tensor | None = None,
 ) -> Misfit:
     """Measure both directions.
@@ -54,6 +53,8 @@ def misfit(
         vertices: of the surface.
         faces: of the surface.
         target: the cloud.
+        urgency: how many more times what is beyond ``REACH`` counts: few points lie at rims, corners and
+            tips, and in a mean square they lose to the many on the faces.
         subset: indices of the points to measure completeness for; None for all.
     """
     near = target.nearest(samples.points)
@@ -63,9 +64,10 @@ def misfit(
         target.spacing[near],
         target.planarity[near],
     )
-    points = target.points if subset is None else target.points[subset]
-    completeness = squared_distances(points, samples, vertices, faces)
-    completeness = completeness + URGENCY * F.relu(completeness - REACH**2)
+    chosen = slice(None) if subset is None else subset
+    completeness = squared_distances(target.points[chosen], samples, vertices, faces)
+    reach = REACH * target.spacing[chosen]
+    completeness = completeness + urgency * F.relu(completeness - reach.square())
     # Weighted by its area, so that a film far from the points is pulled back by its edge, not only sideways.
     # Not divided by the sum of the weights: that would reward wrinkles where the surface fits well.
     over_surface = (samples.weights * accuracy).mean()
