@@ -32,8 +32,9 @@ _LAST_GOAL = 0.15
 _ROUNDS = 2
 _ITERATIONS = 12
 _LAST_ROUNDS = 6
-_FEW = 100
-"""Tetrahedra that are worked on one by one, if no more are left."""
+_FEW, _FEW_SHARE = 100, 0.1
+"""Tetrahedra that are worked on one by one, if no more are left: more, or a larger share of all, are no
+small knots but a boundary that cannot be filled."""
 _PASSES = 4
 _COARSENINGS = 6
 _SPARE = 0.2
@@ -127,7 +128,7 @@ def _mended(
     goal, rounds = (_LAST_GOAL, _LAST_ROUNDS) if last else (_GOAL, _ROUNDS)
     mesh = mend(x, tetrahedra, fixed, goal=goal, rounds=rounds, iterations=_ITERATIONS, cancel=cancel)
     left = not_positive(*mesh)
-    if 0 < left <= _FEW:
+    if 0 < left <= min(_FEW, _FEW_SHARE * len(mesh[1])):
         mesh = untangle(*mesh, fixed, passes=_PASSES, cancel=cancel)
         left = not_positive(*mesh)
     return mesh, left

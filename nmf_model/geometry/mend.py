@@ -52,7 +52,7 @@ def mend(
     given = x, tetrahedra
     before = None
     for number in range(rounds):
-        bad = qualities(x, tetrahedra) < goal
+        bad: NDArray[np.bool_] = qualities(x, tetrahedra) < goal
         count = int(bad.sum())
         if count == 0 or (before is not None and count > _STALLED * before):
             break
@@ -122,7 +122,7 @@ def _patch_around(x: Vertices, tetrahedra: Tetrahedra, bad: NDArray[np.bool_], f
     members = bad
     for _ in range(_RINGS):
         inner[tetrahedra[members]] = True
-        members = inner[tetrahedra].any(axis=1)
+        members = np.asarray(inner[tetrahedra].any(axis=1))
     inner[:fixed] = False
     used = np.zeros(len(x), dtype=bool)
     used[tetrahedra[members]] = True

@@ -84,9 +84,10 @@ class _Cone:
         rows = np.concatenate([-self._normals.T / lengths[:, None], np.ones((len(lengths), 1))], axis=1)
         limits = -self._heights / lengths / self.size
         found = linprog(np.array([0.0, 0.0, 0.0, -1.0]), rows, limits, bounds=[(-1, 1)] * 3 + [(None, 1)])
-        if not found.success or found.x[3] <= 0:
+        place = found.x
+        if not found.success or place is None or place[3] <= 0:
             return None
-        inside: NDArray[np.float64] = self.centre + self.size * found.x[:3]
+        inside: NDArray[np.float64] = self.centre + self.size * place[:3]
         return inside
 
     def _search(self, start: NDArray[np.float64], step: float) -> tuple[float, NDArray[np.float64], int]:
