@@ -17,6 +17,7 @@ DEFECTS = ("crossing_faces", "open_edges", "flipped_edges", "crowded_edges")
 _EDGE_WIDTH = 4.0
 MARKS = "marks"
 _VIEW = ((1.9, 1.25, 3.3), (0.0, 0.0, 0.0), (0.0, 1.0, 0.0))
+_FRONT = ((0.85, 0.4, 3.9), (0.0, 0.0, 0.0), (0.0, 1.0, 0.0))
 
 
 class Scene:
@@ -42,6 +43,7 @@ class Scene:
         self._colours: dict[str, str] = {"mesh": "#7f9fdd", "edges": "#2a4680", "points": "#d9541e"}
         self._show_points = True
         self._see_through = False
+        self._from_front = False
         self.reset_camera()
 
     def set_colours(self, colours: dict[str, str]) -> None:
@@ -188,9 +190,16 @@ class Scene:
             if actor is not None:
                 actor.visibility = shown
 
-    def reset_camera(self) -> None:
-        """Look at the whole unit sphere, slightly from above and the right."""
-        self._plotter.camera_position = _VIEW
+    def reset_camera(self, *, from_front: bool | None = None) -> None:
+        """Look at the whole unit sphere from above and the right.
+
+        Args:
+            from_front: look nearly from where a picture was taken, so that the result is recognised; None
+                for as the last time.
+        """
+        if from_front is not None:
+            self._from_front = from_front
+        self._plotter.camera_position = _FRONT if self._from_front else _VIEW
         self._plotter.camera.view_angle = 30.0
         self._plotter.camera.clipping_range = (0.1, 50.0)
 

@@ -95,7 +95,7 @@ class Stage(QWidget):
             self._show_inset(new)
         before, after = old.current_item, new.current_item
         if _key(before) != _key(after) or _loaded(before) is not _loaded(after):
-            self.viewport.scene.reset_camera()
+            self.viewport.scene.reset_camera(from_front=_is_picture(after))
             self._show_item(after)
         elif _outcome(before) is not _outcome(after):
             self._show_target(after)
@@ -237,6 +237,10 @@ def _marks_of(item: Item | None) -> Marks:
 
 def _key(item: Item | None) -> int | None:
     return None if item is None else item.key
+
+
+def _is_picture(item: Item | None) -> bool:
+    return item is not None and item.loaded is not None and isinstance(item.loaded.source, ShapeImage)
 
 
 def _loaded(item: Item | None) -> object:

@@ -122,6 +122,20 @@ def test_reset_brings_the_camera_back(plotter, scene):
     np.testing.assert_array_equal(pixels(plotter), before)
 
 
+def test_a_picture_is_looked_at_nearly_from_where_it_was_taken_until_something_else_is_shown(plotter, scene):
+    def degrees_off_front():
+        x, y, z = plotter.camera.position
+        return np.degrees(np.arctan2(np.hypot(x, y), z))
+
+    scene.reset_camera(from_front=True)
+    assert degrees_off_front() < 15
+    plotter.camera.Azimuth(70)
+    scene.reset_camera()
+    assert degrees_off_front() < 15
+    scene.reset_camera(from_front=False)
+    assert degrees_off_front() > 25
+
+
 def test_normals_of_a_sphere_point_along_its_radius():
     sphere = icosphere(4)
     cosines = (vertex_normals(sphere.vertices, sphere.faces) * sphere.vertices).sum(axis=1)
