@@ -260,15 +260,15 @@ class _Fit:
         return (rotation * torch.det(rotation)).to(self.device)
 
     def _subset(self, shown: float) -> Tensor | None:
-        """Choose the points compared in this step: those within reach, and not many more than samples."""
+        """Choose the points compared in this step: those within reach, and no more than samples."""
         count, wanted = len(self.target.points), self.samples
         if shown < 1:
             reached = torch.nonzero(self.target.order <= shown)[:, 0]
-        elif count <= 2 * wanted:
+        elif count <= wanted:
             return None
         else:
             reached = torch.arange(count, device=self.device)
-        if len(reached) <= 2 * wanted:
+        if len(reached) <= wanted:
             return reached
         chosen = torch.randint(len(reached), (wanted,), generator=self.generator)
         return reached[chosen.to(self.device)]
