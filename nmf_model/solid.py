@@ -1,9 +1,9 @@
 """The solid inside a reconstructed surface: the flow that made the surface carries a ball of tetrahedra.
 
 A flow is a continuous map, but tetrahedra are flat: where it bends or stretches much within one of them, that
-one comes out inverted or thin. So the ball is carried in stages; after each its inner vertices move
-to where the tetrahedra are most regular, while they are still nearly so. The boundary is never moved:
-it ends as the surface's own vertices, bit for bit.
+one comes out inverted or thin. So the ball is carried in small steps; after each, tetrahedra that got bad are
+relaxed and joined anew (``geometry.mend``), and a step that leaves more of them inverted is halved. The
+boundary is only carried: it ends as the surface's own vertices, bit for bit.
 """
 
 from __future__ import annotations

@@ -176,8 +176,10 @@ def test_the_published_flow_as_a_map_is_the_network_itself(published):
     with torch.no_grad():
         wanted = model.flow(torch.tensor(template.vertices), code, solver).vertices[-1][0].numpy()
     assert np.allclose(carrier.carry(template.vertices, steps=8), wanted, atol=1e-5)
-    halfway = carrier.carry(template.vertices, until=1 / 3)
-    assert np.allclose(carrier.carry(halfway, since=1 / 3), wanted, atol=1e-5)
+    assert np.allclose(carrier.carry(template.vertices, until=0.0), template.vertices, atol=1e-6)
+    for share in (0.1, 1 / 3, 0.45, 0.9):  # within blocks and between them, as a solid is carried
+        part = carrier.carry(template.vertices, until=share, steps=32)
+        assert np.allclose(carrier.carry(part, since=share, steps=32), wanted, atol=1e-4)
     moments = list(carrier.moments(template.vertices, 7))
     assert np.allclose(moments[-1].vertices, wanted, atol=1e-5)
     assert np.allclose(moments[0].vertices, template.vertices, atol=1e-6)

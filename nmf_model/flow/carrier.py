@@ -7,7 +7,6 @@ can be refined where its image needs it, and a ball of tetrahedra can take the s
 from __future__ import annotations
 
 import math
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
@@ -57,6 +56,9 @@ class MovingCarrier(Carrier, Protocol):
         Raises:
             SolverError, Cancelled: see ``flow.solver.integrate``.
         """
+
+    def injective_steps(self) -> int | None:
+        """Return from how many steps per block on the solver's map is proved one to one; None if never."""
 
 
 @dataclass(frozen=True)
@@ -171,9 +173,9 @@ class PlacedCarrier:
             scale, shift = self._stretch(moment.time / moments[-1].time)
             yield moment._replace(vertices=(moment.vertices * scale + shift).astype(np.float32))
 
-    def injective_steps(self) -> int:
-        """Return those of the inner flow; more than anybody takes if that has no proof."""
-        return self.inner.injective_steps() if isinstance(self.inner, GridCarrier) else sys.maxsize
+    def injective_steps(self) -> int | None:
+        """See ``MovingCarrier``: a stretch folds nothing."""
+        return self.inner.injective_steps()
 
     def _stretch(self, share: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Return scale and shift at a share of the time."""

@@ -57,6 +57,10 @@ class NetworkCarrier:
         """How many deform blocks follow each other."""
         return len(self.flow.blocks)
 
+    def injective_steps(self) -> None:
+        """Return None: nothing bounds the gradient of a network's velocity."""
+        return None
+
     def moments(
         self, points: NDArray[np.floating], frames: int, cancel: CancelCheck | None = None
     ) -> Iterator[Moment]:
@@ -76,41 +80,48 @@ class NetworkCarrier:
         until: float = 1.0,
         cancel: CancelCheck | None = None,
     ) -> NDArray[np.float64]:
-        """See ``Carrier``. Within a block its rescaling is blended in with time.
-
-        Raises:
-            ValueError: if the points start within a block, whose rescaling is blended in there.
-        """
+        """See ``Carrier``. Within a block its rescaling is blended in with time."""
         count = len(self.flow.blocks)
-        first = round(since * count)
-        if abs(first - since * count) > 1e-9:
-            raise ValueError("a network's flow can be resumed between its blocks only")
         x = torch.from_numpy(points.astype(np.float32)).to(self.code.device)[None]
-        x = self.maps[0](x) if first == 0 else x
         with torch.no_grad():
-            for index in range(first, count):
-                share = min(1.0, until * count - index)
-                if share <= 0:
-                    break
+            for index in range(count):
+                began, ended = (min(1.0, max(0.0, time * count - index)) for time in (since, until))
+                if ended <= began:
+                    continue
+                x = self._unblended(index, x, began)
                 block = cast(FlowBlock, self.flow.blocks[index])
-                x = _part_of(block, x, self.code, share, steps, cancel)
-                arrived = self.maps[index + 1](x)
-                entered = self.maps[0].inv(x) if index == 0 else x
-                x = arrived if share == 1 else torch.lerp(entered, arrived, share)
+                x = self._blended(index, _part_of(block, x, self.code, began, ended, steps, cancel), ended)
         return x[0].double().cpu().numpy()
+
+    def _blended(self, index: int, x: Tensor, share: float) -> Tensor:
+        """Return what is shown of a block's own coordinates at a share of its time."""
+        arrived = self.maps[index + 1](x)
+        entered = self.maps[0].inv(x) if index == 0 else x
+        return arrived if share == 1 else torch.lerp(entered, arrived, share)
+
+    def _unblended(self, index: int, shown: Tensor, share: float) -> Tensor:
+        """Undo ``_blended``, which on each axis is a straight line that rises."""
+        nought = self._blended(index, torch.zeros_like(shown[:, :1]), share)
+        one = self._blended(index, torch.ones_like(shown[:, :1]), share)
+        return (shown - nought) / (one - nought)
 
 
 def _part_of(
-    block: FlowBlock, x: Tensor, code: Tensor, share: float, steps: int, cancel: CancelCheck | None
+    block: FlowBlock,
+    x: Tensor,
+    code: Tensor,
+    began: float,
+    ended: float,
+    steps: int,
+    cancel: CancelCheck | None,
 ) -> Tensor:
-    """Run a block for a share of its time."""
+    """Run a block between two shares of its time; its velocities do not change with time."""
     nodes = len(block.nodes)
     for node in range(nodes):
-        span = min(1.0, share * nodes - node)
-        if span <= 0:
-            break
-        times = (0.0, span * block.integration_time)
-        x = block.solve(node, x, code, times, _solver(steps), cancel).states[-1]
+        since, until = (min(1.0, max(0.0, share * nodes - node)) for share in (began, ended))
+        if until > since:
+            times = (0.0, (until - since) * block.integration_time)
+            x = block.solve(node, x, code, times, _solver(steps), cancel).states[-1]
     return x
 
 

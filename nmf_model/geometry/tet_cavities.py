@@ -17,11 +17,18 @@ LEAST = 1e-7
 INWARD = np.array([(1, 3, 2), (0, 2, 3), (0, 3, 1), (0, 1, 2)])
 """The corners of the face opposite each corner, counter-clockwise seen from that corner."""
 _EDGES = np.array(list(combinations(range(4), 2)))
-_REST = np.zeros((4, 4, 2), dtype=np.int64)
+REST = np.zeros((4, 4, 2), dtype=np.int64)
 """For each two corners the other two, so that the four make an even permutation."""
 for _corner, _face in enumerate(INWARD.tolist()):
     for _turn in range(3):
-        _REST[_face[_turn], _face[_turn - 2]] = (_face[_turn - 1], _corner)
+        REST[_face[_turn], _face[_turn - 2]] = (_face[_turn - 1], _corner)
+
+
+def search_directions(count: int) -> NDArray[np.float64]:
+    """Return (8, 2 count, 3) unit vectors: sets that are tried in turn, so that no ridge stops a search."""
+    half = np.random.default_rng(0).normal(size=(8, count, 3))
+    half /= np.linalg.norm(half, axis=2, keepdims=True)
+    return np.concatenate([half, -half], axis=1)
 
 
 class Cavities(NamedTuple):
@@ -84,7 +91,7 @@ def rings_of(corners: Tetrahedra, ends: Tetrahedra) -> tuple[Tetrahedra, NDArray
     size = corners.shape[1]
     one = (corners == ends[:, None, :1]).argmax(axis=2)
     other = (corners == ends[:, None, 1:]).argmax(axis=2)
-    rest = _REST[one, other]
+    rest = REST[one, other]
     third = np.take_along_axis(corners, rest[..., :1], axis=2)[..., 0]
     fourth = np.take_along_axis(corners, rest[..., 1:], axis=2)[..., 0]
     rows = np.arange(len(corners))

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from nmf_model.geometry.tet_cavities import LEAST
+from nmf_model.geometry.tet_cavities import LEAST, search_directions
 from nmf_model.geometry.tet_complex import Face, TetComplex, quality_of
 from nmf_model.geometry.tet_flips import least_of
 
@@ -22,17 +22,7 @@ _SHRINK = 0.5
 _FIRST_STEP = 0.25
 _GROWTHS = 16
 """How many tetrahedra a cavity may take in beyond those it began with."""
-
-
-def _directions() -> NDArray[np.float64]:
-    """Return (K, D, 3) unit vectors: sets that are tried in turn, so that no ridge stops the search."""
-    rng = np.random.default_rng(0)
-    half = rng.normal(size=(8, 10, 3))
-    half /= np.linalg.norm(half, axis=2, keepdims=True)
-    return np.concatenate([half, -half], axis=1)
-
-
-_DIRECTIONS = _directions()
+_DIRECTIONS = search_directions(10)
 
 
 class _Cone:

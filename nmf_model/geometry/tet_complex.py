@@ -12,25 +12,15 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from nmf_model.geometry.tet_cavities import INWARD, REST
+
 Tet = tuple[int, int, int, int]
 Face = tuple[int, int, int]
 
 _SCALE = 2**0.5 * 6**1.5
 """Makes the quality of a regular tetrahedron 1."""
-_INWARD = ((1, 3, 2), (0, 2, 3), (0, 3, 1), (0, 1, 2))
-"""The corners of the face opposite each corner, counter-clockwise seen from that corner."""
-
-
-def _rest_of_edges() -> list[list[tuple[int, int]]]:
-    """Return for each two corners the other two, so that the four make an even permutation."""
-    rest = [[(0, 0)] * 4 for _ in range(4)]
-    for corner, (a, b, c) in enumerate(_INWARD):
-        for one, two, three in ((a, b, c), (b, c, a), (c, a, b)):
-            rest[one][two] = (three, corner)
-    return rest
-
-
-_REST = _rest_of_edges()
+_INWARD, _REST = INWARD.tolist(), REST.tolist()
+"""As lists, which are read faster one by one."""
 
 
 class TetComplex:

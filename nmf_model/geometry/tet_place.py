@@ -21,6 +21,7 @@ from nmf_model.geometry.tet_cavities import (
     edges_of,
     replaced,
     rings_of,
+    search_directions,
     starts_of,
 )
 from nmf_model.geometry.tet_complex import qualities, quality_of
@@ -29,16 +30,7 @@ _GAIN = 1e-6
 _ROUNDS = 10
 _SHRINK = 0.5
 _FIRST_STEP = 0.3
-
-
-def _directions() -> NDArray[np.float64]:
-    """Return (K, D, 3) unit vectors: sets that are tried in turn."""
-    half = np.random.default_rng(0).normal(size=(8, 4, 3))
-    half /= np.linalg.norm(half, axis=2, keepdims=True)
-    return np.concatenate([half, -half], axis=1)
-
-
-_DIRECTIONS = _directions()
+_DIRECTIONS = search_directions(4)
 
 
 def smooth_vertices(

@@ -32,10 +32,10 @@ class Solve(NamedTuple):
 
 @runtime_checkable
 class ProvedCarrier(Protocol):
-    """A carrier that knows from how many steps on its solver's map is one to one."""
+    """A carrier that may know from how many steps on its solver's map is one to one."""
 
-    def injective_steps(self) -> int:
-        """Return the smallest such number of steps per block."""
+    def injective_steps(self) -> int | None:
+        """Return the smallest such number of steps per block; None without a proof."""
 
 
 def settle_steps(
@@ -51,7 +51,7 @@ def settle_steps(
     """
     if isinstance(carrier, ProvedCarrier):
         needed = carrier.injective_steps()
-        if needed <= MOST_STEPS:
+        if needed is not None and needed <= MOST_STEPS:
             return Solve(max(least, needed), 0, True)
     samples = sphere[:: max(1, len(sphere) // _SAMPLES)]
     steps = least

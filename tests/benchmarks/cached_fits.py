@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from nmf_model.fitting.fit import FittedFlow, fit_flow
+from nmf_model.fitting.fit import FitSettings, FittedFlow, fit_flow
 from nmf_model.flow.carrier import GridCarrier
 from nmf_model.geometry.normalization import normalize
 from nmf_model.types import Normalization
@@ -45,9 +45,11 @@ class CachedFit:
     seconds: float
 
 
-def drain_fit(points: NDArray[np.float32], seed: int = 0) -> FittedFlow:
-    """Fit a cloud in unit-sphere units without showing anything."""
-    progress = fit_flow(points, seed=seed)
+def drain_fit(
+    points: NDArray[np.float32], *, start: GridCarrier | None = None, settings: FitSettings | None = None
+) -> FittedFlow:
+    """Fit a cloud in unit-sphere units without showing anything; see ``fit_flow``."""
+    progress = fit_flow(points, start=start, settings=settings)
     while True:
         try:
             next(progress)

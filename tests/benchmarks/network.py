@@ -11,16 +11,13 @@ from __future__ import annotations
 
 import argparse
 import time
-from collections.abc import Generator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 import torchdiffeq
 
 from nmf_model.config import ModelConfig, SolverConfig
-from nmf_model.fitting.fit import FittedFlow, fit_flow
 from nmf_model.flow.carrier import GridCarrier
 from nmf_model.geometry.intersections import count_crossing_faces
 from nmf_model.geometry.normalization import normalize
@@ -32,6 +29,7 @@ from nmf_model.plan import is_near
 from nmf_model.silhouette import find_mask
 from nmf_model.types import Mesh
 from nmf_model.weights import load_weights
+from tests.benchmarks.cached_fits import drain_fit
 from tests.benchmarks.fit import compare
 from tests.benchmarks.objects import FOLDER
 from tests.benchmarks.published_step import CarriedCode
@@ -87,14 +85,6 @@ def as_published(model: NeuralMeshFlow, template: torch.Tensor, code: torch.Tens
     return x[0]
 
 
-def drained(frames: Generator[Any, None, FittedFlow]) -> FittedFlow:
-    while True:
-        try:
-            next(frames)
-        except StopIteration as end:
-            return end.value
-
-
 def print_starts(count: int, name: str) -> None:
     """Fit objects from a small sphere and from the network, and compare with the target's own points."""
     model, template = load_weights("ae"), icosphere(LEVEL)
@@ -119,7 +109,7 @@ def print_starts(count: int, name: str) -> None:
         row = [measured(carrier)[0]]
         for start in (carrier, None):
             began = time.process_time()
-            fitted = drained(fit_flow(points, start=start))
+            fitted = drain_fit(points, start=start)
             row += [time.process_time() - began, *measured(fitted.carrier)]
         near = is_near(carrier, points)
         rows.append([*row, *(row[1:5] if near else row[5:9])])

@@ -19,7 +19,7 @@ from nmf_model.geometry.template import Template, icosphere
 from nmf_model.quality import enclosed_volume, inspect_mesh
 from nmf_model.reconstruct import BASE_LEVEL, BUDGETS
 from nmf_model.solid import flow_solid, measure
-from nmf_model.sound.certify import SoundSurface, sound_stages
+from nmf_model.sound.certify import make_sound
 from nmf_model.sound.forms import written_forms
 from nmf_model.types import Mesh
 from tests.benchmarks.cached_fits import CachedFit, cached_fit
@@ -47,13 +47,8 @@ def surface_of(fit: CachedFit) -> Mesh:
     """Make the surface as a reconstruction without a template level does."""
     points = fit.normalization.to_unit(fit.given)
     forms = written_forms(fit.normalization)
-    stages = sound_stages(fit.carrier, points, icosphere(BASE_LEVEL), BUDGETS["fit"], None, forms)
-    while True:
-        try:
-            next(stages)
-        except StopIteration as end:
-            found: SoundSurface = end.value
-            return Mesh(fit.normalization.to_file(found.image), found.faces, found.sphere)
+    found = make_sound(fit.carrier, points, icosphere(BASE_LEVEL), BUDGETS["fit"], forms=forms)
+    return Mesh(fit.normalization.to_file(found.image), found.faces, found.sphere)
 
 
 def inverted_by_the_flow(fit: CachedFit, surface: Mesh) -> int:

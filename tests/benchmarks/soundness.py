@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import argparse
 import time
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,7 +19,7 @@ import torch
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
-from nmf_model.fitting.fit import FitProgress, FitSettings, FittedFlow, Stage, fit_flow
+from nmf_model.fitting.fit import FitSettings, Stage
 from nmf_model.geometry.normalization import normalize
 from nmf_model.geometry.sampling import sample_surface
 from nmf_model.geometry.template import icosphere
@@ -33,7 +33,7 @@ from nmf_model.sound.certify import PLAIN, Budget, make_sound
 from nmf_model.sound.forms import written_forms
 from nmf_model.types import Carrier, Mesh, Normalization, QualityReport
 from nmf_model.weights import load_weights
-from tests.benchmarks.cached_fits import CACHE, cached_fit, cached_flow, count_of
+from tests.benchmarks.cached_fits import CACHE, cached_fit, cached_flow, count_of, drain_fit
 from tests.benchmarks.objects import FOLDER
 from tests.benchmarks.silhouette import PICTURES
 from tests.support.stress_shapes import STRESS_SHAPES
@@ -62,6 +62,7 @@ class Case:
     normalization: Normalization
     radius: float = 1.0
     budget: Budget = BUDGETS["fit"]
+    kind: str = "fitted clouds"
 
 
 @dataclass(frozen=True)
@@ -147,7 +148,14 @@ def network_cases(count: int) -> Iterator[Case]:
             given, target = (stored[part][index] / 32767 for part in ("given", "target"))
             normalization = normalize(given)
             carrier, _ = predict_flow(model, normalization.to_unit(given))
-            yield Case(f"{stored['name'][index]}, network", carrier, given, target, normalization)
+            yield Case(
+                f"{stored['name'][index]}, network",
+                carrier,
+                given,
+                target,
+                normalization,
+                kind="network, clouds",
+            )
 
 
 def picture_cases(cached: bool) -> Iterator[Case]:
@@ -162,7 +170,15 @@ def picture_cases(cached: bool) -> Iterator[Case]:
         seen = predict_cloud(model, image).points
         normalization = normalize(seen)
         carrier, _ = predict_flow(model, normalization.to_unit(seen))
-        yield Case(f"{path.name}, network", carrier, seen, seen, normalization, normalization.scale)
+        yield Case(
+            f"{path.name}, network",
+            carrier,
+            seen,
+            seen,
+            normalization,
+            normalization.scale,
+            kind="network, pictures",
+        )
         kept = CACHE / f"picture-{path.stem}-now.pt"
         if cached and not kept.exists():
             continue
@@ -170,7 +186,8 @@ def picture_cases(cached: bool) -> Iterator[Case]:
         normalization = normalize(body)
         fitted, _ = cached_flow(kept, normalization.to_unit(body))
         name = f"{path.name}, silhouette"
-        yield Case(name, fitted, body, body, normalization, normalization.scale, BUDGETS["silhouette"])
+        budget = BUDGETS["silhouette"]
+        yield Case(name, fitted, body, body, normalization, normalization.scale, budget, "outlines, fitted")
 
 
 def stress_cases(quick: bool) -> Iterator[Case]:
@@ -180,19 +197,10 @@ def stress_cases(quick: bool) -> Iterator[Case]:
         normalization = normalize(given)
         unit = normalization.to_unit(given)
         if quick:
-            carrier = _drained(fit_flow(unit, settings=_QUICK)).carrier
+            carrier = drain_fit(unit, settings=_QUICK).carrier
         else:
             carrier, _ = cached_flow(CACHE / f"stress-{name}-now.pt", unit)
-        yield Case(name, carrier, given, target, normalization, normalization.scale)
-
-
-def _drained(progress: Generator[FitProgress, None, FittedFlow]) -> FittedFlow:
-    while True:
-        try:
-            next(progress)
-        except StopIteration as end:
-            fitted: FittedFlow = end.value
-            return fitted
+        yield Case(name, carrier, given, target, normalization, normalization.scale, kind="hard shapes")
 
 
 def ablation(cases: Sequence[Case]) -> None:
@@ -219,16 +227,17 @@ def _means(rows: Sequence[Row]) -> str:
 
 
 def table(cases: Iterator[Case]) -> None:
-    """Print one line an object."""
+    """Print one line an object, then one for each kind of them and one for all."""
     print(
         "\n| object | crossing faces of level 3 | after | degenerate | closed sphere | sound | vertices "
         "| moved by at most | chamfer_l2 ·1e3 | F1@0.03 | missed by 0.03 | seconds |\n"
         "|---|---:|---:|---:|---|---|---:|---:|---:|---:|---:|---:|"
     )
-    rows = []
+    rows, kinds = [], []
     for case in cases:
         row = certified(case, BASE_LEVEL, case.budget)
         rows.append(row)
+        kinds.append(case.kind)
         report = row.report
         print(
             f"| {row.name} | {row.before} | {report.self_intersecting_faces} | {report.degenerate_faces} "
@@ -236,11 +245,18 @@ def table(cases: Iterator[Case]) -> None:
             f"| {row.largest_move:.4f} | {_means([row])} |",
             flush=True,
         )
+    for kind in dict.fromkeys(kinds):
+        print(_summary(kind, [row for row, own in zip(rows, kinds, strict=True) if own == kind]))
+    print(_summary("all", rows))
+
+
+def _summary(name: str, rows: Sequence[Row]) -> str:
+    """Return sums, medians and means over objects, in the columns of the table."""
     sound, closed = (
         sum(getattr(row.report, key) for row in rows) for key in ("is_sound", "is_closed_sphere")
     )
-    print(
-        f"| **{len(rows)} objects** | {sum(row.before for row in rows)} "
+    return (
+        f"| **{name}: {len(rows)} objects** | {sum(row.before for row in rows)} "
         f"| {sum(row.report.self_intersecting_faces for row in rows)} "
         f"| {sum(row.report.degenerate_faces for row in rows)} | {closed} | {sound} "
         f"| {np.median([row.report.vertices for row in rows]):.0f} (median) "
