@@ -19,26 +19,52 @@ MAX_DISTANCES = 2**28
 """Distances held at once on a GPU: 1 GiB."""
 
 
-def chamfer(first: Float[Tensor, "B S 3"], second: Float[Tensor, "B T 3"]) -> Float[Tensor, " B"]:
+Nearest = tuple[Int[Tensor, "B S"], Int[Tensor, "B T"]]
+"""For each point of two batches of clouds the index of the nearest of the other."""
+
+
+def chamfer(
+    first: Float[Tensor, "B S 3"], second: Float[Tensor, "B T 3"], near: Nearest | None = None
+) -> Float[Tensor, " B"]:
     """Return chamfer_l2 of each pair: mean squared nearest distance there *plus* back.
 
     Differentiable in both arguments; which point is nearest is held fixed in the gradient.
+
+    Args:
+        first: one cloud of each pair.
+        second: the other.
+        near: what ``nearest`` answers for the two, if that is known already.
 
     Raises:
         InputError: if a cloud is empty.
         NotFiniteError: if it is not finite, on a CPU only: a GPU would have to be waited for, and the
             result is not finite there either.
     """
-    to_second, to_first = nearest(first, second)
+    to_second, to_first = nearest(first, second) if near is None else near
     there = (first - _pick(second, to_second)).square().sum(dim=2).mean(dim=1)
     back = (second - _pick(first, to_first)).square().sum(dim=2).mean(dim=1)
     return there + back
 
 
+def normal_disagreement(
+    first: Float[Tensor, "B S 3"], second: Float[Tensor, "B T 3"], near: Nearest
+) -> Float[Tensor, " B"]:
+    """Return the mean of 1 - cos² between unit normals of nearest points, both directions averaged.
+
+    Squared, since the sign of a normal need not be known.
+
+    Args:
+        first: normals of one cloud of each pair.
+        second: of the other.
+        near: what ``nearest`` answers for their points.
+    """
+    there = (first * _pick(second, near[0])).sum(dim=2).square().mean(dim=1)
+    back = (second * _pick(first, near[1])).sum(dim=2).square().mean(dim=1)
+    return 1 - (there + back) / 2
+
+
 @torch.no_grad()
-def nearest(
-    first: Float[Tensor, "B S 3"], second: Float[Tensor, "B T 3"]
-) -> tuple[Int[Tensor, "B S"], Int[Tensor, "B T"]]:
+def nearest(first: Float[Tensor, "B S 3"], second: Float[Tensor, "B T 3"]) -> Nearest:
     """Return for each point the index of the nearest of the other cloud, in both directions.
 
     Raises:

@@ -15,6 +15,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from nmf_model.encoders.pictures import network_input
+from nmf_model.errors import InputError
 from nmf_model.training.procedural import ProceduralShapes, default_workers, is_procedural
 from nmf_model.training.settings import AugmentConfig, TrainingConfig
 from nmf_model.training.shapes import normalized
@@ -28,17 +29,25 @@ class CloudBatch(NamedTuple):
         inputs: (B, N, 3), what the encoder sees.
         targets: (B, T, 3), what the surface is compared with.
         uniform: (B, K, 3, S) numbers in 0 … 1 that place the samples on the K surfaces.
+        normals: (B, T, 3) of the targets, unit, of either sign; None if they are not compared.
     """
 
     inputs: Float[Tensor, "B N 3"]
     targets: Float[Tensor, "B T 3"]
     uniform: Float[Tensor, "B K 3 S"]
+    normals: Float[Tensor, "B T 3"] | None = None
 
     def parts(self, count: int) -> list[CloudBatch]:
         """Split the batch into equal parts."""
         size = len(self.inputs) // count
         return [
-            CloudBatch(*(t[first : first + size] for t in self)) for first in range(0, len(self.inputs), size)
+            CloudBatch(
+                self.inputs[rows],
+                self.targets[rows],
+                self.uniform[rows],
+                None if self.normals is None else self.normals[rows],
+            )
+            for rows in (slice(first, first + size) for first in range(0, len(self.inputs), size))
         ]
 
 
@@ -47,18 +56,25 @@ class PictureBatch(NamedTuple):
 
     Attributes:
         inputs: (B, 3, H, W), as the image encoder takes them.
-        targets: (B, T, 3), mean at the origin.
+        targets: (B, T, 3), in the frame of the clouds that are to be predicted.
+        uniform: (B, K, 3, S) numbers in 0 … 1 that place samples on the K surfaces made of the predicted
+            clouds; None if none are made.
     """
 
-    inputs: Float[Tensor, "B 3 H W"]
+    inputs: Float[Tensor, "B C H W"]
     targets: Float[Tensor, "B T 3"]
+    uniform: Float[Tensor, "B K 3 S"] | None = None
 
     def parts(self, count: int) -> list[PictureBatch]:
         """Split the batch into equal parts."""
         size = len(self.inputs) // count
         return [
-            PictureBatch(*(t[first : first + size] for t in self))
-            for first in range(0, len(self.inputs), size)
+            PictureBatch(
+                self.inputs[rows],
+                self.targets[rows],
+                None if self.uniform is None else self.uniform[rows],
+            )
+            for rows in (slice(first, first + size) for first in range(0, len(self.inputs), size))
         ]
 
 
@@ -95,6 +111,10 @@ class CloudBatches:
         config: sizes and augmentation.
         generator: on the same device; the only source of what is drawn, procedural shapes aside.
         rank, world: which of how many processes this is.
+        normals: (N, P, 3) of the points, unit, of either sign; needed with ``normal_weight`` only.
+
+    Raises:
+        InputError: ``normal_weight`` is set and there are no normals.
     """
 
     def __init__(
@@ -104,8 +124,15 @@ class CloudBatches:
         generator: torch.Generator,
         rank: int = 0,
         world: int = 1,
+        normals: Float[Tensor, "N P 3"] | None = None,
     ) -> None:
-        self._points, self._config, self._generator = points, config, generator
+        if config.normal_weight and normals is None:
+            raise InputError(
+                "The data has no normals, which the setting 'training.normal_weight' needs; set it to 0."
+            )
+        # With normals a shape's rows are points and normals side by side.
+        self._points = points if not config.normal_weight else torch.cat([points, normals], dim=2)  # type: ignore[list-item]
+        self._config, self._generator = config, generator
         self._rows = own_rows(config.batch_size, rank, world)
         made = is_procedural(config.batch_size, config.synthetic_share)
         own = made[self._rows]
@@ -128,25 +155,27 @@ class CloudBatches:
         inputs_at = torch.randint(
             self._points.shape[1], (batch, count), device=device, generator=self._generator
         )[rows]
-        uniform = torch.rand(
-            batch, len(config.block_weights), 3, config.samples, device=device, generator=self._generator
-        )[rows]
-        shapes = normalized(change.rows(rows).apply(self._shapes(step)))
-        targets = take(shapes, targets_at.argsort(dim=1)[:, : config.target_points])
+        uniform = draw_uniform(config, self._generator, rows)
+        drawn = self._shapes(step)
+        change = change.rows(rows)
+        shapes = normalized(change.apply(drawn[..., :3]))
+        chosen = targets_at.argsort(dim=1)[:, : config.target_points]
+        targets = take(shapes, chosen)
+        normals = change.turn(take(drawn[..., 3:], chosen)) if config.normal_weight else None
         inputs = take(shapes, inputs_at)
         if config.augment.noise:
             noise = torch.randn(batch, count, 3, device=device, generator=self._generator)[rows]
             level = torch.rand(batch, 1, 1, device=device, generator=self._generator)[rows]
             inputs = inputs + config.augment.noise * level * noise
-        return CloudBatch(inputs, targets, uniform)
+        return CloudBatch(inputs, targets, uniform, normals)
 
-    def _shapes(self, step: int) -> Float[Tensor, "B P 3"]:
+    def _shapes(self, step: int) -> Float[Tensor, "B P C"]:
         """Return this process's shapes of a step: those of the data, and procedural ones in their places."""
         own, device = self._own_real, self._points.device
         chosen = self._order.at(step)[own.start : own.stop].to(device, non_blocking=True)
         if not len(self._made_at):
             return self._points[chosen]
-        made = self._procedural.at(step).to(device, non_blocking=True)
+        made = self._procedural.at(step)[..., : self._points.shape[2]].to(device, non_blocking=True)
         shapes = self._points.new_empty(len(chosen) + len(made), *self._points.shape[1:])
         shapes[self._real_at], shapes[self._made_at] = self._points[chosen], made
         return shapes
@@ -189,13 +218,20 @@ class PictureBatches:
         points = centred(self._points[chosen])
         points = torch.where(mirrored[:, None, None], points * points.new_tensor([-1.0, 1, 1]), points)
         targets = take(points, targets_at.argsort(dim=1)[:, : config.target_points])
-        return PictureBatch(network_input(pictures), targets)
+        uniform = draw_uniform(config, self._generator, rows) if config.train_flow else None
+        return PictureBatch(network_input(pictures), targets, uniform)
 
     def _taken(self, chosen: Tensor, view: Tensor) -> Tensor:
         if not isinstance(self._pictures, ViewSet):
             return self._pictures[chosen, view]
         read = self._pictures.take(chosen.cpu().numpy(), view.cpu().numpy())
         return torch.from_numpy(read).to(chosen.device)
+
+
+def draw_uniform(config: TrainingConfig, generator: torch.Generator, rows: slice) -> Float[Tensor, "B K 3 S"]:
+    """Draw the numbers that place the samples on a batch's surfaces; return those of some rows."""
+    size = config.batch_size, len(config.block_weights), 3, config.samples
+    return torch.rand(*size, device=generator.device, generator=generator)[rows]
 
 
 class Change(NamedTuple):
@@ -210,6 +246,11 @@ class Change(NamedTuple):
     def apply(self, points: Float[Tensor, "B P 3"]) -> Float[Tensor, "B P 3"]:
         """Change the points of each shape."""
         return torch.bmm(points, self.matrices)
+
+    def turn(self, normals: Float[Tensor, "B P 3"]) -> Float[Tensor, "B P 3"]:
+        """Return the unit normals of the changed surfaces."""
+        turned = torch.bmm(normals, torch.linalg.inv(self.matrices).transpose(1, 2))
+        return torch.nn.functional.normalize(turned, dim=2)
 
 
 def draw_change(config: AugmentConfig, batch: int, generator: torch.Generator) -> Change:

@@ -14,8 +14,7 @@ from nmf_model.encoders.pictures import MARGIN
 from nmf_model.encoders.pixel_points import without_perspective
 from nmf_model.geometry.cameras import camera_rotation
 from nmf_model.losses import chamfer
-from nmf_model.model import NeuralMeshFlow
-from nmf_model.training.batches import Order, PictureBatch, own_rows, spread, take
+from nmf_model.training.batches import Order, PictureBatch, draw_uniform, own_rows, spread, take
 from nmf_model.training.settings import TrainingConfig
 from nmf_model.training.views import ViewSet
 
@@ -64,7 +63,9 @@ class CutOutBatches:
         pictures, rotations = read_views(self._views, chosen, view, device)
         points = take(self._points[chosen.to(device)], targets_at.argsort(dim=1)[:, : config.target_points])
         changed = damaged(recoloured(pictures, random[:, 5:10]), random[:, 10:])
-        return cut(changed, points, rotations, self._size, random[:, 1:5])
+        batch = cut(changed, points, rotations, self._size, random[:, 1:5])
+        uniform = draw_uniform(config, self._generator, rows) if config.train_flow else None
+        return batch._replace(uniform=uniform)
 
 
 def read_views(
@@ -133,23 +134,32 @@ def damaged(pictures: Float[Tensor, "B 4 H W"], random: Float[Tensor, "B 6"]) ->
 
 
 def cut_out_validation(
-    model: NeuralMeshFlow,
+    answer: Callable[[Tensor], Tensor],
+    size: int,
     views: ViewSet,
     points: Float[Tensor, "M P 3"],
     config: TrainingConfig,
     batch: int = 16,
 ) -> Callable[[], float]:
-    """Measure predicted clouds, one view an object, each pair centred, in radii of the target."""
-    assert model.config.image is not None
+    """Measure predicted clouds, one view an object, each pair centred, in radii of the target.
+
+    Args:
+        answer: returns a cloud (B, P, 3) for each cut-out (B, 4, H, W).
+        size: side of the cut-outs, pixels.
+        views: of the objects, with their cameras.
+        points: of the objects.
+        config: how many are measured.
+        batch: measured at once.
+    """
     rows = torch.arange(min(len(points), config.validation_shapes))
-    size, device = model.config.image.size, points.device
+    device = points.device
     pictures, rotations = read_views(views, rows, rows % views.count, device)
     whole = cut(pictures, spread(points[: len(rows)], config.target_points), rotations, size)
 
     def measure() -> float:
         total = 0.0
         for inputs, targets in zip(whole.inputs.split(batch), whole.targets.split(batch), strict=True):
-            predicted = model.image_points(inputs)
+            predicted = answer(inputs)
             predicted = predicted - predicted.mean(dim=1, keepdim=True)
             targets = targets - targets.mean(dim=1, keepdim=True)
             radius = targets.norm(dim=2).amax(dim=1)[:, None, None]

@@ -79,6 +79,7 @@ class Task:
         config: its settings.
         model: saved in checkpoints, and exported as a whole.
         objective: answers a batch with loss terms; what learns is its parameters that need gradients.
+        terms: how many chamfers it answers with.
         batches: where the batches come from.
         generator: the source of all that is drawn; part of the state.
         validation: asked now and then.
@@ -92,6 +93,7 @@ class Task:
     config: RunConfig
     model: NeuralMeshFlow
     objective: nn.Module
+    terms: int
     batches: Batches
     generator: torch.Generator
     validation: Validation
@@ -233,8 +235,7 @@ def _restored(
     snapshot: Snapshot | None, task: Task, optimiser: torch.optim.Optimizer, device: torch.device
 ) -> Progress:
     if snapshot is None:
-        terms = len(task.config.training.block_weights) if task.kind == "ae" else 1
-        return Progress(0, 0.0, math.inf, torch.zeros(3 + terms, device=device))
+        return Progress(0, 0.0, math.inf, torch.zeros(3 + task.terms, device=device))
     weights = {name[6:]: t for name, t in snapshot.tensors.items() if name.startswith("model/")}
     task.model.load_state_dict(weights)
     restore_optimiser(optimiser, snapshot.tensors)

@@ -13,9 +13,9 @@ from nmf_model.errors import InputError
 from nmf_model.flow.grid import gradient_energy, lipschitz_excess
 from nmf_model.flow.volume import VolumeFlow
 from nmf_model.geometry.template import icosphere
-from nmf_model.losses import chamfer
+from nmf_model.losses import chamfer, nearest, normal_disagreement
 from nmf_model.model import NeuralMeshFlow
-from nmf_model.training.batches import CloudBatch, PictureBatch
+from nmf_model.training.batches import CloudBatch
 from nmf_model.training.settings import TrainingConfig
 from nmf_model.training.unrolled import Velocity, evaluate_velocity, flow_surfaces
 
@@ -30,6 +30,23 @@ class LossTerms(NamedTuple):
 
     total: Tensor
     chamfers: Float[Tensor, " K"]
+
+
+class SurfacePoints(NamedTuple):
+    """Points of surfaces.
+
+    Attributes:
+        points: (B, S, 3).
+        corners: (B, S, 3, 3) of the triangles that they lie on; none for vertices.
+    """
+
+    points: Float[Tensor, "B S 3"]
+    corners: Float[Tensor, "B S 3 3"]
+
+    def normals(self) -> Float[Tensor, "B S 3"]:
+        """Return the unit normals of their triangles; zero where a triangle has none."""
+        a, b, c = self.corners.unbind(dim=2)
+        return torch.nn.functional.normalize(torch.linalg.cross(b - a, c - a), dim=2, eps=1e-9)
 
 
 class AutoEncoderObjective(nn.Module):
@@ -48,7 +65,7 @@ class AutoEncoderObjective(nn.Module):
             )
         self.model, self.low_precision = model, low_precision
         self.velocity: Velocity = compiled_velocity() if config.compile else evaluate_velocity
-        self.early_share = config.early_share
+        self.early_share, self.normal_weight = config.early_share, config.normal_weight
         self.smoothness, self.lipschitz = config.smoothness_weight, config.lipschitz_weight
         self.lipschitz_bound = config.lipschitz_bound
         sphere = icosphere(_template_level(model, config))
@@ -83,19 +100,22 @@ class AutoEncoderObjective(nn.Module):
         return LossTerms(terms.total + roughness + steepness, terms.chamfers)
 
     def compare(self, surfaces: Sequence[Tensor], batch: CloudBatch) -> LossTerms:
-        """Compare the surfaces after each block with the targets."""
-        chamfers = torch.stack(
-            [
-                chamfer(self._seen(surface, index, batch), self._aim(index, batch)).mean()
-                for index, surface in enumerate(surfaces)
-            ]
-        )
-        return LossTerms((self.weights * chamfers).sum(), chamfers.detach())
+        """Compare the surfaces after each block with the targets, the last one's normals as well."""
+        chamfers, crooked = [], surfaces[0].new_zeros(())
+        for index, surface in enumerate(surfaces):
+            seen, aim = self._seen(surface, index, batch), self._aim(index, batch)
+            near = nearest(seen.points, aim)
+            chamfers.append(chamfer(seen.points, aim, near).mean())
+            if self.normal_weight and batch.normals is not None and index == len(surfaces) - 1:
+                crooked = normal_disagreement(seen.normals(), batch.normals, near).mean()
+        distances = torch.stack(chamfers)
+        total = (self.weights * distances).sum() + self.normal_weight * crooked
+        return LossTerms(total, distances.detach())
 
-    def _seen(self, surface: Tensor, index: int, batch: CloudBatch) -> Tensor:
+    def _seen(self, surface: Tensor, index: int, batch: CloudBatch) -> SurfacePoints:
         """Return what of a surface is compared: the first one's vertices, samples of the others."""
         if index == 0 and len(self.weights) > 1:
-            return surface
+            return SurfacePoints(surface, surface.new_empty(len(surface), 0, 3, 3))
         uniform = batch.uniform[:, index]
         return sample_surfaces(surface, self.faces, uniform[..., : self._share(index, uniform.shape[2])])
 
@@ -108,23 +128,6 @@ class AutoEncoderObjective(nn.Module):
         return count if index == len(self.weights) - 1 else round(self.early_share * count)
 
 
-class SingleViewObjective(nn.Module):
-    """Chamfer distance of the predicted cloud to the object's points; only the picture branch learns."""
-
-    def __init__(self, model: NeuralMeshFlow, *, low_precision: bool = False) -> None:
-        super().__init__()
-        if model.image is None:
-            raise InputError("The configuration has no [image] table, which 'train svr' needs.")
-        self.branch, self.low_precision = model.image, low_precision
-
-    def forward(self, batch: PictureBatch) -> LossTerms:
-        """Predict clouds and compare them with their targets."""
-        with torch.autocast(batch.inputs.device.type, torch.bfloat16, enabled=self.low_precision):
-            points = self.branch(batch.inputs)
-        distance = chamfer(points.float(), batch.targets).mean()
-        return LossTerms(distance, distance.detach()[None])
-
-
 def _template_level(model: NeuralMeshFlow, config: TrainingConfig) -> int:
     """Return the level that is flowed: a flow on grids trains on the template that it looks at anyway."""
     return config.template_level if model.config.volume is None else model.config.volume.reference_level
@@ -132,7 +135,7 @@ def _template_level(model: NeuralMeshFlow, config: TrainingConfig) -> int:
 
 def sample_surfaces(
     vertices: Float[Tensor, "B V 3"], faces: Int[Tensor, "F 3"], uniform: Float[Tensor, "B 3 S"]
-) -> Float[Tensor, "B S 3"]:
+) -> SurfacePoints:
     """Draw S points uniformly by area, differentiable, stratified over the faces in their order.
 
     ``geometry.surface.draw_samples`` for a batch, with random numbers that are already on the device.
@@ -148,8 +151,7 @@ def sample_surfaces(
     picked = corners.gather(1, chosen[:, :, None, None].expand(-1, -1, 3, 3))
     root, other = uniform[:, 1].sqrt(), uniform[:, 2]
     shares = torch.stack([1 - root, root * (1 - other), root * other], dim=2)
-    samples: Tensor = (picked * shares.unsqueeze(3)).sum(dim=2)
-    return samples
+    return SurfacePoints((picked * shares.unsqueeze(3)).sum(dim=2), picked)
 
 
 def compiled_velocity() -> Velocity:

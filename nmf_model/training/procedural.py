@@ -43,8 +43,8 @@ class ProceduralShapes:
         self._next_step = -1
         self._steps: Iterator[Tensor] = iter(())
 
-    def at(self, step: int) -> Float[Tensor, "M P 3"]:
-        """Return the shapes of a step, on the CPU."""
+    def at(self, step: int) -> Float[Tensor, "M P 6"]:
+        """Return the shapes of a step, on the CPU: points and normals side by side."""
         if self._workers == 0:
             return self._maker[step]
         if step != self._next_step:
@@ -76,8 +76,8 @@ class _Maker(Dataset[Tensor]):
         first = self._count * step
         made = [synthetic_batch(self._seed, first + place, 1, self._points) for place in self._places]
         if not made:
-            return torch.zeros(0, self._points, 3)
-        return torch.cat([shape.points for shape in made])
+            return torch.zeros(0, self._points, 6)
+        return torch.cat([torch.cat([shape.points, shape.normals], dim=2) for shape in made])
 
 
 def _leave_signals_to_the_parent(_worker: int) -> None:

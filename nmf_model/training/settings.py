@@ -53,11 +53,15 @@ class TrainingConfig:
         block_weights: of the surfaces after each block in the loss, divided by their sum. The first
             surface but for a single block is compared by its vertices, the others by samples.
         early_share: share of them for all surfaces but the last; finding neighbours is half of a step's time.
+        normal_weight: of the disagreement between the last surface's normals and those of the nearest target
+            points, 1 - cos²; the data must have normals then.
         smoothness_weight, lipschitz_weight, lipschitz_bound: for a flow on grids, of the mean squared
             gradient of the velocity and of its excess over the bound.
         freeze_backbone: leave the picture branch's pretrained backbone as it is ("pixels" only).
         precision: "bf16" inside the networks (the state of the flow stays float32), "float32", or
             "auto": bf16 on a GPU.
+        train_flow: pictures only: let encoder and flow learn too, from the clouds that are predicted.
+        cloud_weight: of the predicted cloud's distance then, beside the surfaces'.
         compile: let torch.compile fuse the velocity; falls back by itself where that fails.
         log_every, validate_every: steps. checkpoint_minutes: time between checkpoints.
         validation_shapes: how many of the validation part are measured.
@@ -87,10 +91,13 @@ class TrainingConfig:
     template_level: int = 3
     block_weights: tuple[float, ...] = (1.0, 2.0, 7.0)
     early_share: float = 1.0
+    normal_weight: float = 0.0
     smoothness_weight: float = 1e-4
     lipschitz_weight: float = 0.5
     lipschitz_bound: float = 1.0
     freeze_backbone: bool = True
+    train_flow: bool = False
+    cloud_weight: float = 1.0
     precision: Literal["auto", "bf16", "float32"] = "auto"
     compile: bool = False
     log_every: int = 20

@@ -24,7 +24,12 @@ from nmf_model.training.batches import CloudBatch, CloudBatches, PictureBatches,
 from nmf_model.training.cut_outs import CutOutBatches, cut_out_validation
 from nmf_model.training.evaluations import EvaluationCounter
 from nmf_model.training.loop import Batches, Samples, Task, Validation
-from nmf_model.training.objective import AutoEncoderObjective, SingleViewObjective
+from nmf_model.training.objective import AutoEncoderObjective
+from nmf_model.training.picture_objective import (
+    PictureToSurfaceObjective,
+    SingleViewObjective,
+    SurfaceAnswer,
+)
 from nmf_model.training.samples import cloud_samples, picture_samples
 from nmf_model.training.settings import RunConfig, TrainingConfig, with_epochs
 from nmf_model.training.shapes import ShapeSet, load_shapes, normalized, to_device
@@ -62,12 +67,20 @@ def autoencoder_task(
     generator = _generator(training, devices)
     points = to_device(shapes.part("train").points, devices.device)
     objective = AutoEncoderObjective(model, training, low_precision=uses_bf16(training, devices.device))
-    batches = CloudBatches(points, training, generator, rank=devices.global_rank, world=devices.world_size)
+    batches = CloudBatches(
+        points,
+        training,
+        generator,
+        rank=devices.global_rank,
+        world=devices.world_size,
+        normals=_learnt_normals(shapes, training, devices.device),
+    )
     return Task(
         kind="ae",
         config=config,
         model=model,
         objective=objective.to(devices.device),
+        terms=len(training.block_weights),
         batches=batches,
         generator=generator,
         validation=_cloud_validation(objective, shapes, training, devices.device),
@@ -91,8 +104,8 @@ def single_view_task(
         config: its ``image`` and ``training`` are used; the rest of the model is the auto-encoder's.
         data: shapes.
         pictures: their renderings.
-        autoencoder: checkpoint of encoder and flow, which stay as they are; if it has a picture branch of the
-            same settings as well, that one's training goes on.
+        autoencoder: checkpoint of encoder and flow, which stay as they are unless ``train_flow`` is set; if
+            it has a picture branch of the same settings as well, that one's training goes on.
         devices: see ``devices.open_devices``.
         split_file: for folders of shapes.
 
@@ -113,7 +126,12 @@ def single_view_task(
     if goes_on:
         model.image = trained.image
     model = _placed(model, devices)
-    objective = SingleViewObjective(model, low_precision=uses_bf16(training, devices.device))
+    low = uses_bf16(training, devices.device)
+    objective = (
+        PictureToSurfaceObjective(model, training, low_precision=low)
+        if training.train_flow
+        else SingleViewObjective(model, low_precision=low)
+    )
     generator = _generator(training, devices)
     provenance = {"data": ", ".join(path.name for path in data), "objects": str(len(learnt[1].ids))}
     learns = _on_whole_pictures
@@ -131,7 +149,8 @@ def single_view_task(
         kind="svr",
         config=config,
         model=model,
-        objective=objective,
+        objective=objective.to(devices.device),
+        terms=1 + len(training.block_weights) if training.train_flow else 1,
         batches=batches,
         generator=generator,
         validation=validation,
@@ -185,7 +204,19 @@ def _on_cut_outs(
         world=devices.world_size,
     )
     points = to_device(others.points, devices.device)
-    return batches, cut_out_validation(model, other_views, points, config), None
+    size = model.config.image.size
+    return batches, cut_out_validation(_answer(model, config), size, other_views, points, config), None
+
+
+def _answer(model: NeuralMeshFlow, config: TrainingConfig) -> Callable[[Tensor], Tensor]:
+    """Return what answers pictures with the points that training brings nearer to their targets."""
+    return SurfaceAnswer(model, config.target_points) if config.train_flow else model.image_points
+
+
+def _learnt_normals(shapes: ShapeSet, config: TrainingConfig, device: torch.device) -> Tensor | None:
+    """Return the normals of the shapes to learn, if they are asked for and known."""
+    normals = shapes.part("train").normals
+    return to_device(normals, device) if config.normal_weight and normals is not None else None
 
 
 def uses_bf16(config: TrainingConfig, device: torch.device) -> bool:
@@ -249,7 +280,8 @@ def _cloud_validation(
 def _picture_validation(
     model: NeuralMeshFlow, held: _Pictured, config: TrainingConfig, device: torch.device
 ) -> Callable[[], float]:
-    """Measure the predicted cloud of one view of each of the first validation shapes."""
+    """Measure the answer to one view of each of the first validation shapes."""
+    answer = _answer(model, config)
     part, views = held
     count = config.validation_shapes
     points = normalized(to_device(part.points[:count], device))
@@ -261,7 +293,7 @@ def _picture_validation(
         for batch, truth in zip(
             pictures.split(_VALIDATION_BATCH), points.split(_VALIDATION_BATCH), strict=True
         ):
-            predicted = model.image_points(network_input(batch.float() / 255))
+            predicted = answer(network_input(batch.float() / 255))
             target = spread(centred(truth), config.target_points)
             total += chamfer(predicted, target).sum().item()
         return total / len(points)

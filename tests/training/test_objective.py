@@ -3,16 +3,19 @@ from __future__ import annotations
 import pytest
 import torch
 
-from nmf_model.config import FlowConfig, SolverConfig
+from nmf_model.config import EncoderConfig, FlowConfig, ModelConfig, SolverConfig
+from nmf_model.errors import InputError
 from nmf_model.flow.mesh_flow import MeshFlow
 from nmf_model.geometry.template import icosphere
-from nmf_model.training.batches import draw_change, vary_pictures
-from nmf_model.training.objective import sample_surfaces
-from nmf_model.training.settings import AugmentConfig
+from nmf_model.model import NeuralMeshFlow
+from nmf_model.training.batches import CloudBatch, CloudBatches, draw_change, vary_pictures
+from nmf_model.training.objective import AutoEncoderObjective, sample_surfaces
+from nmf_model.training.settings import AugmentConfig, TrainingConfig
 from nmf_model.training.shapes import normalized
 from nmf_model.training.unrolled import flow_surfaces
 
 SPHERE = icosphere(2)
+TINY = EncoderConfig(channels=(8, 8, 8), head=(8, 8))
 
 
 @pytest.mark.parametrize("method", ["euler", "midpoint", "rk4"])
@@ -40,7 +43,7 @@ def test_samples_lie_on_the_surface_by_area_and_move_with_it():
     stretched = torch.tensor(SPHERE.vertices) * torch.tensor([1.0, 1.0, 3.0])
     vertices = torch.stack([torch.tensor(SPHERE.vertices), stretched]).requires_grad_()
     uniform = torch.rand(2, 3, 4000, generator=torch.Generator().manual_seed(0))
-    samples = sample_surfaces(vertices, torch.tensor(SPHERE.faces), uniform)
+    samples = sample_surfaces(vertices, torch.tensor(SPHERE.faces), uniform).points
     radius = (samples / torch.tensor([1.0, 1, 3])[None]).norm(dim=2)[1]
     assert radius.max() <= 1 + 1e-5
     assert samples[0].norm(dim=1).min() > 0.9
@@ -49,6 +52,42 @@ def test_samples_lie_on_the_surface_by_area_and_move_with_it():
     samples.sum().backward()
     assert vertices.grad is not None
     assert vertices.grad.sum().item() == pytest.approx(2 * 4000 * 3, rel=1e-4)
+
+
+def test_normals_turn_with_the_surface_that_is_changed():
+    sphere = torch.nn.functional.normalize(torch.randn(3, 500, 3), dim=2)
+    change = draw_change(AugmentConfig(axis_scale=2.0, rotate="any"), 3, torch.Generator().manual_seed(3))
+    moved, turned = change.apply(sphere), change.turn(sphere)
+    # An ellipsoid x = s M has the implicit form |x M⁻¹|² = 1, whose gradient is its normal.
+    inverse = torch.linalg.inv(change.matrices)
+    gradient = torch.bmm(torch.bmm(moved, inverse), inverse.transpose(1, 2))
+    assert torch.allclose(turned, torch.nn.functional.normalize(gradient, dim=2), atol=1e-5)
+
+
+def test_the_weight_of_normals_counts_what_they_disagree_by():
+    # A sphere of radius 1 against points of a plane patch around its pole whose normals lie in the plane.
+    sphere = torch.tensor(SPHERE.vertices)[None]
+    points = torch.tensor([[[0.0, 0, 1.0], [0.02, 0, 1], [0, 0.02, 1]]])
+    across, up = torch.tensor([1.0, 0, 0]).expand(1, 3, 3), torch.tensor([0.0, 0, 1]).expand(1, 3, 3)
+    batch = CloudBatch(points, points, torch.rand(1, 1, 3, 2000), across)
+    config = TrainingConfig(block_weights=(1.0,), normal_weight=0.5)
+    model = NeuralMeshFlow(ModelConfig(flow=FlowConfig(blocks=1, width=8, latent_size=8), encoder=TINY))
+    objective = AutoEncoderObjective(model, config)
+    objective.faces = torch.tensor(SPHERE.faces)
+
+    def loss(normals):
+        return objective.compare([sphere], batch._replace(normals=normals)).total.item()
+
+    none = loss(None)
+    # Over a sphere the mean of each squared component is 1/3; at the points, its pole, they are 0 and 1.
+    assert loss(across) - none == pytest.approx(0.5 * (1 - (1 / 3 + 0) / 2), abs=0.02)
+    assert loss(up) - none == pytest.approx(0.5 * (1 - (1 / 3 + 1) / 2), abs=0.02)
+
+
+def test_data_without_normals_cannot_be_compared_by_them():
+    config = TrainingConfig(normal_weight=1e-3)
+    with pytest.raises(InputError, match="no normals"):
+        CloudBatches(torch.zeros(2, 10, 3), config, torch.Generator())
 
 
 def test_normalising_brings_the_box_to_the_origin_and_the_farthest_point_to_one():
