@@ -1,4 +1,4 @@
-"""What the training on pictures minimises: the predicted cloud's distance, and the surfaces' made of it."""
+"""What training on pictures minimises: distances of predicted clouds, or of the surfaces made of them."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from nmf_model.encoders.image import ImageEncoder
+from nmf_model.encoders.pixel_points import PixelPoints
 from nmf_model.errors import InputError
 from nmf_model.losses import chamfer
 from nmf_model.model import NeuralMeshFlow
@@ -20,44 +22,54 @@ class SingleViewObjective(nn.Module):
 
     def __init__(self, model: NeuralMeshFlow, *, low_precision: bool = False) -> None:
         super().__init__()
-        if model.image is None:
-            raise InputError("The configuration has no [image] table, which 'train svr' needs.")
-        self.branch, self.low_precision = model.image, low_precision
-
-    def predict(self, pictures: Float[Tensor, "B C H W"]) -> Float[Tensor, "B P 3"]:
-        """Return the predicted clouds."""
-        with torch.autocast(pictures.device.type, torch.bfloat16, enabled=self.low_precision):
-            points: Tensor = self.branch(pictures)
-        return points.float()
+        self.branch, self.low_precision = _branch_of(model), low_precision
 
     def forward(self, batch: PictureBatch) -> LossTerms:
         """Predict clouds and compare them with their targets."""
-        distance = chamfer(self.predict(batch.inputs), batch.targets).mean()
+        distance = chamfer(_predicted(self.branch, batch, self.low_precision), batch.targets).mean()
         return LossTerms(distance, distance.detach()[None])
 
 
-class PictureToSurfaceObjective(SingleViewObjective):
-    """The same, and the surfaces that encoder and flow make of the predicted clouds: everything learns.
+class PictureToSurfaceObjective(nn.Module):
+    """Distances of the surfaces made of predicted clouds; only encoder and flow learn.
 
     An encoder that has only seen clouds of true surfaces takes a predicted cloud at its word, its blur and
-    its strays included; here it learns what surface such a cloud stands for.
+    its strays included; here it learns what surface such a cloud stands for. The picture branch is left as it
+    is: what it would learn from the surfaces is drowned in the noise of which cell each point falls in.
     """
 
     def __init__(self, model: NeuralMeshFlow, config: TrainingConfig, *, low_precision: bool = False) -> None:
-        super().__init__(model, low_precision=low_precision)
+        super().__init__()
+        self.branch, self.low_precision = _branch_of(model).requires_grad_(False), low_precision
         self.surfaces = AutoEncoderObjective(model, config, low_precision=low_precision)
-        self.cloud_weight = config.cloud_weight
+
+    def train(self, mode: bool = True) -> PictureToSurfaceObjective:
+        """Keep the branch as it is in use."""
+        super().train(mode)
+        self.branch.eval()
+        return self
 
     def forward(self, batch: PictureBatch) -> LossTerms:
-        """Predict clouds and reconstruct them; compare both, lengths in radii of the prediction."""
+        """Predict clouds, reconstruct them, and compare; lengths in radii of the prediction."""
         assert batch.uniform is not None
-        predicted = self.predict(batch.inputs)
-        centre, radius = frame_of(predicted.detach())
-        points, targets = (predicted - centre) / radius, (batch.targets - centre) / radius
-        distance = chamfer(points, targets).mean()
-        terms: LossTerms = self.surfaces(CloudBatch(points, targets, batch.uniform))
-        chamfers = torch.cat([distance.detach()[None], terms.chamfers])
-        return LossTerms(self.cloud_weight * distance + terms.total, chamfers)
+        with torch.no_grad():
+            predicted = _predicted(self.branch, batch, self.low_precision)
+        centre, radius = frame_of(predicted)
+        inputs, targets = (predicted - centre) / radius, (batch.targets - centre) / radius
+        terms: LossTerms = self.surfaces(CloudBatch(inputs, targets, batch.uniform))
+        return terms
+
+
+def _branch_of(model: NeuralMeshFlow) -> ImageEncoder | PixelPoints:
+    if model.image is None:
+        raise InputError("The configuration has no [image] table, which 'train svr' needs.")
+    return model.image
+
+
+def _predicted(branch: nn.Module, batch: PictureBatch, low_precision: bool) -> Float[Tensor, "B P 3"]:
+    with torch.autocast(batch.inputs.device.type, torch.bfloat16, enabled=low_precision):
+        points: Tensor = branch(batch.inputs)
+    return points.float()
 
 
 class SurfaceAnswer:

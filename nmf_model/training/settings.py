@@ -60,8 +60,8 @@ class TrainingConfig:
         freeze_backbone: leave the picture branch's pretrained backbone as it is ("pixels" only).
         precision: "bf16" inside the networks (the state of the flow stays float32), "float32", or
             "auto": bf16 on a GPU.
-        train_flow: pictures only: let encoder and flow learn too, from the clouds that are predicted.
-        cloud_weight: of the predicted cloud's distance then, beside the surfaces'.
+        train_flow: pictures only: instead of the picture branch, encoder and flow learn, from the clouds that
+            it predicts.
         compile: let torch.compile fuse the velocity; falls back by itself where that fails.
         log_every, validate_every: steps. checkpoint_minutes: time between checkpoints.
         validation_shapes: how many of the validation part are measured.
@@ -97,7 +97,6 @@ class TrainingConfig:
     lipschitz_bound: float = 1.0
     freeze_backbone: bool = True
     train_flow: bool = False
-    cloud_weight: float = 1.0
     precision: Literal["auto", "bf16", "float32"] = "auto"
     compile: bool = False
     log_every: int = 20

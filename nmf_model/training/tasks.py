@@ -140,7 +140,7 @@ def single_view_task(
         provenance["backbone"] = _BACKBONE
         if not goes_on:
             imagenet_weights(model.image.backbone)
-        if training.freeze_backbone:
+        if training.freeze_backbone and not training.train_flow:
             model.image.backbone.requires_grad_(False)
     batches, validation, samples = learns(
         model, learnt, _with_views(held, pictures), training, generator, devices
@@ -150,7 +150,7 @@ def single_view_task(
         config=config,
         model=model,
         objective=objective.to(devices.device),
-        terms=1 + len(training.block_weights) if training.train_flow else 1,
+        terms=len(training.block_weights) if training.train_flow else 1,
         batches=batches,
         generator=generator,
         validation=validation,
