@@ -11,13 +11,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from nmf_model.errors import Cancelled, SolverError
-from nmf_model.fitting.loss import misfit
+from nmf_model.errors import Cancelled
+from nmf_model.fitting.objective import Trial, Weights, checked, objective_for
 from nmf_model.fitting.target import FitTarget, build_target
-from nmf_model.fitting.tension import dirichlet_energy, unevenness
 from nmf_model.flow.carrier import GridCarrier
-from nmf_model.flow.grid import GridFlow, flow_midpoint, gradient_energy, lipschitz_excess
-from nmf_model.geometry.surface import draw_samples
+from nmf_model.flow.grid import GridFlow
 from nmf_model.geometry.template import icosphere
 from nmf_model.types import CancelCheck
 
@@ -82,6 +80,18 @@ class FitSettings:
     )
     stages_from_start: tuple[Stage, ...] = (Stage(3, 3, 200, 2), Stage(4, 3, 300, 3, settles=True))
     start_rate: float = 0.5
+
+    @property
+    def weights(self) -> Weights:
+        """Those of the objective's parts."""
+        return Weights(
+            urgency=self.urgency,
+            tension=self.tension_weight,
+            evenness=self.evenness_weight,
+            smoothness=self.smoothness_weight,
+            lipschitz=self.lipschitz_weight,
+            lipschitz_bound=self.lipschitz_bound,
+        )
 
 
 @dataclass(frozen=True)
@@ -171,6 +181,7 @@ class _Fit:
         self.settings = settings
         self.device = device
         self.target: FitTarget = build_target(points, device)
+        self.objective = objective_for(self.target, settings.weights)
         self.samples = max(settings.samples, min(len(self.target.points), settings.most_samples))
         self.flow = GridFlow(settings.blocks, settings.resolutions).to(device)
         self.centre, self.radius = self.target.growth.centre, self.target.growth.radius
@@ -182,7 +193,7 @@ class _Fit:
         self.generator = torch.Generator().manual_seed(seed)
         self.rates = [rate * settings.rate_decay**k for k in range(len(self.flow.grids))]
         groups = [{"params": [g], "lr": r} for g, r in zip(self.flow.grids, self.rates, strict=True)]
-        self.optimizer = torch.optim.Adam(groups, betas=(0.9, 0.99))
+        self.optimizer = torch.optim.Adam(groups, betas=(0.9, 0.99), fused=True)
         self.steps = 0
         self.vertices = torch.empty(0, 3)
         self.faces = np.empty((0, 3), dtype=np.int64)
@@ -205,7 +216,7 @@ class _Fit:
 
     def glimpse(self, fraction: float) -> FitProgress:
         """Return the surface as of the last step."""
-        return FitProgress(self.vertices.detach().cpu().numpy(), self.faces, fraction)
+        return FitProgress(self.vertices.cpu().numpy(), self.faces, fraction)
 
     def result(self) -> FittedFlow:
         """Return the flow as it is now."""
@@ -219,27 +230,17 @@ class _Fit:
             group["lr"] = rate * factor
 
     def _step(self, sphere: Tensor, faces: Tensor, stage: Stage, shown: float) -> float:
-        settings = self.settings
-        fields = self.flow.fields(stage.depth)
-        self.vertices = flow_midpoint(sphere, fields, self._solver_steps(stage))
-        samples = draw_samples(self.vertices, faces, self.samples, self.generator)
-        terms = misfit(samples, self.vertices, faces, self.target, settings.urgency, self._subset(shown))
-        loss = (
-            terms.accuracy
-            + terms.completeness
-            + settings.evenness_weight * unevenness(self.vertices, faces)
-            + settings.tension_weight * dirichlet_energy(self.vertices, faces)
-            + settings.smoothness_weight * gradient_energy(fields)
-            + settings.lipschitz_weight * lipschitz_excess(fields, settings.lipschitz_bound)
+        trial = Trial(
+            sphere,
+            faces,
+            self._solver_steps(stage),
+            torch.rand(3, self.samples, generator=self.generator),
+            self._subset(shown),
         )
-        value = loss.item()
-        if not math.isfinite(value):
-            raise SolverError("The fit diverged: a coordinate became infinite or undefined.")
-        self.optimizer.zero_grad(set_to_none=True)
-        loss.backward()
+        loss, self.vertices = checked(self.objective.evaluate(self.flow, stage.depth, trial))
         self.optimizer.step()
         self.steps += 1
-        return value
+        return loss
 
     def _solver_steps(self, stage: Stage) -> int:
         """Draw the number of midpoint steps, from the stage's number to twice that.

@@ -24,7 +24,7 @@ SIDEWAYS = 0.1
 """Weight of a sideways residual within the spacing; a little keeps the samples spread evenly."""
 REACH = 0.25
 """Distance, in units of the points' own spacing, beyond which a point counts as missed."""
-_CANDIDATES = 3
+CANDIDATES = 3
 """Samples whose faces are looked at for the surface's nearest place to a point."""
 
 
@@ -85,10 +85,10 @@ def squared_distances(
     The distance to the samples would forgive or punish what lies between them: a rim that stops short of
     its points by less than the samples' spacing would cost nothing.
     """
-    nearest = NearestPoints(samples.points, is_transient=True).several(points, _CANDIDATES)
+    nearest = NearestPoints(samples.points, is_transient=True).several(points, CANDIDATES)
     candidates = samples.faces[nearest]
     corners = vertices.detach()[faces[candidates]]
-    weights = closest_weights(points[:, None].expand(-1, _CANDIDATES, -1), corners)
+    weights = closest_weights(points[:, None].expand(-1, CANDIDATES, -1), corners)
     places = (weights[..., None] * corners).sum(dim=-2)
     best = (places - points[:, None]).square().sum(dim=-1).argmin(dim=1)
     rows = torch.arange(len(points), device=points.device)

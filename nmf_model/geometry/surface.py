@@ -32,17 +32,19 @@ class SurfaceSamples(NamedTuple):
 def draw_samples(
     vertices: Float[Tensor, "V 3"],
     faces: Int[Tensor, "F 3"],
-    count: int,
-    generator: torch.Generator,
+    random: Float[Tensor, "3 S"],
 ) -> SurfaceSamples:
-    """Draw ``count`` samples uniformly by area, stratified over the faces in their order.
+    """Draw S samples uniformly by area, stratified over the faces in their order.
 
-    The random numbers are drawn on the CPU, so one seed gives one sequence on every device.
+    Args:
+        vertices: of the surface.
+        faces: of the surface.
+        random: numbers in 0 … 1 that place them.
     """
+    count = random.shape[1]
     a, b, c = vertices[faces].unbind(dim=1)
     cross = torch.linalg.cross(b - a, c - a)
     double_areas = cross.norm(dim=1)
-    random = torch.rand(3, count, generator=generator).to(vertices.device)
     with torch.no_grad():
         cumulative = torch.cumsum(double_areas, dim=0)
         strata = torch.arange(count, device=vertices.device)

@@ -107,6 +107,8 @@ install_all() {
     say "installing the other dependencies (a minute or two)"
     pip_install -c constraints.txt -e ".[photo,train,dev]" ||
         fail "the dependencies could not be installed; the lines above say why."
+    say "compiling the fit for this processor"
+    .venv/bin/python -m nmf_model.fitting.compiled || true
     fingerprint >$STAMP
     say "done"
 }

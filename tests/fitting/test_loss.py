@@ -37,7 +37,7 @@ def unit_square():
 
 def test_points_beyond_a_rim_are_as_far_as_the_rim_however_few_the_samples():
     vertices, faces = unit_square()
-    samples = draw_samples(vertices, faces, 40, torch.Generator().manual_seed(0))
+    samples = draw_samples(vertices, faces, torch.rand(3, 40, generator=torch.Generator().manual_seed(0)))
     points = torch.tensor([[1.02, 0.5, 0.0], [0.5, -0.01, 0.0], [1.03, 1.04, 0.0], [0.3, 0.6, 0.07]])
     distances = squared_distances(points, samples, vertices, faces)
     assert torch.allclose(distances.sqrt(), torch.tensor([0.02, 0.01, 0.05, 0.07]), atol=1e-5)
@@ -45,7 +45,7 @@ def test_points_beyond_a_rim_are_as_far_as_the_rim_however_few_the_samples():
 
 def test_a_rim_is_pulled_to_its_points_and_nothing_else_is():
     vertices, faces = unit_square()
-    samples = draw_samples(vertices, faces, 200, torch.Generator().manual_seed(0))
+    samples = draw_samples(vertices, faces, torch.rand(3, 200, generator=torch.Generator().manual_seed(0)))
     squared_distances(torch.tensor([[1.02, 0.5, 0.0]]), samples, vertices, faces).sum().backward()
     pull = -vertices.grad
     assert torch.allclose(pull[[1, 2]], torch.tensor([[0.02, 0.0, 0.0]]).expand(2, 3), atol=1e-5)

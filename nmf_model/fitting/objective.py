@@ -1,0 +1,117 @@
+"""What one step of the fit minimises, and its gradient: with torch on a GPU, compiled on a CPU."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import NamedTuple, Protocol
+
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from nmf_model.errors import SolverError
+from nmf_model.fitting.loss import misfit
+from nmf_model.fitting.target import FitTarget
+from nmf_model.fitting.tension import dirichlet_energy, unevenness
+from nmf_model.flow.grid import GridFlow, flow_midpoint, gradient_energy, lipschitz_excess
+from nmf_model.geometry.surface import draw_samples
+
+
+@dataclass(frozen=True)
+class Weights:
+    """Of the parts of the objective.
+
+    Attributes:
+        urgency: how many more times a missed point counts.
+        tension: of the Dirichlet energy of the surface.
+        evenness: of its unevenness.
+        smoothness: of the mean squared gradient of the velocity.
+        lipschitz: of the excess of that gradient over the bound.
+        lipschitz_bound: the bound.
+    """
+
+    urgency: float
+    tension: float
+    evenness: float
+    smoothness: float
+    lipschitz: float
+    lipschitz_bound: float
+
+
+class Trial(NamedTuple):
+    """What a step draws.
+
+    Attributes:
+        sphere: (V, 3), the template as it is turned in this step.
+        faces: (F, 3).
+        steps: of the midpoint rule in each block.
+        random: (3, S) in 0 … 1, which place the samples on the surface.
+        chosen: (M,) which points of the cloud must be met; None for all.
+    """
+
+    sphere: Float[Tensor, "V 3"]
+    faces: Int[Tensor, "F 3"]
+    steps: int
+    random: Float[Tensor, "3 S"]
+    chosen: Int[Tensor, " M"] | None
+
+
+class Evaluation(NamedTuple):
+    """The objective's value, and the surface (V, 3) that it is that of."""
+
+    loss: float
+    vertices: Float[Tensor, "V 3"]
+
+
+class Objective(Protocol):
+    """The distance between the flowed sphere and the cloud, and what is asked of the flow itself."""
+
+    def evaluate(self, flow: GridFlow, depth: int, trial: Trial) -> Evaluation:
+        """Return the value, and leave the gradient in ``grad`` of the first ``depth`` grids."""
+
+
+class TorchObjective:
+    """The objective as it is meant, on any device; random numbers may come from the CPU."""
+
+    def __init__(self, target: FitTarget, weights: Weights) -> None:
+        self._target, self._weights = target, weights
+
+    def evaluate(self, flow: GridFlow, depth: int, trial: Trial) -> Evaluation:
+        """See ``Objective.evaluate``."""
+        weights, faces = self._weights, trial.faces
+        fields = flow.fields(depth)
+        vertices = flow_midpoint(trial.sphere, fields, trial.steps)
+        samples = draw_samples(vertices, faces, trial.random.to(vertices))
+        terms = misfit(samples, vertices, faces, self._target, weights.urgency, trial.chosen)
+        loss = (
+            terms.accuracy
+            + terms.completeness
+            + weights.evenness * unevenness(vertices, faces)
+            + weights.tension * dirichlet_energy(vertices, faces)
+            + weights.smoothness * gradient_energy(fields)
+            + weights.lipschitz * lipschitz_excess(fields, weights.lipschitz_bound)
+        )
+        for grid in flow.grids:
+            grid.grad = None
+        loss.backward()
+        return Evaluation(loss.item(), vertices.detach())
+
+
+def objective_for(target: FitTarget, weights: Weights) -> Objective:
+    """Return the faster of the two for the device of the target."""
+    if target.points.device.type != "cpu":
+        return TorchObjective(target, weights)
+    from nmf_model.fitting.compiled.objective import CompiledObjective
+
+    return CompiledObjective(target, weights)
+
+
+def checked(evaluation: Evaluation) -> Evaluation:
+    """Return an evaluation whose value is a number.
+
+    Raises:
+        SolverError: if it is not.
+    """
+    if not math.isfinite(evaluation.loss):
+        raise SolverError("The fit diverged: a coordinate became infinite or undefined.")
+    return evaluation
