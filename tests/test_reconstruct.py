@@ -102,7 +102,7 @@ def test_frames_tell_the_whole_story():
 
 def test_the_mesh_is_the_template_and_of_the_level_asked_for():
     for level in (2, 4):
-        result = reconstruct.run(ReconstructionRequest(cloud(ellipsoid(600)), "fit", level=level))
+        result = reconstruct.run(ReconstructionRequest(cloud(ellipsoid(600)), "fit", level=level, seed=1))
         template = icosphere(level)
         assert np.array_equal(result.mesh.faces, template.faces)
         assert np.allclose(np.linalg.norm(result.mesh.sphere, axis=1), 1, atol=1e-6)

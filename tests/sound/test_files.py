@@ -17,9 +17,9 @@ from nmf_model.types import Mesh
 from tests.support.stress_shapes import STRESS_SHAPES
 
 QUICK = FitSettings(
-    samples=800,
-    most_samples=800,
-    stages=(Stage(2, 3, 60, 2, grows=True), Stage(3, 3, 50, 3, settles=True)),
+    samples=1200,
+    most_samples=1200,
+    stages=(Stage(2, 3, 150, 2, grows=True), Stage(3, 3, 150, 3, settles=True)),
 )
 
 
@@ -40,7 +40,7 @@ def test_a_hard_cloud_becomes_a_sound_file(name, tmp_path):
     )
     assert surface.report.is_clean
     assert surface.report.solve.is_proved
-    assert surface.report.moved_vertices == 0
+    assert surface.report.largest_move < 3e-3  # of the radius: a push, no repair
     mesh = Mesh(normalization.to_file(surface.image), surface.faces, surface.sphere)
     for suffix in ("ply", "obj", "glb", "stl"):
         path = tmp_path / f"mesh.{suffix}"
