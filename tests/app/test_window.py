@@ -62,7 +62,8 @@ def test_from_a_drop_on_the_view_to_a_verified_file(open_window, qtbot, cloud_fi
     from nmf_model.fitting.fit import FitSettings, Stage
     from nmf_model.io.meshes import read_mesh
 
-    quick = FitSettings(stages=(Stage(2, 1, 20), Stage(2, 2, 25, settles=True)))
+    stages = (Stage(2, 3, 60), Stage(3, 3, 60, settles=True))
+    quick = FitSettings(stages=stages, stages_from_start=stages)
     monkeypatch.setattr(
         reconstruction, "fit_flow", functools.partial(reconstruction.fit_flow, settings=quick)
     )

@@ -40,7 +40,7 @@ def test_a_hard_cloud_becomes_a_sound_file(name, tmp_path):
     )
     assert surface.report.is_clean
     assert surface.report.solve.is_proved
-    assert surface.report.largest_move < 3e-3  # of the radius: a push, no repair
+    assert surface.report.largest_move < 0.015  # of the radius: a push, no repair
     mesh = Mesh(normalization.to_file(surface.image), surface.faces, surface.sphere)
     for suffix in ("ply", "obj", "glb", "stl"):
         path = tmp_path / f"mesh.{suffix}"

@@ -4,11 +4,10 @@ import pytest
 import torch
 
 from nmf_model.config import EncoderConfig, FlowConfig, ModelConfig, SolverConfig
-from nmf_model.errors import InputError
 from nmf_model.flow.mesh_flow import MeshFlow
 from nmf_model.geometry.template import icosphere
 from nmf_model.model import NeuralMeshFlow
-from nmf_model.training.batches import CloudBatch, CloudBatches, draw_change, vary_pictures
+from nmf_model.training.batches import CloudBatch, draw_change, vary_pictures
 from nmf_model.training.objective import AutoEncoderObjective, sample_surfaces
 from nmf_model.training.settings import AugmentConfig, TrainingConfig
 from nmf_model.training.shapes import normalized
@@ -82,12 +81,6 @@ def test_the_weight_of_normals_counts_what_they_disagree_by():
     # Over a sphere the mean of each squared component is 1/3; at the points, its pole, they are 0 and 1.
     assert loss(across) - none == pytest.approx(0.5 * (1 - (1 / 3 + 0) / 2), abs=0.02)
     assert loss(up) - none == pytest.approx(0.5 * (1 - (1 / 3 + 1) / 2), abs=0.02)
-
-
-def test_data_without_normals_cannot_be_compared_by_them():
-    config = TrainingConfig(normal_weight=1e-3)
-    with pytest.raises(InputError, match="no normals"):
-        CloudBatches(torch.zeros(2, 10, 3), config, torch.Generator())
 
 
 def test_normalising_brings_the_box_to_the_origin_and_the_farthest_point_to_one():

@@ -29,7 +29,8 @@ def batches(share: float, rank: int = 0, world: int = 1, workers: int = 0) -> Cl
     )  # fmt: skip
     points = torch.zeros(MARK, 64, 3)
     points[:, :, 0] = torch.linspace(-1, 1, 64)
-    return CloudBatches(points, config, torch.Generator().manual_seed(0), rank, world)
+    normals = torch.tensor([0.0, 1.0, 0.0]).expand_as(points)
+    return CloudBatches(points, config, torch.Generator().manual_seed(0), rank, world, normals)
 
 
 @pytest.mark.parametrize(("share", "count"), [(0.0, 0), (0.3, 2), (0.5, 4), (1.0, 8)])
@@ -37,9 +38,12 @@ def test_a_batch_has_the_share_and_it_is_spread_evenly(share, count):
     made = is_procedural(8, share)
     assert made.sum() == count
     assert abs(int(made[:4].sum()) - count / 2) <= 0.5
-    drawn = batches(share).draw(3).targets
+    batch = batches(share).draw(3)
+    drawn = batch.targets
     is_real = drawn[:, :, 1:].abs().amax(dim=(1, 2)) == 0
     assert torch.equal(~is_real, made)
+    assert torch.allclose(batch.normals.norm(dim=2), torch.ones(8, 32))
+    assert (batch.normals[is_real] == torch.tensor([0.0, 1.0, 0.0])).all()
     assert drawn.norm(dim=2).amax() <= 1 + 1e-5
 
 
