@@ -48,8 +48,7 @@ class FitSettings:
 
     Attributes:
         blocks, resolutions: of the ``GridFlow``.
-        samples: S drawn from the surface, and points of the cloud compared, in each step at least.
-        most_samples: in each step at most; between the two, as many as the cloud has points.
+        samples: S drawn from the surface in each step; of the cloud, no more points are compared.
         learning_rate: of the coarsest grid; each finer one has ``rate_decay`` times the one before.
         urgency: how many more times a missed point counts.
         tension_weight: of the Dirichlet energy of the surface.
@@ -63,8 +62,7 @@ class FitSettings:
 
     blocks: int = 6
     resolutions: tuple[int, ...] = (5, 9, 17)
-    samples: int = 2500
-    most_samples: int = 5000
+    samples: int = 5000
     learning_rate: float = 0.012
     rate_decay: float = 0.4
     urgency: float = 4.0
@@ -182,7 +180,6 @@ class _Fit:
         self.device = device
         self.target: FitTarget = build_target(points, device)
         self.objective = objective_for(self.target, settings.weights)
-        self.samples = max(settings.samples, min(len(self.target.points), settings.most_samples))
         self.flow = GridFlow(settings.blocks, settings.resolutions).to(device)
         self.centre, self.radius = self.target.growth.centre, self.target.growth.radius
         rate = settings.learning_rate
@@ -234,7 +231,7 @@ class _Fit:
             sphere,
             faces,
             self._solver_steps(stage),
-            torch.rand(3, self.samples, generator=self.generator),
+            torch.rand(3, self.settings.samples, generator=self.generator),
             self._subset(shown),
         )
         loss, self.vertices = checked(self.objective.evaluate(self.flow, stage.depth, trial))
@@ -262,7 +259,7 @@ class _Fit:
 
     def _subset(self, shown: float) -> Tensor | None:
         """Choose the points compared in this step: those within reach, and no more than samples."""
-        count, wanted = len(self.target.points), self.samples
+        count, wanted = len(self.target.points), self.settings.samples
         if shown < 1:
             reached = torch.nonzero(self.target.order <= shown)[:, 0]
         elif count <= wanted:

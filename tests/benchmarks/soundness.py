@@ -43,7 +43,6 @@ NETWORK_CLOUDS = 12
 _DEFAULT = BUDGETS["fit"]
 _QUICK = FitSettings(
     samples=1500,
-    most_samples=1500,
     stages=(Stage(2, 3, 150, 2, grows=True), Stage(3, 3, 150, 3, settles=True)),
 )
 

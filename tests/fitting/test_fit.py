@@ -84,7 +84,7 @@ def test_a_thin_plate_is_reached_to_its_rims_and_corners():
     """Rims have few points: in a plain mean square they lose, and the surface stops short of them."""
     points = box_surface(1200, half=(0.8, 0.6, 0.03))
     stages = (Stage(2, 3, 120, 2, grows=True), Stage(3, 3, 160, 3, settles=True))
-    _, fitted = drain(fit_flow(points, settings=FitSettings(samples=1200, most_samples=1200, stages=stages)))
+    _, fitted = drain(fit_flow(points, settings=FitSettings(samples=1200, stages=stages)))
     samples, _ = sample_surface(
         surface(fitted, level=5), icosphere(5).faces, 60_000, np.random.default_rng(0)
     )

@@ -18,7 +18,6 @@ from tests.support.stress_shapes import STRESS_SHAPES
 
 QUICK = FitSettings(
     samples=1200,
-    most_samples=1200,
     stages=(Stage(2, 3, 150, 2, grows=True), Stage(3, 3, 150, 3, settles=True)),
 )
 

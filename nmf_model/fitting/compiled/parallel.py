@@ -31,3 +31,8 @@ def _pool() -> ThreadPoolExecutor | None:
         processors = os.cpu_count() or 1
     others = min(_MOST, processors) - 1
     return ThreadPoolExecutor(others, thread_name_prefix="fit") if others > 0 else None
+
+
+if hasattr(os, "register_at_fork"):
+    # A forked process has the pool but none of its threads, and would wait for them forever.
+    os.register_at_fork(after_in_child=_pool.cache_clear)

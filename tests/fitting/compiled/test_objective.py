@@ -1,5 +1,9 @@
 """The compiled objective against the one that says what it means, by automatic differentiation."""
 
+import os
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
+
 import numpy as np
 import pytest
 import torch
@@ -118,6 +122,16 @@ def test_an_error_in_a_thread_reaches_the_caller(monkeypatch):
 
     with pytest.raises(ZeroDivisionError):
         parallel.side_by_side([int, fail])
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system cannot fork")
+def test_a_forked_process_has_threads_of_its_own(monkeypatch):
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 1}, raising=False)
+    parallel._pool.cache_clear()
+    assert parallel.side_by_side([int, int]) == [0, 0]
+    with ProcessPoolExecutor(1, mp_context=get_context("fork")) as forked:
+        assert forked.submit(parallel.side_by_side, [int, int]).result(timeout=30) == [0, 0]
+    parallel._pool.cache_clear()
 
 
 def test_refining_is_linear_interpolation_and_its_gradient_the_transpose():
