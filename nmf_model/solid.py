@@ -22,7 +22,7 @@ from nmf_model.types import CancelCheck, Carrier, Mesh, Normalization, Reconstru
 STAGES = 24
 """Steps in the flow's time, unless one must be halved."""
 _SHORTEST = 1 / 400
-_HALVINGS = 12
+_HALVINGS = 6
 """So many in all: where the surface crosses itself on its way, no step is short enough."""
 _STEPS = 4
 _GOAL = 0.08
