@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nmf_model.errors import Cancelled
-from nmf_model.geometry.relax import relax
+from nmf_model.geometry.relax import not_positive, relax
 from nmf_model.geometry.tet_batch import collapse_edges, compact, remove_edges, swap_faces
 from nmf_model.geometry.tet_complex import TetComplex, qualities
 from nmf_model.geometry.tet_improve import improve
@@ -21,6 +21,10 @@ Tetrahedra = NDArray[np.int64]
 
 _RINGS = 2
 """How far from a bad tetrahedron the mesh may change with it, in edges."""
+_WIDER, _PATIENT = (4, 6), 300
+"""The same for the last that are not positive, and iterations of their relaxation."""
+_POSITIVE = 1e-5
+"""Quality from which a tetrahedron counts as positive whatever the rounding."""
 _STALLED = 0.97
 """A round that leaves more than this share of the bad tetrahedra is the last."""
 
@@ -79,9 +83,22 @@ def mend(
 def untangle(
     x: Vertices, tetrahedra: Tetrahedra, fixed: int, *, passes: int, cancel: CancelCheck | None = None
 ) -> tuple[Vertices, Tetrahedra]:
-    """Work on the last tetrahedra that are not positive, one by one."""
+    """Work on the last tetrahedra that are not positive: give them room, then change them one by one.
+
+    What is too narrow for every change nearby often opens once the mesh farther around moves a little.
+    """
+    for rings in _WIDER:
+        bad: NDArray[np.bool_] = qualities(x, tetrahedra) < _POSITIVE
+        if not bad.any():
+            return x, tetrahedra
+        patch = _patch_around(x, tetrahedra, bad, fixed, rings)
+        free = np.arange(len(patch.x)) >= patch.fixed
+        x = x.copy()
+        x[patch.vertices] = relax(patch.x, patch.tetrahedra, free, iterations=_PATIENT, cancel=cancel)
+    if not_positive(x, tetrahedra) == 0:
+        return x, tetrahedra
     mesh = TetComplex(x, tetrahedra, fixed)
-    improve(mesh, 1e-5, passes, cancel)
+    improve(mesh, _POSITIVE, passes, cancel)
     return mesh.arrays()
 
 
@@ -117,10 +134,12 @@ class _Patch(NamedTuple):
     members: NDArray[np.bool_]
 
 
-def _patch_around(x: Vertices, tetrahedra: Tetrahedra, bad: NDArray[np.bool_], fixed: int) -> _Patch:
+def _patch_around(
+    x: Vertices, tetrahedra: Tetrahedra, bad: NDArray[np.bool_], fixed: int, rings: int = _RINGS
+) -> _Patch:
     inner = np.zeros(len(x), dtype=bool)
     members = bad
-    for _ in range(_RINGS):
+    for _ in range(rings):
         inner[tetrahedra[members]] = True
         members = np.asarray(inner[tetrahedra].any(axis=1))
     inner[:fixed] = False

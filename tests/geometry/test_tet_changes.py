@@ -199,6 +199,20 @@ def test_a_tangled_ball_is_put_right():
     assert_same_solid((start.vertices, start.tetrahedra), after)
 
 
+def test_the_last_knots_open_once_the_mesh_around_gives_them_room():
+    start = ball(SPHERE)
+    x = start.vertices.copy()
+    inner = np.arange(FIXED, len(x))
+    middle = inner[np.linalg.norm(x[inner], axis=1).argmin()]
+    near = np.unique(start.tetrahedra[(start.tetrahedra == middle).any(axis=1)])
+    x[near[near >= FIXED]] *= -1  # a knot: what lies around the middle is turned inside out
+    assert 0 < not_positive(x, start.tetrahedra) < 100
+    after, tetrahedra = untangle(x, start.tetrahedra, FIXED, passes=0)
+    assert not_positive(after, tetrahedra) == 0
+    assert np.array_equal(tetrahedra, start.tetrahedra), "nothing had to be joined anew"
+    assert np.array_equal(after[:FIXED], start.vertices[:FIXED])
+
+
 def test_mending_changes_only_what_is_near():
     start = ball(icosphere(2))
     fixed = 162
