@@ -24,12 +24,12 @@ def side_by_side(calls: Sequence[Callable[[], T]]) -> list[T]:
 
 @lru_cache(maxsize=1)
 def _pool() -> ThreadPoolExecutor | None:
-    """Return threads beside the one that asks, if there are processors for them."""
+    """Return threads beside the one that asks, if there are processors for them and one more for a window."""
     try:
         processors = len(os.sched_getaffinity(0))
     except AttributeError:  # not on this system
         processors = os.cpu_count() or 1
-    others = min(_MOST, processors) - 1
+    others = min(_MOST, processors - 1) - 1
     return ThreadPoolExecutor(others, thread_name_prefix="fit") if others > 0 else None
 
 

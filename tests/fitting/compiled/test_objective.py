@@ -126,7 +126,7 @@ def test_an_error_in_a_thread_reaches_the_caller(monkeypatch):
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system cannot fork")
 def test_a_forked_process_has_threads_of_its_own(monkeypatch):
-    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 1}, raising=False)
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 1, 2}, raising=False)
     parallel._pool.cache_clear()
     assert parallel.side_by_side([int, int]) == [0, 0]
     with ProcessPoolExecutor(1, mp_context=get_context("fork")) as forked:
