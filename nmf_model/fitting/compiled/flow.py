@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
-from nmf_model.fitting.compiled.jit import Scalar, compiled
+from nmf_model.fitting.compiled.jit import Floats, Scalar, compiled
 from nmf_model.flow.grid import EXTENT
-
-Floats = NDArray[np.float32]
 
 _EXTENT = np.float32(EXTENT)
 

@@ -6,12 +6,9 @@ Fields are (K, R, R, R, 3) here, axes z, y, x: the three components of a velocit
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
-from nmf_model.fitting.compiled.jit import Scalar, compiled
+from nmf_model.fitting.compiled.jit import Floats, Scalar, compiled
 from nmf_model.flow.grid import EXTENT
-
-Floats = NDArray[np.float32]
 
 
 def refine(coarse: Floats) -> Floats:

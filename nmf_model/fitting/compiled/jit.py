@@ -6,7 +6,11 @@ from collections.abc import Callable
 from typing import Any, ParamSpec, TypeAlias, TypeVar, cast
 
 import numba
+import numpy as np
+from numpy.typing import NDArray
 
+Floats: TypeAlias = NDArray[np.float32]
+Numbers: TypeAlias = NDArray[np.int32]
 Scalar: TypeAlias = Any
 """A real number in a compiled function: float32 or float64, as it follows from what it is computed of."""
 

@@ -2,25 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import partial
+from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from nmf_model.fitting.compiled import surface
 from nmf_model.fitting.compiled.flow import backward, forward
 from nmf_model.fitting.compiled.grids import refine, refine_back, regularity
+from nmf_model.fitting.compiled.jit import Floats, Numbers
 from nmf_model.fitting.compiled.parallel import side_by_side
-from nmf_model.fitting.compiled.surface import Cloud
-from nmf_model.fitting.compiled.tree import build
+from nmf_model.fitting.compiled.surface import Cloud, Drawn
+from nmf_model.fitting.loss import CANDIDATES
 from nmf_model.fitting.objective import Evaluation, Trial, Weights
 from nmf_model.fitting.target import FitTarget
 from nmf_model.flow.grid import GridFlow
-
-Floats = NDArray[np.float32]
+from nmf_model.geometry.nearest import NearestPoints
 
 _PARTS, _WORTHWHILE = 4, 1500
 """Parts in which vertices are flowed, from so many on."""
@@ -30,12 +29,9 @@ class CompiledObjective:
     """Answers like ``TorchObjective``, on the CPU."""
 
     def __init__(self, target: FitTarget, weights: Weights) -> None:
-        points = _array(target.points)
-        self._cloud = Cloud(
-            points, _array(target.normals), _array(target.spacing), _array(target.planarity), build(points)
-        )
-        self._every = np.arange(len(points), dtype=np.int32)
-        self._weights = weights
+        self._target, self._weights = target, weights
+        self._cloud = Cloud(*map(_array, (target.points, target.normals, target.spacing, target.planarity)))
+        self._every = np.arange(len(target.points), dtype=np.int32)
 
     def evaluate(self, flow: GridFlow, depth: int, trial: Trial) -> Evaluation:
         """See ``Objective.evaluate``."""
@@ -50,13 +46,12 @@ class CompiledObjective:
         vertices = np.concatenate([part for part, _ in flowed])
         loss, slopes = self._of_surface(vertices, faces, _array(trial.random), chosen)
         regular = partial(regularity, fields, weights.smoothness, weights.lipschitz, weights.lipschitz_bound)
-        calls: list[Callable[[], tuple[float, Floats]]] = [regular]
-        for (_, asked), part in zip(flowed, _parts(slopes), strict=True):
-            calls.append(partial(_backward, part, asked, fields))
-        done = side_by_side(calls)
-        loss += sum(value for value, _ in done)
-        by_fields = done[0][1]
-        for _, found in done[1:]:
+        back = [
+            partial(backward, part, asked, fields)
+            for (_, asked), part in zip(flowed, _parts(slopes), strict=True)
+        ]
+        (rough, by_fields), *more = side_by_side([regular, *back])
+        for found in more:
             by_fields += found
         for grid in flow.grids:
             grid.grad = None
@@ -64,29 +59,35 @@ class CompiledObjective:
             grid.grad = torch.from_numpy(np.ascontiguousarray(np.moveaxis(by_fields, 4, 1)))
             if grid is not used[0]:
                 by_fields = refine_back(by_fields)
-        return Evaluation(float(loss), torch.from_numpy(vertices))
+        return Evaluation(float(loss + rough), torch.from_numpy(vertices))
 
     def _of_surface(
-        self, vertices: Floats, faces: NDArray[np.int32], random: Floats, chosen: NDArray[np.int32]
+        self, vertices: Floats, faces: Numbers, random: Floats, chosen: Numbers
     ) -> tuple[float, Floats]:
         """Return what depends on the surface alone, and its gradient by the vertices (V, 3)."""
         areas, normals = surface.double_areas(vertices, faces)
         drawn = surface.draw(vertices, faces, areas, random)
-        weights, cloud = self._weights, self._cloud
-        (one, slopes, grown), (other, more, _) = side_by_side(
+        (one, slopes, grown), (other, more) = side_by_side(
             [
-                partial(surface.accuracy, drawn, vertices, faces, areas, cloud),
-                partial(surface.completeness, drawn, vertices, faces, areas, cloud, chosen, weights.urgency),
+                partial(self._accuracy, drawn, vertices, faces, areas),
+                partial(self._completeness, drawn, vertices, faces, chosen),
             ]
         )
         slopes += more
+        weights = self._weights
         stretched = surface.tension(vertices, faces, areas, weights.tension, weights.evenness, slopes, grown)
         surface.areas_back(vertices, faces, normals, grown, slopes)
         return one + other + stretched, slopes
 
+    def _accuracy(self, drawn: Drawn, vertices: Floats, faces: Numbers, areas: Floats) -> Any:
+        near = self._target.nearest(torch.from_numpy(drawn.points)).numpy().astype(np.int32)
+        return surface.accuracy(drawn, near, vertices, faces, areas, self._cloud)
 
-def _backward(slopes: Floats, asked: Floats, fields: Floats) -> tuple[float, Floats]:
-    return 0.0, backward(slopes, asked, fields)
+    def _completeness(self, drawn: Drawn, vertices: Floats, faces: Numbers, chosen: Numbers) -> Any:
+        samples = NearestPoints(torch.from_numpy(drawn.points), is_transient=True)
+        near = samples.several(self._target.points[chosen], CANDIDATES).numpy().astype(np.int32)
+        cloud, urgency = self._cloud, self._weights.urgency
+        return surface.completeness(drawn, near, vertices, faces, cloud, chosen, urgency)
 
 
 def _parts(rows: Floats) -> list[Floats]:

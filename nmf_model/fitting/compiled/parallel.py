@@ -6,14 +6,12 @@ import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
-from typing import TypeVar
-
-T = TypeVar("T")
+from typing import Any
 
 _MOST = 4
 
 
-def side_by_side(calls: Sequence[Callable[[], T]]) -> list[T]:
+def side_by_side(calls: Sequence[Callable[[], Any]]) -> list[Any]:
     """Return what the calls return, in their order; which thread ran which makes no difference to it."""
     pool = _pool()
     if pool is None or len(calls) == 1:

@@ -9,17 +9,12 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
-from nmf_model.fitting.compiled.jit import Scalar, compiled
-from nmf_model.fitting.compiled.tree import Tree, build, nearest
-from nmf_model.fitting.loss import CANDIDATES, REACH, SIDEWAYS
-
-Floats = NDArray[np.float32]
-Numbers = NDArray[np.int32]
+from nmf_model.fitting.compiled.jit import Floats, Numbers, Scalar, compiled
+from nmf_model.fitting.loss import REACH, SIDEWAYS
 
 _TINY: Scalar = np.float32(1e-20)
-_REACH, _SIDEWAYS, _CANDIDATES = np.float32(REACH), np.float32(SIDEWAYS), int(CANDIDATES)
+_REACH, _SIDEWAYS = np.float32(REACH), np.float32(SIDEWAYS)
 
 
 class Cloud(NamedTuple):
@@ -30,14 +25,12 @@ class Cloud(NamedTuple):
         normals: (N, 3) float32.
         spacing: (N,) float32.
         planarity: (N,) float32.
-        tree: of the points.
     """
 
     points: Floats
     normals: Floats
     spacing: Floats
     planarity: Floats
-    tree: Tree
 
 
 class Drawn(NamedTuple):
@@ -107,12 +100,13 @@ def draw(vertices: Floats, faces: Numbers, areas: Floats, random: Floats) -> Dra
 
 @compiled
 def accuracy(
-    drawn: Drawn, vertices: Floats, faces: Numbers, areas: Floats, cloud: Cloud
+    drawn: Drawn, near: Numbers, vertices: Floats, faces: Numbers, areas: Floats, cloud: Cloud
 ) -> tuple[Scalar, Floats, Floats]:
     """Return the mean residual of the samples, and its gradients.
 
     Args:
         drawn: the samples.
+        near: (S,) which point of the cloud is nearest to each.
         vertices: (V, 3).
         faces: (F, 3).
         areas: (F,) twice the areas.
@@ -124,10 +118,9 @@ def accuracy(
     slopes, grown = np.zeros_like(vertices), np.zeros_like(areas)
     count = len(drawn.points)
     share = np.float32(1.0 / count)
-    near = nearest(cloud.tree, drawn.points, 1)
     total: Scalar = 0.0
     for sample in range(count):
-        index, face = near[sample, 0], drawn.faces[sample]
+        index, face = near[sample], drawn.faces[sample]
         point, place, normal = drawn.points[sample], cloud.points[index], cloud.normals[index]
         rx, ry, rz = point[0] - place[0], point[1] - place[1], point[2] - place[2]
         height = rx * normal[0] + ry * normal[1] + rz * normal[2]
@@ -150,40 +143,34 @@ def accuracy(
 @compiled
 def completeness(
     drawn: Drawn,
+    near: Numbers,
     vertices: Floats,
     faces: Numbers,
-    areas: Floats,
     cloud: Cloud,
     chosen: Numbers,
     urgency: Scalar,
-) -> tuple[Scalar, Floats, Floats]:
-    """Return the mean squared distance of the chosen points, missed ones counting more, and its gradients.
+) -> tuple[Scalar, Floats]:
+    """Return the mean squared distance of the chosen points, missed ones counting more.
 
     Args:
-        drawn: samples of the surface; the faces of the nearest ones are looked at.
+        drawn: samples of the surface.
+        near: (M, C) which samples are nearest to each of the chosen points; their faces are looked at.
         vertices: (V, 3).
         faces: (F, 3).
-        areas: (F,) twice the areas.
         cloud: the points.
         chosen: (M,) which of them.
         urgency: how many more times a missed point counts.
 
     Returns:
-        as ``accuracy``; the areas make no difference.
+        the value, and its gradient by the vertices (V, 3).
     """
     slopes = np.zeros_like(vertices)
-    samples = build(drawn.points)
-    queries = np.empty((len(chosen), 3), np.float32)
-    for row in range(len(chosen)):
-        for axis in range(3):
-            queries[row, axis] = cloud.points[chosen[row], axis]
-    near = nearest(samples, queries, min(_CANDIDATES, len(drawn.points)))
     share = np.float32(1.0 / len(chosen))
     more = np.float32(urgency)
     weights, best = np.empty(3, np.float32), np.empty(3, np.float32)
     total: Scalar = 0.0
     for row in range(len(chosen)):
-        query = queries[row]
+        query = cloud.points[chosen[row]]
         squared, face = np.float32(np.inf), -1
         ex, ey, ez = np.float32(0.0), np.float32(0.0), np.float32(0.0)
         for rank in range(near.shape[1]):
@@ -212,7 +199,7 @@ def completeness(
             total += more * (squared - reach)
             counted *= np.float32(1.0) + more
         _to_corners(slopes, faces[face], best, counted * ex, counted * ey, counted * ez)
-    return total / len(chosen), slopes, np.zeros_like(areas)
+    return total / len(chosen), slopes
 
 
 @compiled
