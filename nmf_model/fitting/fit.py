@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Generator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
@@ -50,11 +50,7 @@ class FitSettings:
         blocks, resolutions: of the ``GridFlow``.
         samples: S drawn from the surface in each step; of the cloud, no more points are compared.
         learning_rate: of the coarsest grid; each finer one has ``rate_decay`` times the one before.
-        urgency: how many more times a missed point counts.
-        tension_weight: of the Dirichlet energy of the surface.
-        evenness_weight: of its unevenness.
-        smoothness_weight: of the mean squared gradient of the velocity.
-        lipschitz_weight, lipschitz_bound: of the excess of the velocity's gradient over the bound.
+        weights: of the parts of what is minimised.
         stages: in order; the last one settles.
         stages_from_start: the same for a fit that starts from a flow which is nearly right.
         start_rate: share of the learning rates that such a fit begins with.
@@ -65,12 +61,7 @@ class FitSettings:
     samples: int = 5000
     learning_rate: float = 0.012
     rate_decay: float = 0.4
-    urgency: float = 4.0
-    tension_weight: float = 3e-5
-    evenness_weight: float = 2e-5
-    smoothness_weight: float = 1e-4
-    lipschitz_weight: float = 2.0
-    lipschitz_bound: float = 1.0
+    weights: Weights = field(default_factory=Weights)
     stages: tuple[Stage, ...] = (
         Stage(3, 3, 500, 2, grows=True),
         Stage(3, 3, 250, 2),
@@ -78,18 +69,6 @@ class FitSettings:
     )
     stages_from_start: tuple[Stage, ...] = (Stage(3, 3, 200, 2), Stage(4, 3, 300, 3, settles=True))
     start_rate: float = 0.5
-
-    @property
-    def weights(self) -> Weights:
-        """Those of the objective's parts."""
-        return Weights(
-            urgency=self.urgency,
-            tension=self.tension_weight,
-            evenness=self.evenness_weight,
-            smoothness=self.smoothness_weight,
-            lipschitz=self.lipschitz_weight,
-            lipschitz_bound=self.lipschitz_bound,
-        )
 
 
 @dataclass(frozen=True)

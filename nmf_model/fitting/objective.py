@@ -30,12 +30,12 @@ class Weights:
         lipschitz_bound: the bound.
     """
 
-    urgency: float
-    tension: float
-    evenness: float
-    smoothness: float
-    lipschitz: float
-    lipschitz_bound: float
+    urgency: float = 4.0
+    tension: float = 3e-5
+    evenness: float = 2e-5
+    smoothness: float = 1e-4
+    lipschitz: float = 2.0
+    lipschitz_bound: float = 1.0
 
 
 class Trial(NamedTuple):

@@ -4,11 +4,12 @@ import numpy as np
 import pytest
 
 from nmf_model.fitting.fit import FitSettings, Stage
+from nmf_model.fitting.objective import Weights
 
 # Without the urgency of missed points, which crumples a surface that is not given the time to smooth again.
 QUICK = FitSettings(
     samples=800,
-    urgency=0.0,
+    weights=Weights(urgency=0.0),
     stages=(Stage(2, 3, 80, 2, grows=True), Stage(3, 3, 60, 3, settles=True)),
     stages_from_start=(Stage(2, 3, 30, 2), Stage(3, 3, 50, 3, settles=True)),
 )
