@@ -102,6 +102,7 @@ def build(settings: Settings | None = None, stream: Stream | None = None) -> App
     runner = JobRunner(window)
     controller = Controller(session, runner, window.dialogs, settings, stream, parent=window)
     runner.job_event.connect(controller.on_job_event)
+    window.drawn.connect(runner.pace)
     window.connect_controller(controller)
     return App(window, session, controller, runner, settings)
 

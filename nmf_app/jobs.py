@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import heapq
 import itertools
+import os
+import sys
 import threading
 import time
 import traceback
@@ -20,6 +22,9 @@ from nmf_model.errors import Cancelled, NmfError
 from nmf_model.types import CancelCheck, FlowFrame
 
 DRAW_INTERVAL_S = 1 / 30
+_SLOWEST_DRAW_INTERVAL_S = 0.25
+_NICENESS = 5
+"""Of the worker: where drawing needs the processors, it goes first."""
 
 
 class JobKind(Enum):
@@ -131,7 +136,8 @@ class JobRunner(QObject):
     """Runs jobs on one worker thread and emits ``job_event`` in the thread that made the runner.
 
     Construct it in the GUI thread. All methods are for the GUI thread. Progress events are thinned:
-    at most one waits to be drawn, the newest, and they come no faster than ``DRAW_INTERVAL_S``.
+    at most one waits to be drawn, the newest, and they come no faster than ``DRAW_INTERVAL_S``, nor so
+    fast that drawing them takes more than half of the time.
     """
 
     job_event = Signal(object)
@@ -147,6 +153,7 @@ class JobRunner(QObject):
         self._inbox: list[JobEvent] = []
         self._awake = False
         self._last_delivery = 0.0
+        self._draw_interval = DRAW_INTERVAL_S
         self._delivery = QTimer(self, singleShot=True, timerType=Qt.TimerType.PreciseTimer)
         self._delivery.timeout.connect(self._deliver)
         self._wake.connect(self._schedule_delivery, Qt.ConnectionType.QueuedConnection)
@@ -180,6 +187,10 @@ class JobRunner(QObject):
         with self._lock:
             return len(self._queue)
 
+    def pace(self, draw_s: float) -> None:
+        """Take note of how long the window took to draw what was last delivered, seconds."""
+        self._draw_interval = min(max(DRAW_INTERVAL_S, 2 * draw_s), _SLOWEST_DRAW_INTERVAL_S)
+
     def shutdown(self, timeout_s: float = 10.0) -> bool:
         """Cancel everything and wait for the worker; True if it ended within ``timeout_s``."""
         self.cancel_all()
@@ -198,6 +209,7 @@ class JobRunner(QObject):
     # Worker thread from here to the next rule.
 
     def _work(self) -> None:
+        _give_way()
         while (entry := self._next()) is not None:
             job = entry.job
             self._post(JobEvent(job.id, job.kind, JobState.RUNNING))
@@ -236,7 +248,7 @@ class JobRunner(QObject):
 
     @Slot()
     def _schedule_delivery(self) -> None:
-        wait = self._last_delivery + DRAW_INTERVAL_S - time.monotonic()
+        wait = self._last_delivery + self._draw_interval - time.monotonic()
         self._delivery.start(max(0, round(wait * 1000)))
 
     @Slot()
@@ -247,6 +259,12 @@ class JobRunner(QObject):
             self._awake = False
         for event in events:
             self.job_event.emit(event)
+
+
+def _give_way() -> None:
+    """Let the window's threads go before this one and those that it starts, where threads have ranks."""
+    if sys.platform == "linux":  # elsewhere a niceness is the whole process's
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICENESS)
 
 
 def _supersedes(new: JobEvent, old: JobEvent) -> bool:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from PySide6.QtCore import QSize, Qt
+from PySide6.QtGui import QPixmap
 from PySide6.QtWidgets import QHBoxLayout, QLabel, QVBoxLayout, QWidget
 
 from nmf_app import resources
-from nmf_app.session import Item, ItemState, Theme
+from nmf_app.session import Item, ItemState, Loaded, Theme
 from nmf_app.widgets import thumbnails
 from nmf_app.widgets.basics import GRID, label
 from nmf_app.wording import describe, extent
@@ -22,6 +23,7 @@ class InputCard(QWidget):
         super().__init__()
         self._picture = QLabel()
         self._picture.setFixedSize(PICTURE)
+        self._drawn: tuple[Loaded, Theme, float] | None = None
         self._picture.setAlignment(Qt.AlignmentFlag.AlignCenter)
         self._name = label(role="section")
         self._kind = label(role="body-muted")
@@ -59,12 +61,17 @@ class InputCard(QWidget):
         notes = (*item.loaded.remarks, *source.notes, *([item.sentence] if item.sentence else []))
         self._notes.setText("\n".join(notes))
         self._notes.setVisible(bool(notes))
-        colours, scale = resources.palette(theme), self.devicePixelRatioF()
-        self._picture.setPixmap(
-            thumbnails.of_picture(source, PICTURE, colours["points"], scale)
-            if isinstance(source, ShapeImage)
-            else thumbnails.of_cloud(item.loaded.preview, PICTURE, colours["points"], scale)
-        )
+        drawn = item.loaded, theme, self.devicePixelRatioF()
+        if drawn != self._drawn:
+            self._drawn = drawn
+            self._picture.setPixmap(_picture_of(*drawn))
+
+
+def _picture_of(loaded: Loaded, theme: Theme, scale: float) -> QPixmap:
+    tint = resources.palette(theme)["points"]
+    if isinstance(loaded.source, ShapeImage):
+        return thumbnails.of_picture(loaded.source, PICTURE, tint, scale)
+    return thumbnails.of_cloud(loaded.preview, PICTURE, tint, scale)
 
 
 def _breakable(name: str) -> str:

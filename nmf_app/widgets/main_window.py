@@ -41,9 +41,14 @@ class MainWindow(QMainWindow):
         session: the state it shows.
         settings: the window's place and size are kept there.
         version: shown in the About dialog.
+
+    Signals:
+        ready: the 3-D view can be used.
+        drawn: it was drawn, in so many seconds.
     """
 
     ready = Signal()
+    drawn = Signal(float)
     """The 3-D view is built: everything works."""
 
     def __init__(self, session: Session, settings: Settings, version: str) -> None:
@@ -227,6 +232,7 @@ class MainWindow(QMainWindow):
         self.stage.adopt(viewport, self._session.state)
         QWidget.setTabOrder(viewport, self.timeline)
         viewport.painted.connect(self._announce, Qt.ConnectionType.SingleShotConnection)
+        viewport.painted.connect(self.drawn)
 
     @Slot()
     def _announce(self) -> None:

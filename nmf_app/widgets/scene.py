@@ -30,7 +30,7 @@ class Scene:
 
     def __init__(self, plotter: Any, pixel_ratio: float = 1.0) -> None:
         self._plotter = plotter
-        self._pixel_ratio = pixel_ratio
+        self._pixel_ratio, self._scale = pixel_ratio, 1.0
         self._faces: NDArray[np.int64] | None = None
         self._mesh: Any = pv.PolyData()
         self._points = pv.PolyData()
@@ -92,7 +92,7 @@ class Scene:
             self._points_actor = self._plotter.add_mesh(
                 self._points,
                 color=self._colours["points"],
-                point_size=self._pixel_ratio * _point_size(len(points)),
+                point_size=self._pixels(_point_size(len(points))),
                 style="points",
                 lighting=False,
                 render_points_as_spheres=True,
@@ -150,7 +150,7 @@ class Scene:
         actor = self._plotter.add_mesh(
             marked,
             color=self._colours[name],
-            line_width=self._pixel_ratio * _EDGE_WIDTH,
+            line_width=self._pixels(_EDGE_WIDTH),
             lighting=False,
             name=name,
             reset_camera=False,
@@ -182,6 +182,19 @@ class Scene:
                 pickable=False,
             )
             self._marks_actor.visibility = self._show_points
+
+    def set_scale(self, scale: float) -> None:
+        """Draw points and marked edges for a picture of which each pixel is shown 1/scale pixels wide."""
+        if scale == self._scale:
+            return
+        self._scale = scale
+        if self._points_actor is not None:
+            self._points_actor.prop.point_size = self._pixels(_point_size(self._points.n_points))
+        for actor in self._defect_actors.values():
+            actor.prop.line_width = self._pixels(_EDGE_WIDTH)
+
+    def _pixels(self, size: float) -> float:
+        return self._pixel_ratio * self._scale * size
 
     def show_points(self, shown: bool) -> None:
         """Show or hide the points, and the marks among them, without forgetting them."""

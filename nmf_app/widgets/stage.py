@@ -103,7 +103,7 @@ class Stage(QWidget):
             self._show_broken(old, new)
         if _crossing(old) is not _crossing(new):
             self._show_crossings(new)
-        self.viewport.scene.set_see_through(new.reconstructing_current)
+        self.viewport.set_live(new.reconstructing_current)
         live = new.live
         if live is not None and live is not old.live and live.item == new.current:
             self.viewport.scene.set_mesh(live.frame.vertices, live.frame.faces)

@@ -8,13 +8,15 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 from PySide6.QtCore import QPointF, QSize, Qt
-from PySide6.QtGui import QColor, QImage, QImageReader, QPainter, QPixmap
+from PySide6.QtGui import QColor, QImage, QImageReader, QPainter, QPen, QPixmap
 
 from nmf_model.types import ShapeImage
 
 Pixel = TypeVar("Pixel", bound=np.generic)
 
 DOTS = 1500
+_DOT = 2.2
+_SHADES = 8
 
 _TURN, _TILT = 0.52, 0.36  # radians, as the viewport looks at first
 
@@ -22,18 +24,17 @@ _TURN, _TILT = 0.52, 0.36  # radians, as the viewport looks at first
 def of_cloud(points: NDArray[np.float32], size: QSize, colour: str, scale: float = 1.0) -> QPixmap:
     """Draw (N, 3) points in unit-sphere units, nearer ones darker; ``scale`` is the device pixel ratio."""
     pixmap = _blank(size, scale)
-    depth, flat = _project(points[:: max(1, len(points) // DOTS)])
-    order = np.argsort(depth)
+    depth, flat = _project(points[:: max(1, -(-len(points) // DOTS))])
     radius = 0.46 * min(size.width(), size.height())
+    places = np.array([size.width(), size.height()]) / 2 + radius * flat * (1, -1)
+    band = ((depth + 1) / 2 * _SHADES).astype(int).clip(0, _SHADES - 1)
     painter = QPainter(pixmap)
     painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-    painter.setPen(Qt.PenStyle.NoPen)
     ink = QColor(colour)
-    for index in order:
-        ink.setAlphaF(float(np.clip(0.55 + 0.45 * depth[index], 0.15, 1.0)))
-        painter.setBrush(ink)
-        x, y = flat[index]
-        painter.drawEllipse(QPointF(size.width() / 2 + radius * x, size.height() / 2 - radius * y), 1.1, 1.1)
+    for shade in range(_SHADES):  # the farthest first
+        ink.setAlphaF(0.15 + 0.85 * (shade + 0.5) / _SHADES)
+        painter.setPen(QPen(ink, _DOT, Qt.PenStyle.SolidLine, Qt.PenCapStyle.RoundCap))
+        painter.drawPoints([QPointF(x, y) for x, y in places[band == shade].tolist()])
     painter.end()
     return pixmap
 

@@ -20,8 +20,12 @@ from nmf_model.training.views import ViewSet
 
 DISTANCE = 3.4
 """Of the renderings' camera, in radii of the object's box (half its diagonal)."""
-_DRAWN = 16
+_DRAWN = 18
 """Random numbers drawn for each picture."""
+_STRETCH = 1.25
+"""Largest factor between the two directions of a picture in training."""
+_ROLL = 0.14
+"""Largest angle by which the viewer's head is tilted in training, radians."""
 
 
 class CutOutBatches:
@@ -62,8 +66,8 @@ class CutOutBatches:
         view = (random[:, 0].cpu() * self._views.count).long().clamp_max(self._views.count - 1)
         pictures, rotations = read_views(self._views, chosen, view, device)
         points = take(self._points[chosen.to(device)], targets_at.argsort(dim=1)[:, : config.target_points])
-        changed = damaged(recoloured(pictures, random[:, 5:10]), random[:, 10:])
-        batch = cut(changed, points, rotations, self._size, random[:, 1:5])
+        changed = damaged(recoloured(pictures, random[:, 7:12]), random[:, 12:])
+        batch = cut(changed, points, rotations, self._size, random[:, 1:7])
         uniform = draw_uniform(config, self._generator, rows) if config.train_flow else None
         return batch._replace(uniform=uniform)
 
@@ -84,7 +88,7 @@ def cut(
     points: Float[Tensor, "B P 3"],
     rotations: Float[Tensor, "B 3 3"],
     size: int,
-    random: Float[Tensor, "B 4"] | None = None,
+    random: Float[Tensor, "B 6"] | None = None,
 ) -> PictureBatch:
     """Cut the objects out, and bring their points to the frames of the cut-outs.
 
@@ -95,21 +99,45 @@ def cut(
         points: of each object, upright, in any scale.
         rotations: from the world to the camera.
         size: side of the cut-outs, pixels.
-        random: numbers in 0 … 1 that vary margin, place and mirroring; None for the plain cut-out.
+        random: numbers in 0 … 1 that vary margin, place (2), mirroring, proportions and tilt; None for the
+            plain cut-out.
     """
     low, high = _box_of(pictures[:, 3] > 0.5)
     side = (high - low).amax(dim=1)
     if random is None:
-        random = pictures.new_tensor([0.0, 0.5, 0.5, 1.0]).expand(len(pictures), -1)
+        random = pictures.new_tensor([0.0, 0.5, 0.5, 1.0, 0.5, 0.5]).expand(len(pictures), -1)
         margin = torch.full_like(side, MARGIN)
     else:
         margin = 1.04 + 0.24 * random[:, 0]
     half = margin * side / 2
     centre = (low + high) / 2 + 0.12 * (random[:, 1:3] - 0.5) * side[:, None]
-    flip = torch.where(random[:, 3] < 0.5, -1.0, 1.0)
     placed = _placed(points, rotations, (low - centre) / half[:, None], (high - centre) / half[:, None])
-    placed = torch.cat([placed[:, :, :1] * flip[:, None, None], placed[:, :, 1:]], dim=2)
-    return PictureBatch(_resampled(pictures, centre, half, flip, size), placed)
+    change, size_of_change = _change(random[:, 3:], high - low)
+    across = placed[:, :, :2] @ change.transpose(1, 2)
+    placed = torch.cat([across, placed[:, :, 2:] * size_of_change[:, None, None]], dim=2)
+    return PictureBatch(_resampled(pictures, centre, half, change, size), without_perspective(placed))
+
+
+def _change(
+    random: Float[Tensor, "B 3"], extent: Float[Tensor, "B 2"]
+) -> tuple[Float[Tensor, "B 2 2"], Tensor]:
+    """Mirror, stretch and tilt a picture, so that the box of its object stays as large as it was.
+
+    Returns:
+        the matrices that take a place of the plain cut-out (x, y up) to its new one, and (B,) the factor by
+        which they change what is neither stretched nor tilted: depths.
+    """
+    flip = torch.where(random[:, 0] < 0.5, -1.0, 1.0)
+    stretch = _STRETCH ** (random[:, 1] - 0.5)
+    angle = _ROLL * (2 * random[:, 2] - 1)
+    turn = torch.stack(
+        [torch.stack([angle.cos(), -angle.sin()], dim=1), torch.stack([angle.sin(), angle.cos()], dim=1)],
+        dim=1,
+    )
+    matrix = turn * torch.stack([flip * stretch, 1 / stretch], dim=1)[:, None]
+    larger = (matrix.abs() @ extent[:, :, None])[:, :, 0].amax(dim=1)
+    scale = extent.amax(dim=1) / larger
+    return matrix * scale[:, None, None], scale
 
 
 def recoloured(pictures: Float[Tensor, "B 4 H W"], random: Float[Tensor, "B 5"]) -> Tensor:
@@ -183,7 +211,7 @@ def _box_of(mask: Tensor) -> tuple[Float[Tensor, "B 2"], Float[Tensor, "B 2"]]:
 
 
 def _placed(points: Tensor, rotations: Tensor, low: Tensor, high: Tensor) -> Tensor:
-    """Bring points to the frame of the cut-out in which the outline's box goes from ``low`` to ``high``."""
+    """Return where in the cut-out points are seen, and their depths; their box is ``low`` to ``high``."""
     corner, opposite = points.amin(dim=1, keepdim=True), points.amax(dim=1, keepdim=True)
     radius = (opposite - corner).norm(dim=2, keepdim=True) / 2
     seen = ((points - (corner + opposite) / 2) / radius) @ rotations.transpose(1, 2)
@@ -193,19 +221,14 @@ def _placed(points: Tensor, rotations: Tensor, low: Tensor, high: Tensor) -> Ten
     middle = (low + high) / 2 * torch.tensor([1.0, -1.0], device=points.device)
     across = scale * (projected - (first + last)[:, None] / 2) + middle[:, None]
     depth = scale / DISTANCE * (seen[:, :, 2:] - seen[:, :, 2:].mean(dim=1, keepdim=True))
-    return without_perspective(torch.cat([across, depth], dim=2))
+    return torch.cat([across, depth], dim=2)
 
 
-def _resampled(pictures: Tensor, centre: Tensor, half: Tensor, flip: Tensor, size: int) -> Tensor:
-    """Resample the squares, premultiplied, so that no colour bleeds from what is transparent."""
-    zero = torch.zeros_like(half)
-    affine = torch.stack(
-        [
-            torch.stack([half * flip, zero, centre[:, 0]], dim=1),
-            torch.stack([zero, half, centre[:, 1]], dim=1),
-        ],
-        dim=1,
-    )
+def _resampled(pictures: Tensor, centre: Tensor, half: Tensor, change: Tensor, size: int) -> Tensor:
+    """Resample the changed squares, premultiplied, so that no colour bleeds from what is transparent."""
+    down = change.new_tensor([1.0, -1.0])  # rows count downwards, y upwards
+    back = torch.linalg.inv(change) * down[:, None] * down
+    affine = torch.cat([half[:, None, None] * back, centre[:, :, None]], dim=2)
     grid = F.affine_grid(affine, [len(pictures), 4, size, size], align_corners=False)
     colour, alpha = pictures[:, :3], pictures[:, 3:]
     moved = F.grid_sample(torch.cat([colour * alpha, alpha], dim=1), grid, align_corners=False)

@@ -1,7 +1,10 @@
 from __future__ import annotations
 
+import os
+import sys
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -115,6 +118,40 @@ def test_progress_is_thinned_to_the_newest_and_never_follows_the_end(runner, qtb
     assert progress == sorted(progress)
     assert progress[-1] == 1999 / 2000
     assert seen.events[-1].state is JobState.DONE
+
+
+def test_progress_comes_more_slowly_where_drawing_it_is_slow(runner, qtbot):
+    def chatter(report, cancel):
+        for number in range(10_000):
+            if cancel():
+                break
+            report(Progress("", number / 10_000))
+            time.sleep(0.001)
+
+    seen = Recorder(runner)
+    runner.pace(0.1)
+    runner.submit(job(1, chatter))
+    qtbot.wait(1000)
+    runner.cancel_all()
+    qtbot.waitUntil(lambda: bool(seen.states(1)) and seen.states(1)[-1].is_terminal)
+    assert 2 <= sum(event.progress is not None for event in seen.events) <= 6
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere a niceness is the whole process's")
+def test_the_window_and_what_it_starts_go_before_the_job_and_what_that_starts(runner, qtbot):
+    def niceness():
+        return os.getpriority(os.PRIO_PROCESS, threading.get_native_id())
+
+    def of_job_and_its_thread(report, cancel):
+        with ThreadPoolExecutor(1) as pool:
+            return niceness(), pool.submit(niceness).result()
+
+    before = niceness()
+    seen = Recorder(runner)
+    runner.submit(job(1, of_job_and_its_thread))
+    qtbot.waitUntil(lambda: seen.states(1)[-1:] == [JobState.DONE])
+    assert min(seen.events[-1].result) > before
+    assert niceness() == before
 
 
 def test_shutdown_cancels_and_waits(qapp):

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import numpy as np
 from PySide6.QtCore import QEventLoop, QTimer
+from PySide6.QtWidgets import QApplication
 
 from nmf_app.app import App, build, make_application
 from nmf_app.settings import Settings
@@ -35,12 +36,19 @@ def spin(seconds: float, done: Callable[[], bool] = lambda: False) -> None:
 def frame_rate(app: App, level: int) -> float:
     """Return frames per second while the vertices of a level's sphere move."""
     sphere, viewport, drawn = icosphere(level), app.window.stage.viewport, 0
+
+    def count() -> None:
+        nonlocal drawn
+        drawn += 1
+
+    viewport.painted.connect(count)
     ends = time.perf_counter() + SECONDS
     while time.perf_counter() < ends:
         scale = np.float32(0.8 + 0.1 * np.sin(drawn / 5))
         viewport.scene.set_mesh(sphere.vertices * scale, sphere.faces)
-        viewport.repaint()
-        drawn += 1
+        viewport.update()
+        QApplication.processEvents()
+    viewport.painted.disconnect(count)
     return drawn / SECONDS
 
 

@@ -36,7 +36,16 @@ def drawn(points: torch.Tensor, rotation: np.ndarray, size: int = 96) -> torch.T
     return image
 
 
-@pytest.mark.parametrize("random", [None, (0.3, 0.1, 0.9, 0.9), (0.9, 0.6, 0.2, 0.1)])
+@pytest.mark.parametrize(
+    "random",
+    [
+        None,
+        (0.3, 0.1, 0.9, 0.9, 0.5, 0.5),
+        (0.9, 0.6, 0.2, 0.1, 0.5, 0.5),
+        (0.5, 0.5, 0.5, 0.9, 1.0, 0.0),
+        (0.5, 0.6, 0.4, 0.1, 0.0, 1.0),
+    ],
+)
 @pytest.mark.parametrize("angles", [(0.0, 0.4), (3.3, 0.5), (-0.5, 0.35)])
 def test_points_lie_on_the_object_of_the_cut_out(random, angles):
     points, rotation = bar(), camera_rotation(*angles)
@@ -51,6 +60,19 @@ def test_points_lie_on_the_object_of_the_cut_out(random, angles):
     # The bar's ends are not mirror images: a wrong sign of x would leave the object.
     mirrored = batch.inputs[0, 3, rows, SIZE - 1 - columns] > 0.1
     assert mirrored.float().mean() < 0.8
+
+
+@pytest.mark.parametrize("stretch", [0.0, 0.5, 1.0])
+@pytest.mark.parametrize("tilt", [0.0, 0.5, 1.0])
+def test_a_changed_object_is_as_large_in_its_cut_out_as_before(stretch, tilt):
+    points, rotation = bar(), camera_rotation(0.7, 0.4)
+    numbers = torch.tensor([[0.5, 0.5, 0.5, 1.0, stretch, tilt]])
+    batch = cut(
+        drawn(points, rotation)[None], points[None], torch.tensor(rotation[None]).float(), SIZE, numbers
+    )
+    seen = with_perspective(batch.targets)[0, :, :2]
+    larger = (seen.amax(dim=0) - seen.amin(dim=0)).amax() / 2
+    assert 0.84 / 1.16 < larger <= 1.005 / 1.16  # 1.16: the margin that 0.5 stands for
 
 
 def test_the_shape_is_kept_up_to_size():
