@@ -10,11 +10,11 @@ networks learn?", CVPR 2019).
 from __future__ import annotations
 
 from itertools import pairwise
-from typing import cast
+from typing import NamedTuple, cast
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from nmf_model.config import ImageEncoderConfig
@@ -22,7 +22,7 @@ from nmf_model.encoders.efficientnet import TAP_CHANNELS, EfficientNetLite0
 
 _WIDTHS = (64, 96, 128, 128)
 """Channels of the decoder at 1/4, 1/8, 1/16 and 1/32 of the picture's size."""
-_CELL = 4
+CELL = 4
 """Pixels along the side of a cell."""
 _SIDEWAYS = 0.25
 """Scale of how far a point may easily leave the middle of its cell."""
@@ -30,6 +30,18 @@ VIEW_DISTANCE = 4.0
 """Assumed distance of the viewer in halves of a cut-out's side; the renderings' lies between 3 and 5."""
 _COVERED = 0.1
 """Share of a cell that must be covered by the object."""
+
+
+class Layers(NamedTuple):
+    """Points behind the cells of cut-outs, the farthest layer first.
+
+    Attributes:
+        seen: (B, C, C, D, 3) where in the picture each is seen (x, y), and its depth z.
+        inside: (B, C, C) whether a cell shows the object.
+    """
+
+    seen: Float[Tensor, "B C C D 3"]
+    inside: Bool[Tensor, "B C C"]
 
 
 class PixelPoints(nn.Module):
@@ -46,7 +58,7 @@ class PixelPoints(nn.Module):
         self.enter = nn.ModuleList(nn.Conv2d(a, b, 1) for a, b in zip(TAP_CHANNELS, _WIDTHS, strict=True))
         self.descend = nn.ModuleList(nn.Conv2d(b, a, 1) for a, b in pairwise(_WIDTHS))
         self.refine = nn.ModuleList(_Refine(width) for width in _WIDTHS)
-        self.outline = nn.Conv2d(_CELL**2 + 2, _WIDTHS[0], 1)
+        self.outline = nn.Conv2d(CELL**2 + 2, _WIDTHS[0], 1)
         self.write = nn.Conv2d(_WIDTHS[0], 3 * config.depths, 1)
         nn.init.normal_(self.write.weight, std=1e-2)
         spread = torch.zeros(config.depths, 3)
@@ -61,6 +73,10 @@ class PixelPoints(nn.Module):
 
     def forward(self, pictures: Float[Tensor, "B 4 H W"]) -> Float[Tensor, "B P 3"]:
         """Return one cloud a cut-out: red, green, blue and alpha in 0 … 1, not premultiplied."""
+        return self.cloud(self.layers(pictures))
+
+    def layers(self, pictures: Float[Tensor, "B 4 H W"]) -> Layers:
+        """Return the points behind every cell of cut-outs."""
         colour, alpha = pictures[:, :3], pictures[:, 3:]
         on_white = colour * alpha + (1 - alpha)
         features = self.backbone(on_white * (255 / 128) - 127 / 128)
@@ -71,23 +87,26 @@ class PixelPoints(nn.Module):
             if level == 0:
                 x = x + self._outline(alpha)
             x = self.refine[level](x)
-        return self._points(self.write(x.relu()), alpha)
+        return self._layers(self.write(x.relu()), alpha)
 
     def _outline(self, alpha: Tensor) -> Tensor:
         """Return features of the outline and of the place in the picture."""
-        fine = F.pixel_unshuffle(alpha, _CELL)
+        fine = F.pixel_unshuffle(alpha, CELL)
         place = _middles(fine.shape[2], fine).movedim(-1, 0).expand(len(alpha), -1, -1, -1)
         return cast(Tensor, self.outline(torch.cat([fine, place], dim=1)))
 
-    def _points(self, written: Tensor, alpha: Tensor) -> Tensor:
-        """Place the points and choose ``points`` of those inside the outline, evenly over the picture."""
+    def cloud(self, layers: Layers) -> Float[Tensor, "B P 3"]:
+        """Choose ``points`` of those inside the outline, evenly over the picture, and place them in space."""
+        placed = without_perspective(layers.seen.flatten(1, 3))
+        return placed.gather(1, self._chosen(layers.inside).unsqueeze(2).expand(-1, -1, 3))
+
+    def _layers(self, written: Tensor, alpha: Tensor) -> Layers:
         cells = written.shape[2]
         offset = written.unflatten(1, (self.depths, 3)).permute(0, 3, 4, 1, 2)
         middles = F.pad(_middles(cells, written), (0, 1))[None, :, :, None]
         scale = written.new_tensor([_SIDEWAYS, _SIDEWAYS, 1.0])
-        placed = without_perspective((middles + scale * offset).flatten(1, 3))
-        inside = F.avg_pool2d(alpha, _CELL)[:, 0] >= _COVERED
-        return placed.gather(1, self._chosen(inside).unsqueeze(2).expand(-1, -1, 3))
+        inside = F.avg_pool2d(alpha, CELL)[:, 0] >= _COVERED
+        return Layers(middles + scale * offset, inside)
 
     def _chosen(self, inside: Tensor) -> Tensor:
         """Return (B, P) indices of points: those of the cells inside, as equally often as possible."""

@@ -58,11 +58,14 @@ class PictureBatch(NamedTuple):
         targets: (B, T, 3), in the frame of the clouds that are to be predicted.
         uniform: (B, K, 3, S) numbers in 0 … 1 that place samples on the K surfaces made of the predicted
             clouds; None if none are made.
+        depths: (B, C, C, 2) of the object's back and front behind each cell of the picture, NaN where it is
+            not seen; None if they are not compared.
     """
 
     inputs: Float[Tensor, "B C H W"]
     targets: Float[Tensor, "B T 3"]
     uniform: Float[Tensor, "B K 3 S"] | None = None
+    depths: Float[Tensor, "B C C 2"] | None = None
 
     def parts(self, count: int) -> list[PictureBatch]:
         """Split the batch into equal parts."""
@@ -72,6 +75,7 @@ class PictureBatch(NamedTuple):
                 self.inputs[rows],
                 self.targets[rows],
                 None if self.uniform is None else self.uniform[rows],
+                None if self.depths is None else self.depths[rows],
             )
             for rows in (slice(first, first + size) for first in range(0, len(self.inputs), size))
         ]

@@ -11,12 +11,13 @@ from jaxtyping import Float
 from torch import Tensor
 
 from nmf_model.encoders.pictures import MARGIN
-from nmf_model.encoders.pixel_points import without_perspective
+from nmf_model.encoders.pixel_points import CELL, with_perspective, without_perspective
 from nmf_model.geometry.cameras import camera_rotation
 from nmf_model.losses import chamfer
 from nmf_model.training.batches import Order, PictureBatch, draw_uniform, own_rows, spread, take
 from nmf_model.training.settings import TrainingConfig
 from nmf_model.training.views import ViewSet
+from nmf_model.training.visible_depths import front_and_back
 
 DISTANCE = 3.4
 """Of the renderings' camera, in radii of the object's box (half its diagonal)."""
@@ -65,11 +66,14 @@ class CutOutBatches:
         chosen = self._order.at(step)[rows]
         view = (random[:, 0].cpu() * self._views.count).long().clamp_max(self._views.count - 1)
         pictures, rotations = read_views(self._views, chosen, view, device)
-        points = take(self._points[chosen.to(device)], targets_at.argsort(dim=1)[:, : config.target_points])
         changed = damaged(recoloured(pictures, random[:, 7:12]), random[:, 12:])
-        batch = cut(changed, points, rotations, self._size, random[:, 1:7])
+        batch = cut(changed, self._points[chosen.to(device)], rotations, self._size, random[:, 1:7])
+        depths = None
+        if config.depth_weight:
+            depths = front_and_back(with_perspective(batch.targets), self._size // CELL)
+        targets = take(batch.targets, targets_at.argsort(dim=1)[:, : config.target_points])
         uniform = draw_uniform(config, self._generator, rows) if config.train_flow else None
-        return batch._replace(uniform=uniform)
+        return PictureBatch(batch.inputs, targets, uniform, depths)
 
 
 def read_views(

@@ -79,7 +79,7 @@ class Task:
         config: its settings.
         model: saved in checkpoints, and exported as a whole.
         objective: answers a batch with loss terms; what learns is its parameters that need gradients.
-        terms: how many chamfers it answers with.
+        parts: names of the parts of the loss that it answers with.
         batches: where the batches come from.
         generator: the source of all that is drawn; part of the state.
         validation: asked now and then.
@@ -93,7 +93,7 @@ class Task:
     config: RunConfig
     model: NeuralMeshFlow
     objective: nn.Module
-    terms: int
+    parts: tuple[str, ...]
     batches: Batches
     generator: torch.Generator
     validation: Validation
@@ -111,7 +111,7 @@ class Progress:
         step: updates done.
         seconds: time trained, over all calls.
         best: smallest validation value so far.
-        sums: (3 + K,) of loss, gradient norm, 1 and the chamfers, since the last report; on the device.
+        sums: (3 + K,) of loss, gradient norm, 1 and the loss's parts, since the last report; on the device.
     """
 
     step: int
@@ -168,11 +168,11 @@ def train(
                 rate = learning_rate(config, step)
                 for group in optimiser.param_groups:
                     group["lr"] = rate
-                loss, chamfers = _backward(objective, task.batches.draw(step), config.accumulate, devices)
+                loss, parts = _backward(objective, task.batches.draw(step), config.accumulate, devices)
                 norm = clip_gradients(learning, config.clip)
                 wrapped.step()
                 wrapped.zero_grad(set_to_none=True)
-                progress.sums += torch.cat([torch.stack([loss, norm, torch.ones_like(loss)]), chamfers])
+                progress.sums += torch.cat([torch.stack([loss, norm, torch.ones_like(loss)]), parts])
                 progress.step += 1
 
                 if progress.step % config.log_every == 0 or progress.step == config.steps:
@@ -235,29 +235,32 @@ def _restored(
     snapshot: Snapshot | None, task: Task, optimiser: torch.optim.Optimizer, device: torch.device
 ) -> Progress:
     if snapshot is None:
-        return Progress(0, 0.0, math.inf, torch.zeros(3 + task.terms, device=device))
+        return Progress(0, 0.0, math.inf, torch.zeros(3 + len(task.parts), device=device))
     weights = {name[6:]: t for name, t in snapshot.tensors.items() if name.startswith("model/")}
     task.model.load_state_dict(weights)
     restore_optimiser(optimiser, snapshot.tensors)
     task.generator.set_state(snapshot.tensors["generator"])
     numbers = snapshot.numbers
     best = numbers.get("best", math.inf)
-    return Progress(snapshot.step, numbers["seconds"], best, snapshot.tensors["sums"].to(device))
+    sums = snapshot.tensors["sums"].to(device)
+    if len(sums) != 3 + len(task.parts):  # of a version that reported other parts
+        sums = torch.zeros(3 + len(task.parts), device=device)
+    return Progress(snapshot.step, numbers["seconds"], best, sums)
 
 
 def _backward(
     objective: nn.Module, batch: CloudBatch | PictureBatch, parts: int, devices: Any
 ) -> tuple[Tensor, Tensor]:
-    """Add the gradients of a batch, and return its loss and chamfers, detached."""
-    losses, chamfers = [], []
+    """Add the gradients of a batch, and return its loss and the loss's parts, detached."""
+    losses, made_of = [], []
     pieces = batch.parts(parts)
     for index, piece in enumerate(pieces):
         with devices.no_backward_sync(objective, enabled=index < len(pieces) - 1):
             terms: LossTerms = objective(piece)
             devices.backward(terms.total / len(pieces))
         losses.append(terms.total.detach())
-        chamfers.append(terms.chamfers)
-    return torch.stack(losses).mean(), torch.stack(chamfers).mean(dim=0)
+        made_of.append(terms.parts)
+    return torch.stack(losses).mean(), torch.stack(made_of).mean(dim=0)
 
 
 def _means(progress: Progress, task: Task, devices: Any, rate: float) -> dict[str, Any]:
@@ -270,7 +273,7 @@ def _means(progress: Progress, task: Task, devices: Any, rate: float) -> dict[st
     if not all(math.isfinite(value) for value in sums):
         raise TrainingError(_not_a_number(progress.step))
     progress.sums.zero_()
-    loss, norm, count, *chamfers = sums
+    loss, norm, count, *parts = sums
     record = {
         "step": progress.step,
         "loss": loss / count,
@@ -278,7 +281,7 @@ def _means(progress: Progress, task: Task, devices: Any, rate: float) -> dict[st
         "learning_rate": rate,
         "nfe": task.nfe() if callable(task.nfe) else task.nfe,
     }
-    return record | {f"chamfer_{i}": value / count for i, value in enumerate(chamfers, start=1)}
+    return record | {name: value / count for name, value in zip(task.parts, parts, strict=True)}
 
 
 def _validate(task: Task, objective: nn.Module, folder: Path | None) -> tuple[float, Path | None]:

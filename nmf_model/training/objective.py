@@ -25,11 +25,17 @@ class LossTerms(NamedTuple):
 
     Attributes:
         total: scalar, to be minimised.
-        chamfers: (K,) chamfer_l2 of each surface or cloud, means over the batch, detached.
+        parts: (K,) what it is made of, before it is weighed, means over the batch, detached; the objective's
+            ``parts`` names them.
     """
 
     total: Tensor
-    chamfers: Float[Tensor, " K"]
+    parts: Float[Tensor, " K"]
+
+
+def chamfer_names(count: int) -> tuple[str, ...]:
+    """Return what the chamfer distances of so many surfaces are called in reports."""
+    return tuple(f"chamfer_{number}" for number in range(1, count + 1))
 
 
 class SurfacePoints(NamedTuple):
@@ -74,6 +80,13 @@ class AutoEncoderObjective(nn.Module):
         self.register_buffer("faces", torch.tensor(sphere.faces), persistent=False)
         self.register_buffer("weights", weights / weights.sum(), persistent=False)
 
+    @property
+    def parts(self) -> tuple[str, ...]:
+        """Names of the parts of the loss."""
+        normals = ("normals",) if self.normal_weight else ()
+        on_grids = ("roughness", "steepness") if isinstance(self.model.flow, VolumeFlow) else ()
+        return (*chamfer_names(len(self.weights)), *normals, *on_grids)
+
     def forward(self, batch: CloudBatch) -> LossTerms:
         """Reconstruct the clouds and compare each surface with its target."""
         if isinstance(self.model.flow, VolumeFlow):
@@ -95,9 +108,9 @@ class AutoEncoderObjective(nn.Module):
             unrolled = flow.unroll(self.model.encode(batch.inputs))
         terms = self.compare(unrolled.surfaces, batch)
         fields = unrolled.fields.flatten(0, 1)
-        roughness = self.smoothness * gradient_energy(fields)
-        steepness = self.lipschitz * lipschitz_excess(fields, self.lipschitz_bound)
-        return LossTerms(terms.total + roughness + steepness, terms.chamfers)
+        roughness, steepness = gradient_energy(fields), lipschitz_excess(fields, self.lipschitz_bound)
+        total = terms.total + self.smoothness * roughness + self.lipschitz * steepness
+        return LossTerms(total, torch.cat([terms.parts, torch.stack([roughness, steepness]).detach()]))
 
     def compare(self, surfaces: Sequence[Tensor], batch: CloudBatch) -> LossTerms:
         """Compare the surfaces after each block with the targets, the last one's normals as well."""
@@ -110,7 +123,8 @@ class AutoEncoderObjective(nn.Module):
                 crooked = normal_disagreement(seen.normals(), batch.normals, near).mean()
         distances = torch.stack(chamfers)
         total = (self.weights * distances).sum() + self.normal_weight * crooked
-        return LossTerms(total, distances.detach())
+        parts = torch.cat([distances, crooked[None]]) if self.normal_weight else distances
+        return LossTerms(total, parts.detach())
 
     def _seen(self, surface: Tensor, index: int, batch: CloudBatch) -> SurfacePoints:
         """Return what of a surface is compared: the first one's vertices, samples of the others."""

@@ -7,27 +7,56 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from nmf_model.encoders.image import ImageEncoder
-from nmf_model.encoders.pixel_points import PixelPoints
+from nmf_model.encoders.pixel_points import Layers, PixelPoints
 from nmf_model.errors import InputError
 from nmf_model.losses import chamfer
 from nmf_model.model import NeuralMeshFlow
 from nmf_model.training.batches import CloudBatch, PictureBatch
-from nmf_model.training.objective import AutoEncoderObjective, LossTerms, sample_surfaces
+from nmf_model.training.objective import AutoEncoderObjective, LossTerms, chamfer_names, sample_surfaces
 from nmf_model.training.settings import TrainingConfig
 from nmf_model.training.shapes import frame_of
 
 
 class SingleViewObjective(nn.Module):
-    """Chamfer distance of the predicted cloud to the object's points; only the picture branch learns."""
+    """Chamfer distance of the predicted cloud to the object's points; only the picture branch learns.
 
-    def __init__(self, model: NeuralMeshFlow, *, low_precision: bool = False) -> None:
+    With a ``depth_weight`` the outermost layers of a branch that answers pixels are held to the depths of
+    front and back: a chamfer distance alone leaves open which point stands for what is seen.
+    """
+
+    def __init__(
+        self, model: NeuralMeshFlow, *, depth_weight: float = 0.0, low_precision: bool = False
+    ) -> None:
         super().__init__()
         self.branch, self.low_precision = _branch_of(model), low_precision
+        self.depth_weight = depth_weight if isinstance(self.branch, PixelPoints) else 0.0
+
+    @property
+    def parts(self) -> tuple[str, ...]:
+        """Names of the parts of the loss."""
+        return (*chamfer_names(1), *(("depths",) if self.depth_weight else ()))
 
     def forward(self, batch: PictureBatch) -> LossTerms:
         """Predict clouds and compare them with their targets."""
-        distance = chamfer(_predicted(self.branch, batch, self.low_precision), batch.targets).mean()
-        return LossTerms(distance, distance.detach()[None])
+        if not self.depth_weight:
+            predicted = _predicted(self.branch, batch, self.low_precision)
+            distance = chamfer(predicted, batch.targets).mean()
+            return LossTerms(distance, distance.detach()[None])
+        assert isinstance(self.branch, PixelPoints)
+        assert batch.depths is not None
+        with torch.autocast(batch.inputs.device.type, torch.bfloat16, enabled=self.low_precision):
+            layers = self.branch.layers(batch.inputs)
+        layers = layers._replace(seen=layers.seen.float())
+        distance = chamfer(self.branch.cloud(layers), batch.targets).mean()
+        apart = _depths_apart(layers, batch.depths)
+        return LossTerms(distance + self.depth_weight * apart, torch.stack([distance, apart]).detach())
+
+
+def _depths_apart(layers: Layers, depths: Float[Tensor, "B C C 2"]) -> Tensor:
+    """Return the mean distance of the outermost layers from back and front, over the cells that show both."""
+    outermost = torch.stack([layers.seen[:, :, :, 0, 2], layers.seen[:, :, :, -1, 2]], dim=-1)
+    known = layers.inside[..., None] & ~depths.isnan()
+    return (outermost - depths)[known].abs().mean()
 
 
 class PictureToSurfaceObjective(nn.Module):
@@ -42,6 +71,11 @@ class PictureToSurfaceObjective(nn.Module):
         super().__init__()
         self.branch, self.low_precision = _branch_of(model).requires_grad_(False), low_precision
         self.surfaces = AutoEncoderObjective(model, config, low_precision=low_precision)
+
+    @property
+    def parts(self) -> tuple[str, ...]:
+        """Names of the parts of the loss."""
+        return self.surfaces.parts
 
     def train(self, mode: bool = True) -> PictureToSurfaceObjective:
         """Keep the branch as it is in use."""

@@ -13,6 +13,9 @@ from rich.status import Status
 from nmf_model.training.run_dir import RunDir
 from nmf_model.training.trackers import Tracker
 
+_OTHER_PARTS = ("normals", "depths", "roughness", "steepness")
+"""Of the loss, besides chamfer distances."""
+
 
 class Reporter:
     """Writes what is measured; on any process but the first it does nothing.
@@ -39,8 +42,9 @@ class Reporter:
         if deadline is not None:
             left = min(left, max(0.0, deadline - time.monotonic()))
         blocks = " ".join(f"{value:.5f}" for name, value in record.items() if name.startswith("chamfer_"))
+        others = "".join(f"{name} {record[name]:.4f}  " for name in _OTHER_PARTS if name in record)
         self._say(
-            f"step {record['step']}/{self._steps}  loss {record['loss']:.5f}  chamfer {blocks}  "
+            f"step {record['step']}/{self._steps}  loss {record['loss']:.5f}  chamfer {blocks}  {others}"
             f"lr {record['learning_rate']:.1e}  {record['shapes_per_second']:.1f} shapes/s  "
             f"nfe {record['nfe']}  {_clock(left)} left"
         )

@@ -55,6 +55,8 @@ class TrainingConfig:
         early_share: share of them for all surfaces but the last; finding neighbours is half of a step's time.
         normal_weight: of the disagreement between the last surface's normals and those of the nearest target
             points, 1 - cos²; only where the data has normals.
+        depth_weight: of the mean error of the depths of front and back behind each cell, halves of a
+            picture's side ("pixels" only).
         smoothness_weight, lipschitz_weight, lipschitz_bound: for a flow on grids, of the mean squared
             gradient of the velocity and of its excess over the bound.
         freeze_backbone: leave the picture branch's pretrained backbone as it is ("pixels" only).
@@ -92,6 +94,7 @@ class TrainingConfig:
     block_weights: tuple[float, ...] = (1.0, 2.0, 7.0)
     early_share: float = 1.0
     normal_weight: float = 0.0
+    depth_weight: float = 0.0
     smoothness_weight: float = 1e-4
     lipschitz_weight: float = 0.5
     lipschitz_bound: float = 1.0

@@ -82,7 +82,7 @@ def autoencoder_task(
         config=config,
         model=model,
         objective=objective.to(devices.device),
-        terms=len(training.block_weights),
+        parts=objective.parts,
         batches=batches,
         generator=generator,
         validation=_cloud_validation(objective, shapes, training, devices.device),
@@ -133,7 +133,7 @@ def single_view_task(
     objective = (
         PictureToSurfaceObjective(model, training, low_precision=low)
         if training.train_flow
-        else SingleViewObjective(model, low_precision=low)
+        else SingleViewObjective(model, depth_weight=training.depth_weight, low_precision=low)
     )
     generator = _generator(training, devices)
     provenance = {"data": ", ".join(path.name for path in data), "objects": str(len(learnt[1].ids))}
@@ -153,7 +153,7 @@ def single_view_task(
         config=config,
         model=model,
         objective=objective.to(devices.device),
-        terms=len(training.block_weights) if training.train_flow else 1,
+        parts=objective.parts,
         batches=batches,
         generator=generator,
         validation=validation,
@@ -263,6 +263,7 @@ def _cloud_validation(
     part = shapes.part("validation")
     points = normalized(to_device(part.points[: config.validation_shapes], device))
     random = torch.Generator().manual_seed(0)
+    last = len(config.block_weights) - 1
 
     def drawn(batch: Tensor) -> CloudBatch:
         inputs_at = torch.randint(points.shape[1], (config.input_points,), generator=random)
@@ -274,7 +275,7 @@ def _cloud_validation(
         random.manual_seed(0)
         total = 0.0
         for batch in points.split(_VALIDATION_BATCH):
-            total += objective(drawn(batch)).chamfers[-1].item() * len(batch)
+            total += objective(drawn(batch)).parts[last].item() * len(batch)
         return total / len(points)
 
     return measure

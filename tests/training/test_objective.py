@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from nmf_model.config import EncoderConfig, FlowConfig, ModelConfig, SolverConfig
+from nmf_model.config import EncoderConfig, FlowConfig, ModelConfig, SolverConfig, VolumeConfig
 from nmf_model.flow.mesh_flow import MeshFlow
 from nmf_model.geometry.template import icosphere
 from nmf_model.model import NeuralMeshFlow
@@ -81,6 +81,27 @@ def test_the_weight_of_normals_counts_what_they_disagree_by():
     # Over a sphere the mean of each squared component is 1/3; at the points, its pole, they are 0 and 1.
     assert loss(across) - none == pytest.approx(0.5 * (1 - (1 / 3 + 0) / 2), abs=0.02)
     assert loss(up) - none == pytest.approx(0.5 * (1 - (1 / 3 + 1) / 2), abs=0.02)
+
+
+def test_the_named_parts_weighed_are_the_loss():
+    torch.manual_seed(0)
+    flow = FlowConfig(blocks=2, width=8, latent_size=8)
+    model = NeuralMeshFlow(ModelConfig(flow=flow, encoder=TINY, volume=VolumeConfig(cells=4)))
+    config = TrainingConfig(
+        block_weights=(1.0, 3.0),
+        normal_weight=0.5,
+        smoothness_weight=0.1,
+        lipschitz_weight=2.0,
+        lipschitz_bound=0.01,
+    )
+    objective = AutoEncoderObjective(model, config)
+    points = torch.nn.functional.normalize(torch.randn(2, 300, 3), dim=2)
+    terms = objective(CloudBatch(points, points, torch.rand(2, 2, 3, 400), points))
+    named = dict(zip(objective.parts, terms.parts.tolist(), strict=True))
+    weights = {"chamfer_1": 0.25, "chamfer_2": 0.75, "normals": 0.5, "roughness": 0.1, "steepness": 2.0}
+    assert named.keys() == weights.keys()
+    assert min(named.values()) > 0
+    assert terms.total.item() == pytest.approx(sum(weights[name] * named[name] for name in weights), rel=1e-5)
 
 
 def test_normalising_brings_the_box_to_the_origin_and_the_farthest_point_to_one():
