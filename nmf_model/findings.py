@@ -61,18 +61,28 @@ class Region:
 
 
 @dataclass(frozen=True)
+class Shell:
+    """A mesh that is hardly anything but skin: its mean thickness, and how far apart its points are."""
+
+    thickness: float
+    spacing: float
+
+
+@dataclass(frozen=True)
 class Residual:
-    """Where a finished mesh and the points it was made for are far from each other.
+    """Where a finished mesh and the points it was made for are far apart, and whether it is but a shell.
 
     Attributes:
         missed: points that the mesh leaves far away, most points first.
         films: mesh that is far from any point, the largest first, but for that in a tunnel.
         membranes: of each tunnel in which there is such mesh, its index and the largest piece.
+        shell: the mesh, if it is thinner than its points can show: as where they are of one side of a solid.
     """
 
     missed: tuple[Region, ...] = ()
     films: tuple[Region, ...] = ()
     membranes: tuple[tuple[int, Region], ...] = ()
+    shell: Shell | None = None
 
     def mapped(self, place: Callable[[Place], Place], scale: float) -> Residual:
         """Return the same in another frame: ``place`` maps (K, 3) points, ``scale`` lengths."""
@@ -84,6 +94,7 @@ class Residual:
             tuple(map(moved, self.missed)),
             tuple(map(moved, self.films)),
             tuple((index, moved(region)) for index, region in self.membranes),
+            None if self.shell is None else Shell(self.shell.thickness * scale, self.shell.spacing * scale),
         )
 
 
@@ -123,6 +134,11 @@ def residual_notes(residual: Residual, tunnels: Sequence[Tunnel]) -> tuple[str, 
         notes.append(
             f"{_percent(share)} of the mesh spans gaps where the input has no points, "
             f"{_count(residual.films)}: {_places(residual.films)}."
+        )
+    if residual.shell is not None:
+        notes.append(
+            f"The mesh is a shell, on average {residual.shell.thickness:.2g} thick where points are "
+            f"{residual.shell.spacing:.2g} apart: if they show one side of a solid, this is not the solid."
         )
     return tuple(notes)
 

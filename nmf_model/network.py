@@ -13,8 +13,8 @@ from nmf_model.checkpoint_legacy import PREPROCESSING, legacy_image_tensor
 from nmf_model.encoders.pictures import MARGIN, cut_out, network_input
 from nmf_model.encoders.pixel_points import with_perspective
 from nmf_model.errors import InputError
-from nmf_model.fitting.target import find_outliers
 from nmf_model.flow.carrier import MovingCarrier
+from nmf_model.geometry.outliers import find_outliers
 from nmf_model.model import NeuralMeshFlow
 from nmf_model.types import Mesh, ShapeImage
 

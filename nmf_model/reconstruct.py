@@ -19,6 +19,7 @@ from nmf_model.fitting.placement import even_out
 from nmf_model.fitting.residual import residual_of
 from nmf_model.flow.carrier import GridCarrier, MovingCarrier
 from nmf_model.geometry.normalization import normalize
+from nmf_model.geometry.outliers import find_outliers
 from nmf_model.geometry.template import Template, icosphere
 from nmf_model.network import predict_flow
 from nmf_model.plan import Plan, is_near, make_plan
@@ -46,6 +47,9 @@ even sphere was as good on development shapes."""
 
 MAX_FIT_POINTS = 20_000
 """More points than this do not make the fit better, only slower; a random part of them is fitted."""
+
+_JUDGED_POINTS = 200_000
+"""Of more points than this, strays are not told from the others one by one."""
 
 _NETWORK_SHARE = 0.04
 """Share of the progress bar that belongs to the network where a fit follows."""
@@ -112,7 +116,7 @@ def stream(
         mesh=mesh,
         trajectory=trajectory,
         normalization=normalization,
-        target=plan.cloud.points,
+        target=plan.cloud.points if plan.is_picture else _surface_points(plan.cloud.points),
         method=flow.method,
         seconds=time.perf_counter() - started,
         nfe=nfe,
@@ -134,6 +138,11 @@ def choose_device(device: Device) -> torch.device:
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"
     return torch.device(device)
+
+
+def _surface_points(points: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the points that a result is measured against: all but the strays, if that is soon decided."""
+    return points if len(points) > _JUDGED_POINTS else points[~find_outliers(points)]
 
 
 def _thin(points: NDArray[np.float32], seed: int) -> NDArray[np.float32]:
@@ -178,7 +187,14 @@ def _flow_of(
 
 
 def _stray(outliers: int) -> tuple[str, ...]:
-    return (f"{outliers} stray points far from the surface were left out.",) if outliers else ()
+    if not outliers:
+        return ()
+    counted = (
+        "1 stray point far from the surface was"
+        if outliers == 1
+        else f"{outliers} stray points far from the surface were"
+    )
+    return (f"{counted} left out.",)
 
 
 def _glimpses(

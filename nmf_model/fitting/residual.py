@@ -14,8 +14,9 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 from scipy.spatial import cKDTree
 
-from nmf_model.findings import Region, Residual, Tunnel
-from nmf_model.fitting.target import find_outliers
+from nmf_model.findings import Region, Residual, Shell, Tunnel
+from nmf_model.geometry.normals import enclosed_volume, face_areas
+from nmf_model.geometry.outliers import find_outliers
 from nmf_model.geometry.sampling import sample_surface
 
 SAMPLES = 20_000
@@ -28,6 +29,8 @@ _LEAST_SHARE = 0.005
 """Smaller clusters, as a share of all points or of the area, are not told."""
 _LINK = 2.5
 """Far points up to this many times their spacing apart are one cluster."""
+_THIN = 0.7
+"""Share of the points' spacing below which two sides are not told from one."""
 _CORE = 0.9
 """Share of a cluster that its ball holds."""
 _NEIGHBOURS = 7
@@ -47,10 +50,8 @@ def residual_of(
         points: (N, 3), unit-sphere units; strays among them are left out.
         tunnels: that were found in the points, unit-sphere units.
     """
-    points = points[~find_outliers(points)]
-    samples, _ = sample_surface(
-        np.asarray(vertices, dtype=np.float64), faces, SAMPLES, np.random.default_rng(0)
-    )
+    points, vertices = points[~find_outliers(points)], np.asarray(vertices, dtype=np.float64)
+    samples, _ = sample_surface(vertices, faces, SAMPLES, np.random.default_rng(0))
     spacing = _spacing(points)
     limit = max(_LEAST, _FAR * spacing)
     away = np.asarray(cKDTree(samples).query(points)[0])
@@ -65,7 +66,15 @@ def residual_of(
             elsewhere.append(region)
         else:
             membranes.setdefault(tunnel, region)
-    return Residual(tuple(missed), tuple(elsewhere), tuple(membranes.items()))
+    shell = _shell_of(vertices, faces, spacing)
+    return Residual(tuple(missed), tuple(elsewhere), tuple(membranes.items()), shell)
+
+
+def _shell_of(vertices: NDArray[np.float64], faces: NDArray[np.int64], spacing: float) -> Shell | None:
+    """Return how thick a mesh is on average, volume by half of its area, if its points cannot show that."""
+    area = float(face_areas(vertices, faces).sum())
+    thickness = 2 * abs(enclosed_volume(vertices, faces)) / max(area, 1e-12)
+    return Shell(thickness, spacing) if thickness < _THIN * spacing else None
 
 
 def _spacing(points: NDArray[np.floating]) -> float:

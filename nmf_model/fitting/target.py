@@ -7,17 +7,13 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy.spatial import cKDTree
 from torch import Tensor
 
 from nmf_model.fitting.growth import Growth, plan_growth
 from nmf_model.geometry.nearest import NearestPoints
+from nmf_model.geometry.outliers import find_outliers, neighbours_of
 
 _NEIGHBOURS = 10
-_OUTLIER_RATIO = 2.5
-"""A point whose neighbours are this many times farther away than *their* neighbours belongs to no surface."""
-_STRAY_RATIO = 3.0
-"""The same against the distances in the sparsest fifth of the cloud."""
 
 
 @dataclass(frozen=True)
@@ -69,26 +65,11 @@ def build_target(points: NDArray[np.float32], device: torch.device) -> FitTarget
     )
 
 
-def find_outliers(points: NDArray[np.floating], neighbours: int = 8) -> NDArray[np.bool_]:
-    """Return (N,) True for points far from everything.
-
-    A point is judged against its own neighbourhood, so that a sparsely scanned side is kept, and against
-    the sparsest fifth of the cloud, so that strays do not excuse each other. At most a fifth of the points
-    is ever called outliers; beyond that the cloud is taken as it is.
-    """
-    distances, indices = _neighbours(points, neighbours + 1)
-    reach = distances[:, 1:].mean(axis=1)
-    around = np.median(reach[indices[:, 1:]], axis=1)
-    is_outlier = reach > _OUTLIER_RATIO * np.maximum(around, np.median(reach) * 0.5)
-    is_outlier |= reach > _STRAY_RATIO * np.quantile(reach, 0.8)
-    return is_outlier if is_outlier.mean() <= 0.2 else np.zeros(len(points), dtype=bool)
-
-
 def local_frames(
     points: NDArray[np.float32],
 ) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
     """Return unoriented normals (N, 3), planarity (N,) and spacing (N,) by principal components."""
-    distances, indices = _neighbours(points, _NEIGHBOURS)
+    distances, indices = neighbours_of(points, _NEIGHBOURS)
     patches = points[indices] - points[indices].mean(axis=1, keepdims=True)
     spread, axes = np.linalg.eigh(np.einsum("nki,nkj->nij", patches, patches))
     planarity = 1 - spread[:, 0] / np.maximum(spread[:, 1], 1e-20)
@@ -97,9 +78,3 @@ def local_frames(
         planarity.clip(0, 1).astype(np.float32),
         distances[:, 1:7].mean(axis=1).astype(np.float32),
     )
-
-
-def _neighbours(points: NDArray[np.floating], count: int) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
-    """Return distances and indices (N, count) of the nearest points, each point itself first."""
-    distances, indices = cKDTree(points).query(points, k=count)
-    return np.asarray(distances, dtype=np.float64), np.asarray(indices, dtype=np.int64)

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nmf_model.errors import InputError
+from nmf_model.io.opening import counted
 from nmf_model.types import PointCloud
 
 CHUNK_ROWS = 1 << 18
@@ -20,10 +21,17 @@ _FLATNESS = 1e-6
 
 
 class Chunk(NamedTuple):
-    """Points as a reader found them: (n, 3) of any real type, and (n, 3) uint8 colours or None."""
+    """Points as a reader found them.
+
+    Attributes:
+        points: (n, 3) of any real type.
+        colors: (n, 3) or None.
+        empty: how many more rows the file has where nothing was measured, which is no defect of it.
+    """
 
     points: NDArray[np.generic]
     colors: NDArray[np.uint8] | None = None
+    empty: int = 0
 
 
 class _Rows(NamedTuple):
@@ -49,6 +57,7 @@ class PointCollector:
         self._pending_count = 0
         self._total = 0
         self._bad = 0
+        self._empty = 0
         self._precision = float(np.finfo(np.float64).eps)
         self._has_colors = True
 
@@ -62,6 +71,7 @@ class PointCollector:
         self._total += len(points)
         finite = np.isfinite(points).all(axis=1)
         self._bad += int(len(points) - finite.sum())
+        self._empty += chunk.empty
         keys = _hashed(points, self._seed)
         kept = finite & (keys <= self._limit)
         self._has_colors &= chunk.colors is not None
@@ -81,8 +91,8 @@ class PointCollector:
             raise InputError(f"{path.name} contains no points; export it again with its points or faces.")
         if self._bad >= _MAX_BAD_SHARE * self._total:
             raise InputError(
-                f"{path.name} has NaN or infinite coordinates in {self._bad:,} of {self._total:,} points; "
-                "remove those and try again."
+                f"{path.name} has NaN or infinite coordinates in {self._bad:,} of "
+                f"{counted(self._total, 'point')}; remove those and try again."
             )
         self._compact()
         rows = self._pending[0]
@@ -95,12 +105,12 @@ class PointCollector:
     def _own_notes(self, kept: int) -> tuple[str, ...]:
         finite = self._total - self._bad
         notes = []
-        if self._bad:
-            notes.append(f"{_counted(self._bad, 'point')} with NaN or infinite coordinates dropped")
+        if dropped := self._bad + self._empty:
+            notes.append(f"{counted(dropped, 'point')} with NaN or infinite coordinates dropped")
         if self._limit < np.iinfo(np.uint64).max:
-            notes.append(f"thinned from {finite:,} to {kept:,} points")
+            notes.append(f"thinned from {finite:,} to {counted(kept, 'point')}")
         elif kept < finite:
-            notes.append(f"{_counted(finite - kept, 'repeated point')} removed")
+            notes.append(f"{counted(finite - kept, 'repeated point')} removed")
         return tuple(notes)
 
     def _compact(self) -> None:
@@ -115,10 +125,6 @@ class PointCollector:
             self._limit = columns[0][order[-1]]
         self._pending = [_Rows(*(column[order] for column in columns))]
         self._pending_count = len(order)
-
-
-def _counted(number: int, noun: str) -> str:
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
 def _hashed(points: NDArray[np.float64], seed: int) -> NDArray[np.uint64]:
@@ -141,7 +147,7 @@ def _check_shape(points: NDArray[np.float64], path: Path, precision: float) -> N
     """
     if len(points) < MIN_POINTS:
         raise InputError(
-            f"{path.name} has only {_counted(len(points), 'distinct point')}; "
+            f"{path.name} has only {counted(len(points), 'distinct point')}; "
             f"give a denser cloud of at least {MIN_POINTS}."
         )
     largest = float(np.abs(points).max())

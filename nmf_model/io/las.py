@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from nmf_model.io.collect import CHUNK_ROWS, Chunk
-from nmf_model.io.opening import damaged, require_bytes, truncated
+from nmf_model.io.opening import counted, damaged, require_bytes, truncated
 
 _COLORS = ("red", "green", "blue")
 
@@ -40,7 +40,7 @@ def read_las(path: Path) -> Iterator[Chunk]:
                 np.stack([np.asarray(rows.x), np.asarray(rows.y), np.asarray(rows.z)], axis=1), colors
             )
     if read < header.point_count:
-        raise truncated(path, f"{read:,} of {header.point_count:,} points")
+        raise truncated(path, f"{read:,} of {counted(header.point_count, 'point')}")
 
 
 def _check_header(path: Path) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from nmf_model.errors import InputError
-from nmf_model.io.opening import damaged, truncated
+from nmf_model.io.opening import counted, damaged, truncated
 from nmf_model.io.surface import Surface, checked, coordinates, fan
 
 
@@ -62,12 +62,12 @@ def _off_body(
     for done in range(vertex_count):
         number, words = next(lines, (0, []))
         if not words:
-            raise truncated(path, f"{done:,} of {vertex_count:,} vertices")
+            raise truncated(path, f"{done:,} of {counted(vertex_count, 'vertex', 'vertices')}")
         vertices.extend(coordinates(path, words[:3], number))
     for done in range(face_count):
         number, words = next(lines, (0, []))
         if not words:
-            raise truncated(path, f"{done:,} of {face_count:,} faces")
+            raise truncated(path, f"{done:,} of {counted(face_count, 'face')}")
         corners.extend(fan(_off_polygon(path, words, number)))
     return _surface(vertices, corners)
 

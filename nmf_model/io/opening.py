@@ -32,6 +32,8 @@ _SIGNATURES: tuple[tuple[bytes, str, tuple[str, ...]], ...] = (
     (b"solid ", "a text STL model", (".stl",)),
     (b"OFF\n", "an OFF model", (".off",)),
 )
+_PACKED = frozenset({".gz", ".bz2", ".xz", ".zst", ".zip", ".7z", ".rar", ".tgz"})
+"""Endings of compressed files, behind which the ending of the packed file often still stands."""
 
 
 def check_file(path: Path, supported: Collection[str]) -> None:
@@ -39,6 +41,8 @@ def check_file(path: Path, supported: Collection[str]) -> None:
     name = path.name
     if path.is_dir():
         raise InputError(f"{name} is a folder; choose the files inside it instead.")
+    if path.suffix.lower() in _PACKED:
+        raise InputError(f"{name} is compressed; unpack it first, then choose the unpacked file.")
     if path.suffix.lower() not in supported:
         kind = f"ends in {path.suffix}" if path.suffix else "has no file ending"
         raise InputError(f"{name} {kind}, which cannot be read; use {listed(frozenset(supported))}.")
@@ -49,6 +53,7 @@ def check_file(path: Path, supported: Collection[str]) -> None:
     for signature, kind, suffixes in _SIGNATURES:
         if head.startswith(signature) and path.suffix.lower() not in suffixes:
             hint = f"rename it to end in {suffixes[0]}" if suffixes[0] in supported else "choose another file"
+            hint = "unpack it first" if suffixes[0] in _PACKED else hint
             raise InputError(f"{name} is really {kind}, not {path.suffix.lower()}; {hint}.")
 
 
@@ -83,6 +88,11 @@ def damaged(path: Path) -> InputError:
 def truncated(path: Path, detail: str) -> InputError:
     """Return the error for a file that ends too early; ``detail`` says what was promised and found."""
     return InputError(f"{path.name} is truncated ({detail}); copy or export it again.")
+
+
+def counted(number: int, noun: str, plural: str = "") -> str:
+    """Return a number of things in words: "1 point", "2,000 points"; ``plural`` where "s" is not enough."""
+    return f"{number:,} {noun if number == 1 else plural or noun + 's'}"
 
 
 def require_bytes(path: Path, needed: int) -> None:

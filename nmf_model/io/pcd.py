@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nmf_model.io.collect import CHUNK_ROWS, Chunk
-from nmf_model.io.opening import damaged, require_bytes, truncated
+from nmf_model.io.opening import counted, damaged, require_bytes, truncated
 from nmf_model.io.text import LINES_AT_ONCE, parse_rows
 
 _MAX_HEADER_LINES = 200
@@ -47,7 +47,7 @@ class _Header:
 
 
 def read_pcd(path: Path) -> Iterator[Chunk]:
-    """Yield the points; of an organised cloud (an image of depths) the empty pixels are left out."""
+    """Yield the points; of an organised cloud (an image of depths) the empty pixels are only counted."""
     header = _read_header(path)
     read = {"ascii": _text, "binary": _binary, "binary_compressed": _compressed}.get(header.data)
     if read is None:
@@ -55,7 +55,8 @@ def read_pcd(path: Path) -> Iterator[Chunk]:
     for points, packed in read(header):
         # In depth images NaN means "nothing there", which is no defect of the file.
         kept = np.isfinite(points).all(axis=1) if header.organised else np.ones(len(points), dtype=bool)
-        yield Chunk(points[kept], None if packed is None else _unpack(packed[kept]))
+        empty = int(len(points) - kept.sum())
+        yield Chunk(points[kept], None if packed is None else _unpack(packed[kept]), empty)
 
 
 _Part = tuple[NDArray[np.generic], NDArray[np.uint32] | None]
@@ -101,7 +102,7 @@ def _text(header: _Header) -> Iterator[_Part]:
             line, read = line + len(lines), read + len(rows)
             yield rows[:, :3], _text_colors(rows[:, 3], color[1]) if color else None
     if read < header.count:
-        raise truncated(header.path, f"{read:,} of {header.count:,} points")
+        raise truncated(header.path, f"{read:,} of {counted(header.count, 'point')}")
 
 
 def _text_colors(values: NDArray[np.float64], kind: str) -> NDArray[np.uint32]:

@@ -13,9 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nmf_model.io.collect import CHUNK_ROWS, Chunk
-from nmf_model.io.opening import damaged, require_bytes, truncated
+from nmf_model.io.opening import counted, damaged, require_bytes, truncated
 from nmf_model.io.surface import NO_FACES, Surface, checked, fan
 from nmf_model.io.text import LINES_AT_ONCE, parse_rows
+from nmf_model.io.text_colors import COLOR_NAMES
 
 _TYPES = {
     "char": "i1", "uchar": "u1", "short": "i2", "ushort": "u2", "int": "i4", "uint": "u4", "float": "f4",
@@ -23,7 +24,6 @@ _TYPES = {
     "float32": "f4", "float64": "f8", "int64": "i8", "uint64": "u8",
 }  # fmt: skip
 _ORDERS = {"ascii": "", "binary_little_endian": "<", "binary_big_endian": ">"}
-_COLOR_NAMES = (("red", "green", "blue"), ("diffuse_red", "diffuse_green", "diffuse_blue"), ("r", "g", "b"))
 _MAX_HEADER_LINES = 2000
 
 
@@ -125,7 +125,7 @@ def _element(ply: Ply, name: str) -> _Element:
 
 def _color_names(element: _Element) -> tuple[str, str, str] | None:
     names = {p.name for p in element.properties}
-    return next((colors for colors in _COLOR_NAMES if names.issuperset(colors)), None)
+    return next((colors for colors in COLOR_NAMES if names.issuperset(colors)), None)
 
 
 def _as_bytes(values: NDArray[Any]) -> NDArray[np.uint8]:
@@ -212,11 +212,11 @@ def _lists(ply: Ply, element: _Element, offset: int) -> tuple[list[list[int]], i
             if prop.count_type is not None:
                 count_kind = np.dtype(ply.order + prop.count_type)
                 if position + count_kind.itemsize > len(data):
-                    raise truncated(ply.path, f"{row:,} of {element.size:,} faces")
+                    raise truncated(ply.path, f"{row:,} of {counted(element.size, 'face')}")
                 count = int(np.frombuffer(data, count_kind, 1, position)[0])
                 position += count_kind.itemsize
             if count < 0 or position + count * kind.itemsize > len(data):
-                raise truncated(ply.path, f"{row:,} of {element.size:,} faces")
+                raise truncated(ply.path, f"{row:,} of {counted(element.size, 'face')}")
             if prop.name in ("vertex_indices", "vertex_index"):
                 polygons.append(np.frombuffer(data, kind, count, position).tolist())
             position += count * kind.itemsize
@@ -237,7 +237,7 @@ def _text_lines(ply: Ply, wanted: _Element) -> Iterator[tuple[int, list[str]]]:
                 line, left = line + len(lines), left - len(lines)
             if element is wanted:
                 if left:
-                    raise truncated(ply.path, f"{element.size - left:,} of {element.size:,} lines")
+                    raise truncated(ply.path, f"{element.size - left:,} of {counted(element.size, 'line')}")
                 return
 
 

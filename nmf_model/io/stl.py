@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nmf_model.geometry.coincidence import merge_coincident
-from nmf_model.io.opening import damaged, require_bytes, truncated
+from nmf_model.io.opening import counted, damaged, require_bytes, truncated
 from nmf_model.io.surface import Surface, coordinates
 
 RECORD = np.dtype([("normal", "<f4", 3), ("corners", "<f4", (3, 3)), ("attribute", "<u2")])
@@ -60,5 +60,5 @@ def _read_text(path: Path) -> NDArray[np.float64]:
             if last == "vertex":
                 numbers.extend(coordinates(path, words[1:4], number))
     if last != "endsolid" or len(numbers) % 9:
-        raise truncated(path, f"{len(numbers) // 9:,} whole faces and no end")
+        raise truncated(path, f"{counted(len(numbers) // 9, 'whole face')} and no end")
     return np.array(numbers, dtype=np.float64).reshape(-1, 3)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from nmf_model.io.images import IMAGE_SUFFIXES as _IMAGE_SUFFIXES
 from nmf_model.io.output_formats import OUTPUT_FORMATS
 
-TEXT_SUFFIXES: frozenset[str] = frozenset({".xyz", ".pts", ".txt", ".csv"})
+TEXT_SUFFIXES: frozenset[str] = frozenset({".xyz", ".pts", ".txt", ".csv", ".asc"})
 ARRAY_SUFFIXES: frozenset[str] = frozenset({".npy", ".npz"})
 SCAN_SUFFIXES: frozenset[str] = frozenset({".pcd", ".las", ".laz"})
 

@@ -1,7 +1,9 @@
-"""Tables of numbers in text files: xyz, pts, txt and csv."""
+"""Tables of numbers in text files: xyz, pts, txt, csv and asc."""
 
 from __future__ import annotations
 
+import math
+import re
 from collections.abc import Iterator, Sequence
 from itertools import islice
 from pathlib import Path
@@ -12,15 +14,22 @@ from numpy.typing import NDArray
 
 from nmf_model.errors import InputError
 from nmf_model.io.collect import Chunk
-from nmf_model.io.opening import damaged, truncated
+from nmf_model.io.opening import counted, damaged, truncated
+from nmf_model.io.text_colors import TextColors, likely_columns, named_columns
 
 LINES_AT_ONCE = 1 << 16
 _COMMENTS = ("#", "//")
+_LEAVES_COMMAS_TO_NUMBERS = (";", "\t")
+"""Between such columns a comma can only be a decimal sign, as German and French programs write it."""
+_COMMA_AT_TAB = re.compile(r", *\t|\t *,")
 
 
 class _Layout(NamedTuple):
     delimiter: str | None
-    columns: tuple[int, int, int]
+    columns: tuple[int, ...]
+    color_columns: tuple[int, ...]
+    """Of red, green and blue, or ()."""
+    named: bool
     skip: int
     promised: int | None
 
@@ -29,7 +38,9 @@ def read_text(path: Path) -> Iterator[Chunk]:
     """Yield the points of a text table.
 
     Columns are separated by semicolons, commas, tabs or spaces. A first line may name them (x, y and z
-    are then found by name) or give the number of points.
+    are then found by name) or give the number of points. Numbers between semicolons or tabs may have decimal
+    commas. Colours are columns that the first line calls so or, if it names none, those after z or after
+    z and an intensity, if they can be nothing else; all other columns are passed over.
 
     Raises:
         InputError: with the number of the line that holds something else than numbers.
@@ -40,12 +51,32 @@ def read_text(path: Path) -> Iterator[Chunk]:
         for _ in islice(stream, layout.skip):
             pass
         read, first_line = 0, layout.skip + 1
+        colors = TextColors(layout.named) if layout.color_columns else None
         while lines := list(islice(stream, LINES_AT_ONCE)):
-            rows = parse_rows(path, lines, layout.columns, first_line, layout.delimiter)
-            read, first_line = read + len(rows), first_line + len(lines)
-            yield Chunk(rows)
+            chunk = _parse_block(path, lines, layout, first_line, colors)
+            read, first_line = read + len(chunk.points), first_line + len(lines)
+            colors = None if chunk.colors is None else colors
+            yield chunk
+    if colors is not None and not colors.certain:
+        yield Chunk(np.zeros((0, 3)))  # one chunk without colours takes those of the others back
     if layout.promised is not None and read < layout.promised:
-        raise truncated(path, f"{read:,} of {layout.promised:,} points")
+        raise truncated(path, f"{read:,} of {counted(layout.promised, 'point')}")
+
+
+def _parse_block(
+    path: Path, lines: Sequence[str], layout: _Layout, first_line: int, colors: TextColors | None
+) -> Chunk:
+    if colors is not None:
+        columns = layout.columns + layout.color_columns
+        try:
+            rows = parse_rows(path, lines, columns, first_line, layout.delimiter)
+        except InputError:
+            pass  # what is no number need not be among the coordinates
+        else:
+            points = rows[:, :3]
+            placed = np.asarray(np.isfinite(points).all(axis=1))
+            return Chunk(points, colors.take(rows[:, 3:], placed))
+    return Chunk(parse_rows(path, lines, layout.columns, first_line, layout.delimiter))
 
 
 def parse_rows(
@@ -62,7 +93,8 @@ def parse_rows(
         lines: the text.
         columns: C column numbers from 0.
         first_line: the number of ``lines[0]`` in the file, from 1, for messages.
-        delimiter: between columns; None is any run of blanks.
+        delimiter: between columns; None is any run of blanks. Between ";" or tabs a number may have a decimal
+            comma.
 
     Returns:
         (rows, C) float64; an empty field is NaN.
@@ -70,6 +102,8 @@ def parse_rows(
     used = [line for line in lines if not line.startswith(_COMMENTS) and not line.isspace()]
     if not used:
         return np.zeros((0, len(columns)))
+    if delimiter in _LEAVES_COMMAS_TO_NUMBERS:
+        used = [line.replace(",", ".") for line in used]
     try:
         return np.loadtxt(used, delimiter=delimiter, usecols=columns, comments=None, ndmin=2)
     except (ValueError, IndexError):
@@ -87,20 +121,25 @@ def _parse_slowly(
             continue
         if len(fields) <= max(columns):
             raise InputError(
-                f"{path.name} has {len(fields)} values in line {number} where {max(columns) + 1} belong; "
-                "complete or remove that line."
+                f"{path.name} has {counted(len(fields), 'value')} in line {number} "
+                f"where {max(columns) + 1} belong; complete or remove that line."
             )
-        rows.append([_number(path, fields[column], number) for column in columns])
+        rows.append([_number(path, fields[column], number, delimiter) for column in columns])
     return np.array(rows, dtype=np.float64).reshape(-1, len(columns))
 
 
-def _number(path: Path, field: str, line: int) -> float:
+def _number(path: Path, field: str, line: int, delimiter: str | None) -> float:
     try:
-        return float(field) if field else float("nan")
+        return _value(field, delimiter) if field else float("nan")
     except ValueError:
+        shown = " ".join(field.split())[:20]
         raise InputError(
-            f"{path.name} has {field[:20]!r} in line {line} where a number belongs; correct or remove it."
+            f"{path.name} has {shown!r} in line {line} where a number belongs; correct or remove it."
         ) from None
+
+
+def _value(field: str, delimiter: str | None) -> float:
+    return float(field.replace(",", ".") if delimiter in _LEAVES_COMMAS_TO_NUMBERS else field)
 
 
 def _fields(line: str, delimiter: str | None) -> list[str]:
@@ -124,42 +163,56 @@ def _find_layout(path: Path, stream: TextIO) -> _Layout:
     skip, promised, names = 0, None, None
     while line := stream.readline(1 << 16):
         text = line.strip()
+        comment = text.startswith(_COMMENTS)
         heading = text.lstrip("#/ ")
         delimiter = _delimiter(heading)
-        fields = _fields(heading, delimiter)
-        if fields and names is None and not any(map(_is_number, fields)) and _has_xyz(fields):
+        # A tab in front of a row ends an empty first column, as over the numbers of rows that pandas writes.
+        fields = _fields(line if delimiter == "\t" and not comment else heading, delimiter)
+        wordy = names is None and not any(_is_number(field, delimiter) for field in fields)
+        if fields and wordy and _has_xyz(fields):
             names = [field.lower() for field in fields]
-        elif text and not text.startswith(_COMMENTS):
+        elif text and not comment:
             if promised is None and len(fields) == 1 and fields[0].isdecimal():
                 promised = int(fields[0])
-            elif names is None and len(fields) >= 3 and not any(map(_is_number, fields)):
+            elif wordy and len(fields) >= 3:
                 names = [field.lower() for field in fields]
             else:
-                return _Layout(delimiter, _columns(names, len(fields)), skip, promised)
+                columns = _columns(names, len(fields)), _color_columns(names, fields, delimiter)
+                return _Layout(delimiter, *columns, names is not None, skip, promised)
         skip += 1
     raise InputError(f"{path.name} contains no points; export it again with its points.")
 
 
 def _delimiter(line: str) -> str | None:
-    for mark in (";", ","):
-        if mark in line:
-            return mark
-    return "\t" if line.count("\t") >= 2 else None
+    if ";" in line:
+        return ";"
+    tabs = line.count("\t") >= 2
+    # A comma next to a tab ends a column that is padded with tabs; one elsewhere is a decimal comma.
+    if "," in line and (not tabs or _COMMA_AT_TAB.search(line)):
+        return ","
+    return "\t" if tabs else None
 
 
 def _has_xyz(fields: Sequence[str]) -> bool:
     return {"x", "y", "z"} <= {field.lower() for field in fields}
 
 
-def _columns(names: list[str] | None, width: int) -> tuple[int, int, int]:
+def _columns(names: list[str] | None, width: int) -> tuple[int, ...]:
     if names and _has_xyz(names) and max(map(names.index, "xyz")) < width:
         return names.index("x"), names.index("y"), names.index("z")
     return 0, 1, 2
 
 
-def _is_number(field: str) -> bool:
+def _color_columns(names: list[str] | None, row: Sequence[str], delimiter: str | None) -> tuple[int, ...]:
+    if names is None:
+        return likely_columns([_value(f, delimiter) if _is_number(f, delimiter) else math.nan for f in row])
+    columns = named_columns(names)
+    return columns if max(columns, default=0) < len(row) else ()
+
+
+def _is_number(field: str, delimiter: str | None) -> bool:
     try:
-        float(field)
+        _value(field, delimiter)
     except ValueError:
         return False
     return True

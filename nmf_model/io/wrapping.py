@@ -14,6 +14,7 @@ from nmf_model.geometry.coincidence import merge_coincident
 from nmf_model.geometry.defects import MAX_FACES_FOR_CROSSINGS, diagnose, pieces_of
 from nmf_model.geometry.sampling import sample_surface
 from nmf_model.geometry.seen import sample_seen
+from nmf_model.io.opening import counted
 from nmf_model.io.paint import load_paint
 from nmf_model.io.surface import Surface
 
@@ -62,14 +63,14 @@ def sample_outside(path: Path, surface: Surface, count: int, seed: int) -> Wrapp
     try:
         if defects.none:
             points, chosen = sample_surface(vertices, faces, count, rng)
-            notes.append(f"{count:,} points sampled on the surface of the mesh")
+            notes.append(f"{counted(count, 'point')} sampled on the surface of the mesh")
         else:
             seen = sample_seen(vertices, faces, count, rng)
             points, chosen = seen.points, seen.faces
             notes += defects.sentences() + _told(seen.filled, seen.share)
             hidden = _hidden_pieces(vertices, faces, chosen, defects)
             notes += [hidden] if hidden else []
-            notes.append(f"{count:,} points sampled on what is seen of the mesh from outside")
+            notes.append(f"{counted(count, 'point')} sampled on what is seen of the mesh from outside")
         notes += [_NOT_LOOKED] if defects.crossings is None else []
     except ValueError as error:
         raise InputError(f"{path.name} has no usable surface ({error}); export it again.") from None
@@ -112,10 +113,10 @@ def _usable(path: Path, surface: Surface) -> tuple[NDArray[np.int64], list[str]]
     broken = int(len(usable) - usable.sum())
     if broken >= _MAX_BAD_SHARE * len(usable):
         raise InputError(
-            f"{path.name} has NaN or infinite coordinates in {broken:,} of {len(usable):,} faces; "
+            f"{path.name} has NaN or infinite coordinates in {broken:,} of {counted(len(usable), 'face')}; "
             "remove those and try again."
         )
-    notes = [f"{broken:,} faces with NaN or infinite coordinates dropped"] if broken else []
+    notes = [f"{counted(broken, 'face')} with NaN or infinite coordinates dropped"] if broken else []
     return surface.faces[usable], notes
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from nmf_model.findings import Region, Residual, Tunnel, residual_notes
+from nmf_model.findings import Region, Residual, Shell, Tunnel, residual_notes
 from nmf_model.fitting.residual import residual_of
 from nmf_model.geometry.template import icosphere
 
@@ -100,3 +100,33 @@ def test_words_are_in_the_units_they_are_given_in():
     assert missed == (
         "The mesh stays away from 0.4 % of the points, in one place: near (11, 21, 31), about 5 wide."
     )
+
+
+def lens(thickness):
+    """A mesh of two sheets, so far apart, around the points of the upper half of a sphere."""
+    inside = BALL.vertices[:, 2] < 0
+    mirrored = BALL.vertices * np.where(inside, -1, 1)[:, None] ** np.array([0, 0, 1])
+    return mirrored * np.where(inside, 1 - thickness, 1)[:, None]
+
+
+def test_a_mesh_that_is_two_sheets_around_one_layer_of_points_is_called_a_shell():
+    rng = np.random.default_rng(0)
+    dome = on_sphere(rng, 4_000)
+    dome = dome[dome[:, 2] > 0]
+    found = residual_of(lens(0.02), BALL.faces, dome)
+    assert found.shell is not None
+    assert found.shell.thickness == pytest.approx(0.02, rel=0.15)
+    spacing = np.sqrt(2 * np.pi / len(dome))
+    assert 0.8 * spacing < found.shell.spacing < 2 * spacing
+    (sentence,) = residual_notes(found, ())
+    assert sentence.startswith("The mesh is a shell, on average 0.019 thick where points are 0.0")
+    assert found.mapped(lambda places: places, 10).shell == Shell(
+        10 * found.shell.thickness, 10 * found.shell.spacing
+    )
+
+
+def test_a_plate_whose_points_tell_its_sides_apart_is_no_shell():
+    rng = np.random.default_rng(0)
+    flat = BALL.vertices * np.array([1, 1, 0.12])
+    points = on_sphere(rng, 8_000) * np.array([1, 1, 0.12])
+    assert residual_of(flat, BALL.faces, points).shell is None

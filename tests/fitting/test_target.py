@@ -1,7 +1,8 @@
 import numpy as np
 import torch
 
-from nmf_model.fitting.target import build_target, find_outliers, local_frames
+from nmf_model.fitting.target import build_target, local_frames
+from nmf_model.geometry.outliers import find_outliers
 
 from .conftest import box_surface, ellipsoid
 

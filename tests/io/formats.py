@@ -58,7 +58,8 @@ def _ply(points, kind, order):
     return head.encode() + (_text(points) if not order else points.astype(order + kind).tobytes())
 
 
-def _pcd(points, data, kind="F8"):
+def pcd(points, data, kind="F8"):
+    """Return a PCD file of one row; ``data`` is ascii, binary or binary_compressed."""
     size, dtype = int(kind[1]), f"<f{kind[1]}"
     head = (
         "# .PCD v0.7 - Point Cloud Data file format\nVERSION 0.7\nFIELDS x y z\n"
@@ -114,10 +115,13 @@ WRITERS = {
     "space.xyz": (_bytes(_text), EXACT),
     "plain.pts": (_bytes(_text), EXACT),
     "counted.pts": (_bytes(lambda p: _text(p, head=f"{len(p)}\n")), EXACT),
+    "space.asc": (_bytes(_text), EXACT),
     "tab.txt": (_bytes(lambda p: _text(p, "\t")), EXACT),
     "comma.csv": (_bytes(lambda p: _text(p, ",", "x,y,z\n")), EXACT),
     "semicolon.csv": (_bytes(lambda p: _text(p, ";")), EXACT),
     "shuffled.csv": (_bytes(lambda p: _text(np.c_[p[:, 2], p[:, 0] * 0, p[:, :2]], ",", "Z,i,X,Y\n")), EXACT),
+    "commas.csv": (_bytes(lambda p: _text(p, ";", "X;Y;Z\n").replace(b".", b",")), EXACT),
+    "commas.asc": (_bytes(lambda p: _text(p, "\t").replace(b".", b",")), EXACT),
     "cloud.npy": (np.save, EXACT),
     "fortran.npy": (lambda path, p: np.save(path, np.asfortranarray(p)), EXACT),
     "cloud.npz": (_npz, EXACT),
@@ -127,10 +131,10 @@ WRITERS = {
     "single.ply": (_bytes(lambda p: _ply(p, "f4", "<")), SINGLE),
     "cloud.obj": (_bytes(lambda p: _obj(p)), EXACT),
     "cloud.off": (_bytes(lambda p: _text(p, head=f"OFF\n{len(p)} 0 0\n")), EXACT),
-    "ascii.pcd": (_bytes(lambda p: _pcd(p, "ascii")), EXACT),
-    "binary.pcd": (_bytes(lambda p: _pcd(p, "binary")), EXACT),
-    "compressed.pcd": (_bytes(lambda p: _pcd(p, "binary_compressed")), EXACT),
-    "single.pcd": (_bytes(lambda p: _pcd(p, "binary", "F4")), SINGLE),
+    "ascii.pcd": (_bytes(lambda p: pcd(p, "ascii")), EXACT),
+    "binary.pcd": (_bytes(lambda p: pcd(p, "binary")), EXACT),
+    "compressed.pcd": (_bytes(lambda p: pcd(p, "binary_compressed")), EXACT),
+    "single.pcd": (_bytes(lambda p: pcd(p, "binary", "F4")), SINGLE),
     "cloud.las": (_las, LOCAL),
     "cloud.laz": (_las, LOCAL),
     "cloud.glb": (_glb, LOCAL),

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import gzip
 import os
 import struct
 import tempfile
@@ -13,8 +14,9 @@ from hypothesis import strategies as st
 
 from nmf_model.errors import InputError
 from nmf_model.io.points import SURFACE_SAMPLES, read_points
+from nmf_model.io.source import read_source
 from nmf_model.io.suffixes import POINT_SUFFIXES
-from tests.io.formats import WRITERS, tolerance
+from tests.io.formats import WRITERS, pcd, tolerance
 from tests.support.refusals import refusal
 
 FAST = settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -115,7 +117,8 @@ def test_damaged_files_never_crash(name, share, flips):
 
 
 @pytest.mark.parametrize(
-    "name", [n for n in WRITERS if not n.endswith((".xyz", ".txt", ".csv", ".obj")) and n != "plain.pts"]
+    "name",
+    [n for n in WRITERS if not n.endswith((".xyz", ".txt", ".csv", ".asc", ".obj")) and n != "plain.pts"],
 )
 def test_truncation_is_noticed(tmp_path, name):
     path = tmp_path / name
@@ -192,6 +195,8 @@ def test_repeated_points_are_removed_first(tmp_path):
     cloud = read_points(tmp_path / "a.npy")
     np.testing.assert_array_equal(cloud.points, points[:60])
     assert cloud.notes == ("30 repeated points removed",)
+    np.save(tmp_path / "c.npy", points[:61])
+    assert read_points(tmp_path / "c.npy").notes == ("1 repeated point removed",)
     np.save(tmp_path / "b.npy", np.tile(ball(49), (10, 1)))
     fails(tmp_path / "b.npy", "49 distinct", "50")
 
@@ -262,6 +267,17 @@ def test_mesh_is_sampled_on_its_surface(tmp_path):
     np.testing.assert_allclose(on_side[:, 2].mean(), 2 / 14, atol=0.02)
 
 
+@pytest.mark.parametrize(("bad", "said"), [(1, "1 face"), (2, "2 faces")])
+def test_few_faces_without_a_place_are_dropped(tmp_path, bad, said):
+    corners = ball(180).reshape(60, 9)
+    corners[3 : 3 + bad, 4] = np.nan
+    vertices = "v " + as_text(corners.reshape(-1, 3)).strip().replace("\n", "\nv ")
+    faces = "".join(f"f {i} {i + 1} {i + 2}\n" for i in range(1, 181, 3))
+    cloud = read_points(written(tmp_path, "a.obj", f"{vertices}\n{faces}"))
+    assert cloud.notes[0] == f"{said} with NaN or infinite coordinates dropped"
+    fails(written(tmp_path, "b.off", "OFF\n1 1 0\n"), "(0 of 1 vertex)")
+
+
 def test_colors(tmp_path):
     points, colors = ball(), np.random.default_rng(0).integers(0, 256, (200, 3), dtype=np.uint8)
     rows = np.zeros(200, [("p", "<f4", 3), ("c", "u1", 3), ("a", "<f8")])
@@ -275,8 +291,8 @@ def test_colors(tmp_path):
     rows["p"], rows["rgb"] = points, packed
     head = "VERSION 0.7\nFIELDS x y z _ rgb\nSIZE 4 4 4 1 4\nTYPE F F F U F\nCOUNT 1 1 1 4 1\n"
     head += "WIDTH 200\nHEIGHT 1\nPOINTS 200\nDATA binary\n"
-    pcd = written(tmp_path, "c.pcd", head.encode() + rows.tobytes())
-    for path in (ply, pcd, _colored_las(tmp_path / "c.las", points, colors)):
+    packed_pcd = written(tmp_path, "c.pcd", head.encode() + rows.tobytes())
+    for path in (ply, packed_pcd, _colored_las(tmp_path / "c.las", points, colors)):
         np.testing.assert_array_equal(read_points(path).colors, colors)
 
 
@@ -297,6 +313,25 @@ def test_empty_pixels_of_a_depth_image_are_no_defect(tmp_path):
     head = "VERSION 0.7\nFIELDS x y z\nSIZE 4 4 4\nTYPE F F F\nWIDTH 20\nHEIGHT 10\nPOINTS 200\nDATA binary\n"
     cloud = read_points(written(tmp_path, "depth.pcd", head.encode() + points.tobytes()))
     np.testing.assert_array_equal(cloud.points, points[:100].astype(float))
+    assert cloud.notes == ("100 points with NaN or infinite coordinates dropped",)
+
+
+@pytest.mark.parametrize("data", ["ascii", "binary", "binary_compressed"])
+@pytest.mark.parametrize("height", [1, 2])
+@pytest.mark.parametrize(("bad", "said"), [(1, "1 point"), (2, "2 points")])
+def test_pcd_says_what_it_drops_as_text_does(tmp_path, data, height, bad, said):
+    points = ball(200)
+    points[7 : 7 + bad, 1] = np.nan
+    content = pcd(points, data).replace(
+        b"WIDTH 200\nHEIGHT 1", b"WIDTH %d\nHEIGHT %d" % (200 // height, height)
+    )
+    clouds = [
+        read_points(written(tmp_path, "a.pcd", content)),
+        read_points(written(tmp_path, "a.xyz", as_text(points))),
+    ]
+    for cloud in clouds:
+        np.testing.assert_array_equal(cloud.points, np.delete(points, range(7, 7 + bad), axis=0))
+        assert cloud.notes == (f"{said} with NaN or infinite coordinates dropped",)
 
 
 @pytest.mark.parametrize("key", ["points", "xyz", "vertices", "pos", "POINTS", "whatever"])
@@ -350,6 +385,17 @@ def test_folder_missing_and_unknown(tmp_path):
     fails(tmp_path / "nowhere.ply", "does not exist")
     fails(written(tmp_path, "a.docx", b"x"), ".docx", ".ply", ".laz")
     fails(written(tmp_path, "README", b"x"), "no file ending")
+
+
+@pytest.mark.parametrize("ending", [".gz", ".zip", ".7z", ".bz2", ".xz", ".XZ"])
+def test_compressed_files_are_to_be_unpacked(tmp_path, ending):
+    path = written(tmp_path, "scan.xyz" + ending, gzip.compress(as_text(ball()).encode()))
+    for read in (read_points, read_source):
+        sentence = refusal(read, path)
+        assert "compressed" in sentence
+        assert "unpack it first" in sentence
+        assert ".ply" not in sentence
+    fails(written(tmp_path, "really_packed.xyz", path.read_bytes()), "gzip archive", "unpack it first")
 
 
 def test_no_permission(tmp_path, monkeypatch):

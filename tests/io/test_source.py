@@ -37,7 +37,7 @@ def test_folder(tmp_path):
 def test_suffix_sets():
     assert set(EXPORT_SUFFIXES) <= MESH_SUFFIXES <= POINT_SUFFIXES
     assert not POINT_SUFFIXES & IMAGE_SUFFIXES
-    wanted = "ply obj off stl glb gltf 3mf xyz pts txt csv npy npz pcd las laz"
+    wanted = "ply obj off stl glb gltf 3mf xyz pts txt csv asc npy npz pcd las laz"
     assert {f".{name}" for name in wanted.split()} == POINT_SUFFIXES
     assert listed((".b", ".a", ".c")) == ".b, .a or .c"
     assert listed(frozenset({".a"})) == ".a"

@@ -1,0 +1,201 @@
+"""What columns of a text table mean: coordinates with decimal commas, colours, normals, intensities."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from nmf_model.io.points import read_points
+from nmf_model.io.text import LINES_AT_ONCE
+from tests.support.refusals import refusal
+
+RNG = np.random.default_rng(0)
+POINTS = RNG.normal(size=(200, 3))
+COLORS = RNG.integers(0, 256, (200, 3), dtype=np.uint8)
+NORMALS = POINTS / np.linalg.norm(POINTS, axis=1, keepdims=True)
+INTENSITIES = RNG.integers(-2048, 2048, (200, 1))
+
+
+def rows(*columns, delimiter=" "):
+    """Write whole numbers without a point, as the programs do."""
+    table = [[value for part in row for value in part.tolist()] for row in zip(*columns, strict=True)]
+    return "".join(delimiter.join(map(repr, row)) + "\n" for row in table)
+
+
+def read(tmp_path, name, content):
+    path = tmp_path / name
+    path.write_text(content, encoding="utf-8")
+    return read_points(path)
+
+
+def refused(tmp_path, name, content):
+    path = tmp_path / name
+    path.write_text(content, encoding="utf-8")
+    return refusal(read_points, path)
+
+
+COLORED = {
+    "plain.xyz": rows(POINTS, COLORS),
+    "plain.txt": rows(POINTS, COLORS),
+    "plain.csv": rows(POINTS, COLORS, delimiter=","),
+    "plain.asc": rows(POINTS, COLORS, delimiter="\t"),
+    "counted.pts": "200\n" + rows(POINTS, COLORS),
+    "intensity.pts": "200\n" + rows(POINTS, INTENSITIES, COLORS),
+    "intensity.txt": rows(POINTS, RNG.random((200, 1)), COLORS),
+    "byte intensity.pts": rows(POINTS, RNG.integers(0, 256, (200, 1)), COLORS),
+    "and normals.txt": rows(POINTS, COLORS, NORMALS),
+    "scalar behind.txt": rows(POINTS, COLORS, RNG.normal(size=(200, 1))),
+    "label behind.txt": rows(POINTS, COLORS).replace("\n", " chair\n"),
+    "written as floats.xyz": rows(POINTS, COLORS.astype(float)),
+    "first pixel empty.xyz": "nan nan nan nan nan nan\n" + rows(POINTS, COLORS),
+    "commented.txt": "//X Y Z R G B\n" + rows(POINTS, COLORS),
+    "words.csv": "x,y,z,Red,Green,Blue\n" + rows(POINTS, COLORS, delimiter=","),
+    "coordinates unnamed.csv": "east,north,up,red,green,blue\n" + rows(POINTS, COLORS, delimiter=","),
+    "shuffled.csv": "b,z,r,y,x,g\n"
+    + rows(COLORS[:, 2:], POINTS[:, 2:], COLORS[:, :1], POINTS[:, 1::-1], COLORS[:, 1:2], delimiter=","),
+    "sixteen bits.txt": "# x y z r g b\n" + rows(POINTS, COLORS * np.uint32(257)),
+    "of one.txt": "# x y z r g b\n" + rows(POINTS, COLORS / 255),
+    "excel.csv": "X;Y;Z;R;G;B\n" + rows(POINTS, COLORS, delimiter=";").replace(".", ","),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", COLORED)
+def test_colors_are_read(tmp_path, name):
+    cloud = read(tmp_path, name, COLORED[name])
+    np.testing.assert_array_equal(cloud.points, POINTS)
+    np.testing.assert_array_equal(cloud.colors, COLORS)
+    assert cloud.colors.dtype == np.uint8
+
+
+def changed(values, row, value):
+    values = values.astype(float)
+    values[row, 1] = value
+    return values
+
+
+FLAGS = RNG.integers(0, 2, (200, 3))
+COLORLESS = {
+    "bare.xyz": rows(POINTS),
+    "normals.xyz": rows(POINTS, NORMALS),
+    "normals from upright.xyz": rows(POINTS, np.r_[[[0, 0, 1]], NORMALS[1:]]),
+    "normals along axes.xyz": rows(POINTS, np.eye(3, dtype=int)[RNG.integers(0, 3, 200)]),
+    "flags.xyz": rows(POINTS, FLAGS),
+    "one fraction.xyz": rows(POINTS, changed(COLORS, 199, 2.5)),
+    "one negative.xyz": rows(POINTS, changed(COLORS, 199, -1)),
+    "one too large.xyz": rows(POINTS, changed(COLORS, 199, 256)),
+    "one missing.csv": rows(POINTS, COLORS, delimiter=",") + "3,3,3,,,\n",
+    "one word.csv": rows(POINTS, COLORS, delimiter=",") + "3,3,3,1,2,red\n",
+    "one short row.xyz": rows(POINTS, COLORS) + "3 3 3\n",
+    "five columns.xyz": rows(POINTS, COLORS[:, :2]),
+    "named normals.csv": "x,y,z,nx,ny,nz\n" + rows(POINTS, COLORS, delimiter=","),
+    "named otherwise.csv": "x,y,z,class,returns,line\n" + rows(POINTS, COLORS, delimiter=","),
+    "named, no numbers.csv": "x,y,z,r,g,b\n" + rows(POINTS, delimiter=",").replace("\n", ",a,b,c\n"),
+    "named, negative.csv": "x,y,z,r,g,b\n" + rows(POINTS, -1 - FLAGS, delimiter=","),
+    "named, beyond the rows.csv": "x,y,z,r,g,b\n" + rows(POINTS, delimiter=","),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", COLORLESS)
+def test_other_columns_are_passed_over_quietly(tmp_path, name):
+    cloud = read(tmp_path, name, COLORLESS[name])
+    np.testing.assert_array_equal(cloud.points[:200], POINTS)
+    assert cloud.colors is None
+    assert cloud.notes == ()
+
+
+@given(colors=st.lists(st.tuples(*[st.integers(0, 255)] * 3), min_size=60, max_size=60))
+@settings(max_examples=40, deadline=None)
+def test_any_colors_of_a_header_read_back(colors, tmp_path_factory):
+    wanted = np.array(colors)
+    wanted[0, 0] = 255  # a file with nothing above 1 has colours of 0..1
+    cloud = read(
+        tmp_path_factory.mktemp("any"), "a.csv", "x,y,z,r,g,b\n" + rows(POINTS[:60], wanted, delimiter=",")
+    )
+    np.testing.assert_array_equal(cloud.colors, wanted)
+
+
+def test_missing_named_colors_are_black_as_in_ply(tmp_path):
+    table = rows(POINTS, COLORS, delimiter=",").splitlines()
+    table[5] = table[5].rsplit(",", 3)[0] + ",,,"
+    cloud = read(tmp_path, "a.csv", "x,y,z,r,g,b\n" + "\n".join(table))
+    wanted = COLORS.copy()
+    wanted[5] = 0
+    np.testing.assert_array_equal(cloud.colors, wanted)
+
+
+def test_colors_of_dropped_points_are_not_judged(tmp_path):
+    table = rows(POINTS, COLORS).splitlines()
+    table[3] = "nan nan nan -1 nan 0.5"
+    cloud = read(tmp_path, "a.xyz", "\n".join(table))
+    np.testing.assert_array_equal(cloud.colors, np.delete(COLORS, 3, axis=0))
+    assert cloud.notes == ("1 point with NaN or infinite coordinates dropped",)
+
+
+@pytest.mark.parametrize("head", ["", "x y z r g b\n"])
+def test_the_whole_file_decides_on_colors(tmp_path, head):
+    points = np.random.default_rng(1).normal(size=(LINES_AT_ONCE + 100, 3))
+    black = np.zeros(points.shape, dtype=int)
+    late = black.copy()
+    late[-1] = 7, 8, 9
+    cloud = read(tmp_path, "late.xyz", head + rows(points, late))
+    np.testing.assert_array_equal(cloud.colors, late)
+    late[-1, 0] = 70_000
+    assert read(tmp_path, "none.xyz", head + rows(points, late)).colors is None
+
+
+def test_bad_coordinates_beside_colors_name_their_line(tmp_path):
+    table = rows(POINTS, COLORS).splitlines()
+    table[41] = "0.5 oops 0.25 1 2 3"
+    assert "'oops' in line 42" in refused(tmp_path, "a.xyz", "\n".join(table))
+    table[41] = "0.5"
+    assert "1 value in line 42 where 3 belong" in refused(tmp_path, "b.xyz", "\n".join(table))
+
+
+@pytest.mark.parametrize("delimiter", [";", "\t"])
+@pytest.mark.parametrize("head", [(), ("X", "Y", "Z"), ("Punkt", "X", "Y", "Z", "Höhe")])
+def test_decimal_commas(tmp_path, delimiter, head):
+    others = (RNG.integers(0, 9, (200, 1)), POINTS, RNG.random((200, 1))) if len(head) > 3 else (POINTS,)
+    table = rows(*others, delimiter=delimiter).replace(".", ",")
+    content = (delimiter.join(head) + "\n" if head else "") + table
+    np.testing.assert_array_equal(read(tmp_path, "a.csv", content).points, POINTS)
+    quoted = "".join(
+        delimiter.join(f'"{field}"' for field in line.split(delimiter)) + "\n"
+        for line in content.splitlines()
+    )
+    np.testing.assert_array_equal(read(tmp_path, "b.csv", quoted).points, POINTS)
+
+
+def test_decimal_commas_as_excel_writes_them(tmp_path):
+    content = "X;Y;Z\n-4,5137;2,1;3,0\n1;1E-3;-,5\n" + rows(POINTS, delimiter=";").replace(".", ",")
+    cloud = read(tmp_path, "a.csv", content)
+    np.testing.assert_array_equal(cloud.points, np.r_[[[-4.5137, 2.1, 3.0], [1, 1e-3, -0.5]], POINTS])
+
+
+def test_commas_between_columns_stay_commas(tmp_path):
+    for name, delimiter in {"a.csv": ",", "b.csv": ",\t", "c.csv": "\t,", "d.csv": ", "}.items():
+        for head in ("", delimiter.join("xyz") + "\n"):
+            np.testing.assert_array_equal(
+                read(tmp_path, name, head + rows(POINTS, delimiter=delimiter)).points, POINTS
+            )
+
+
+@pytest.mark.parametrize("head", ["", "X;Y;Z\n"])
+@pytest.mark.parametrize("delimiter", [";", "\t"])
+def test_bad_values_between_decimal_commas_are_quoted_whole(tmp_path, head, delimiter):
+    head = head.replace(";", delimiter)
+    table = rows(POINTS, delimiter=delimiter).replace(".", ",").splitlines()
+    for row in (0, 20):
+        for bad in ("oops", "1.234,56", "1,234,567"):
+            lines = [*table]
+            lines[row] = delimiter.join([bad, "2,1", "3,0"])
+            sentence = refused(tmp_path, "a.txt", head + "\n".join(lines))
+            assert f"'{bad}' in line {row + 1 + bool(head)} where" in sentence
+
+
+def test_numbered_rows_of_pandas_between_tabs(tmp_path):
+    numbered = rows(np.arange(200)[:, None], POINTS, delimiter="\t")
+    np.testing.assert_array_equal(read(tmp_path, "a.txt", "\tx\ty\tz\n" + numbered).points, POINTS)
+    indented = "\t\t" + rows(POINTS).strip().replace("\n", "\n\t\t")
+    np.testing.assert_array_equal(read(tmp_path, "b.txt", indented).points, POINTS)
