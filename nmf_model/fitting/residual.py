@@ -50,8 +50,8 @@ def residual_of(
         points: (N, 3), unit-sphere units; strays among them are left out.
         tunnels: that were found in the points, unit-sphere units.
     """
-    points, vertices = points[~find_outliers(points)], np.asarray(vertices, dtype=np.float64)
-    samples, _ = sample_surface(vertices, faces, SAMPLES, np.random.default_rng(0))
+    points, places = points[~find_outliers(points)], np.asarray(vertices, dtype=np.float64)
+    samples, _ = sample_surface(places, faces, SAMPLES, np.random.default_rng(0))
     spacing = _spacing(points)
     limit = max(_LEAST, _FAR * spacing)
     away = np.asarray(cKDTree(samples).query(points)[0])
@@ -66,7 +66,7 @@ def residual_of(
             elsewhere.append(region)
         else:
             membranes.setdefault(tunnel, region)
-    shell = _shell_of(vertices, faces, spacing)
+    shell = _shell_of(places, faces, spacing)
     return Residual(tuple(missed), tuple(elsewhere), tuple(membranes.items()), shell)
 
 
