@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import glob
 import os
 import sys
 from collections.abc import Sequence
@@ -25,7 +26,10 @@ is written there as NAME.ply.
 
 --verify checks mesh files, ours or not, prints one line a check and compares with their certificates.
 
-exit codes: 0 done, 2 bad use or bad input, 3 checked and not sound, 1 internal failure, 130 interrupted."""
+FILE may be a pattern with * ? or [ ], for shells that leave such names as they are.
+
+exit codes: 0 done, 2 bad use or bad input, 3 checked and not sound, 1 internal failure, or a verdict of
+--verify that could not be printed, 130 interrupted."""
 
 
 class _Parser(argparse.ArgumentParser):
@@ -71,7 +75,7 @@ def build_parser() -> argparse.ArgumentParser:
         "--no-certificate",
         dest="certificate",
         action="store_false",
-        help="write no NAME.certificate.json, and none into the mesh",
+        help="write no certificate, neither beside the mesh (mesh.ply.certificate.json) nor into it",
     )
     parser.add_argument(
         "--bodies",
@@ -82,7 +86,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--texture",
         action="store_true",
-        help="with --output: bake the input's colours into a picture (.glb, or .obj with .mtl and .png)",
+        help="with --output: bake the colours of a cloud or mesh (.glb, or .obj with .mtl and .png)",
     )
     parser.add_argument("--device", choices=get_args(Device), default="auto", help="default: auto")
     parser.add_argument(
@@ -109,6 +113,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     _survive_narrow_encodings()
     parser = build_parser()
     args = parser.parse_args(argv)
+    args.files = [file for named in args.files for file in _expanded(parser, named)]
     try:
         if args.verify:
             return _verify(parser, args)
@@ -121,6 +126,19 @@ def main(argv: Sequence[str] | None = None) -> int:
         return run(args)
     except KeyboardInterrupt:
         return INTERRUPTED
+
+
+def _expanded(parser: argparse.ArgumentParser, named: Path) -> list[Path]:
+    """Return the files that a pattern means, which some shells leave to the program; else the name itself."""
+    # A file may really have such a name: then no pattern is meant.
+    if not glob.has_magic(str(named)) or os.path.lexists(named):
+        return [named]
+    # Folders whose names only look like patterns are taken as they are, too.
+    folder = next((parent for parent in named.parents if os.path.isdir(parent)), None)
+    found = glob.glob(str(named.relative_to(folder)), root_dir=folder) if folder is not None else []
+    if not found:
+        parser.error(f"nothing has a name like {named}; check the folder and the pattern")
+    return sorted(Path(folder or "", name) for name in found)
 
 
 def _verify(parser: argparse.ArgumentParser, args: argparse.Namespace) -> int:

@@ -9,11 +9,12 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from nmf_app.console import Console
-from nmf_app.exit_codes import BAD_USE, DONE, INTERNAL_FAILURE, NOT_SOUND
+from nmf_app.console import Console, counted
+from nmf_app.exit_codes import BAD_USE, DONE, INTERNAL_FAILURE, NOT_PRINTED, NOT_SOUND
 from nmf_app.targets import check_report
 from nmf_model.errors import InputError
 from nmf_model.io.atomic import write_atomically
+from nmf_model.io.suffixes import MESH_SUFFIXES, SOLID_SUFFIXES
 
 if TYPE_CHECKING:
     from nmf_model.verify import Verification
@@ -29,7 +30,7 @@ def run(args: argparse.Namespace) -> int:
 
     Returns:
         The exit code: 0 all sound and all certificates true, 3 some not, 2 some unreadable, 1 an internal
-        failure.
+        failure, or nothing wrong but lines that could not be printed.
     """
     console = Console(args.quiet)
     try:
@@ -45,17 +46,13 @@ def run(args: argparse.Namespace) -> int:
     except InputError as error:
         console.error(str(error))
         return BAD_USE
-    except BrokenPipeError:  # whoever read our lines has left, as "head" does
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return INTERNAL_FAILURE
-    return next(code for code in (INTERNAL_FAILURE, BAD_USE, NOT_SOUND, DONE) if code in codes)
+    worst = next(code for code in (INTERNAL_FAILURE, BAD_USE, NOT_SOUND, DONE) if code in codes)
+    return NOT_PRINTED if worst == DONE and console.lost_lines else worst
 
 
 def _one(path: Path, console: Console, quiet: bool) -> tuple[int, dict[str, Any]]:
-    from nmf_model.verify import verify
-
     try:
-        found = verify(path)
+        found = _verified(path)
     except InputError as error:
         sentence, code = str(error), BAD_USE
     except MemoryError:
@@ -75,6 +72,16 @@ def _one(path: Path, console: Console, quiet: bool) -> tuple[int, dict[str, Any]
     return code, {"file": str(path), "passed": False, "error": sentence}
 
 
+def _verified(path: Path) -> Verification:
+    from nmf_model.io.opening import check_file, reading
+    from nmf_model.verify import verify
+
+    readable = MESH_SUFFIXES | frozenset(SOLID_SUFFIXES)
+    if path.suffix.lower() not in readable:
+        reading(path, lambda: check_file(path, readable))
+    return verify(path)
+
+
 def spoken(found: Verification, coloured: bool) -> list[str]:
     """Return the lines to print for one file: a verdict, then each check with "ok" or "BAD" before it."""
     report = found.report
@@ -84,10 +91,7 @@ def spoken(found: Verification, coloured: bool) -> list[str]:
         if all(line.good for line in found.certificate_lines)
         else ", and its certificate is NOT TRUE of it"
     )
-    counts = f"{report.vertices:,} vertices, {report.faces:,} faces"
-    if found.solid is not None:
-        counts = f"{found.solid.tetrahedra:,} tetrahedra, {report.faces:,} faces around them"
-    head = f"{found.path}: {sound}{false} ({counts})"
+    head = f"{found.path}: {sound}{false} ({_counts(found)})"
     lines = [_painted(head, _GREEN if found.passed else _RED, coloured)]
     for line in (*found.mesh_lines, *found.certificate_lines):
         mark = _painted("ok  ", _GREEN, coloured) if line.good else _painted("BAD ", _RED, coloured)
@@ -96,12 +100,22 @@ def spoken(found: Verification, coloured: bool) -> list[str]:
     return lines
 
 
+def _counts(found: Verification) -> str:
+    faces = counted(found.report.faces, "face", "faces")
+    if found.solid is None:
+        return f"{counted(found.report.vertices, 'vertex', 'vertices')}, {faces}"
+    cells = found.solid.tetrahedra
+    around = "it" if cells == 1 else "them"
+    return f"{counted(cells, 'tetrahedron', 'tetrahedra')}, {faces} around {around}"
+
+
 def _painted(text: str, colour: str, coloured: bool) -> str:
     return f"{colour}{text}{_PLAIN}" if coloured else text
 
 
 def _coloured() -> bool:
-    return sys.stdout.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+    terminal = sys.stdout is not None and sys.stdout.isatty()
+    return terminal and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
 
 
 def _write(values: object, path: Path) -> None:

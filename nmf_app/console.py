@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import sys
+import traceback
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import IO, TYPE_CHECKING, Any, Protocol, TextIO, cast
 
 if TYPE_CHECKING:
     from nmf_model.types import FlowFrame, QualityReport
@@ -20,19 +23,37 @@ class OnFrame(Protocol):
 
 
 class Console:
-    """Speaks to the user, or only of errors if ``quiet``."""
+    """Speaks to the user, or only of errors if ``quiet``.
+
+    Nothing here raises because a stream is closed or full: what cannot be printed is no reason to stop.
+    """
 
     def __init__(self, quiet: bool) -> None:
         self._quiet = quiet
+        self._out = _Stream(sys.stdout)
+        self._err = _Stream(sys.stderr)
+
+    @property
+    def lost_lines(self) -> bool:
+        """Whether standard output failed, other than by a reader who left, as "head" does."""
+        return self._out.fault is not None and not _reader_left(self._out.fault)
 
     def error(self, sentence: str) -> None:
         """Print one line, whatever the sentence contains."""
-        _print(f"nmf: {_one_line(sentence)}", to_stderr=True)
+        self._err.print(f"nmf: {_one_line(sentence)}")
+
+    def trace(self) -> None:
+        """Print where the exception that is being handled came from."""
+        self._err.print(traceback.format_exc().rstrip())
 
     def line(self, text: str) -> None:
-        """Print one line as it is."""
-        if not self._quiet:
-            _print(text)
+        """Print one line as it is; if that fails for the first time, say so on standard error."""
+        if self._quiet:
+            return
+        fault = self._out.print(text)
+        if fault is not None and not _reader_left(fault):
+            reason = fault.strerror or fault
+            self.error(f"the output could not be printed ({reason}); the work goes on without it.")
 
     def result(
         self,
@@ -46,10 +67,9 @@ class Console:
 
         ``certified`` says that a certificate was written, which calls only a sound mesh certified.
         """
-        if self._quiet:
-            return
-        _print(
-            f"{source.name}: wrote {output} ({report.vertices:,} vertices, {report.faces:,} faces, "
+        self.line(
+            f"{source.name}: wrote {output} ({counted(report.vertices, 'vertex', 'vertices')}, "
+            f"{counted(report.faces, 'face', 'faces')}, "
             f"by {report.method} in {report.seconds or 0.0:.1f} s): {verdict(report)}"
             f"{'; certified' if certified and report.is_sound else '; NOT certified' if certified else ''}."
         )
@@ -57,20 +77,75 @@ class Console:
         if solid is not None:
             from nmf_model.checks import solid_facts
 
-            _print(f"  solid: {solid_facts(solid)}.")
+            self.line(f"  solid: {solid_facts(solid)}.")
         for note in notes:
-            _print(f"  note: {_one_line(note)}")
+            self.line(f"  note: {_one_line(note)}")
 
     @contextmanager
     def progress(self, title: str) -> Iterator[OnFrame]:
         """Show a bar on a terminal, a line for each stage elsewhere, nothing if quiet."""
         if self._quiet:
             yield _ignore
-        elif sys.stderr.isatty():
-            with _bar(title) as on_frame:
+        elif self._err.isatty():
+            with _bar(title, self._err) as on_frame:
                 yield on_frame
         else:
-            yield _stage_lines(title)
+            yield _stage_lines(title, self._err)
+
+
+class _Stream:
+    """Standard output or error, or None where there is none: once it fails, what is written to it is lost.
+
+    ``fault`` is why it failed.
+    """
+
+    def __init__(self, stream: TextIO | None) -> None:
+        self._stream = stream
+        self.fault: OSError | None = None
+
+    def print(self, text: str) -> OSError | None:
+        """Write a line; return why that fails, if this is the first one that does."""
+        before = self.fault
+        self.write(f"{text}\n")
+        return self.fault if before is None else None
+
+    def write(self, text: str) -> int:
+        """Write at once: what is left in a buffer would fail where nobody looks, when Python ends."""
+        if self._stream is not None and self.fault is None:
+            try:
+                self._stream.write(text)
+                self._stream.flush()
+            except OSError as error:
+                self.fault = error
+                _drain(self._stream)
+        return len(text)
+
+    def flush(self) -> None:
+        """Do nothing: everything is written at once."""
+
+    def isatty(self) -> bool:
+        """Whether a person looks at it."""
+        return self._stream is not None and self._stream.isatty()
+
+    def __getattr__(self, name: str) -> Any:
+        # What else rich wants to know of a file, such as its encoding.
+        return getattr(self._stream, name)
+
+
+def _drain(stream: TextIO) -> None:
+    """Let the text that is stuck in a stream run off, or Python would change the exit code when it ends."""
+    with suppress(OSError, ValueError), open(os.devnull, "w") as nothing:
+        os.dup2(nothing.fileno(), stream.fileno())
+
+
+def _reader_left(error: OSError) -> bool:
+    # Windows calls a pipe without a reader an invalid argument.
+    return isinstance(error, BrokenPipeError) or (os.name == "nt" and error.errno == errno.EINVAL)
+
+
+def counted(number: int, one: str, many: str) -> str:
+    """Write a number with its noun: "1 face", "1,280 faces"."""
+    return f"{number:,} {one if number == 1 else many}"
 
 
 def verdict(report: QualityReport) -> str:
@@ -83,12 +158,16 @@ def verdict(report: QualityReport) -> str:
             "one piece" if report.components == 1 else f"{report.components:,} pieces",
             *([f"genus {genus}"] if report.watertight else []),
             _orientation(report),
-            *([f"{bad_joints:,} non-manifold joints"] if bad_joints else []),
-            f"{report.self_intersecting_faces or 'no'} faces cross",
-            *([f"{report.degenerate_faces:,} collapsed faces"] if report.degenerate_faces else []),
-            *([f"{report.coincident_vertices:,} doubled vertices"] if report.coincident_vertices else []),
+            *_some(bad_joints, "non-manifold joint", "non-manifold joints"),
+            *(_some(report.self_intersecting_faces, "face crosses", "faces cross") or ["no faces cross"]),
+            *_some(report.degenerate_faces, "collapsed face", "collapsed faces"),
+            *_some(report.coincident_vertices, "doubled vertex", "doubled vertices"),
         ]
     )
+
+
+def _some(number: int, one: str, many: str) -> list[str]:
+    return [counted(number, one, many)] if number else []
 
 
 def _orientation(report: QualityReport) -> str:
@@ -101,20 +180,20 @@ def _ignore(frame: FlowFrame) -> None:
     pass
 
 
-def _stage_lines(title: str) -> OnFrame:
+def _stage_lines(title: str, stream: _Stream) -> OnFrame:
     seen = ""
 
     def on_frame(frame: FlowFrame) -> None:
         nonlocal seen
         if frame.stage != seen:
             seen = frame.stage
-            _print(f"{title}: {frame.stage}", to_stderr=True)
+            stream.print(f"{title}: {frame.stage}")
 
     return on_frame
 
 
 @contextmanager
-def _bar(title: str) -> Iterator[OnFrame]:
+def _bar(title: str, stream: _Stream) -> Iterator[OnFrame]:
     from rich.console import Console as Terminal
     from rich.markup import escape
     from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
@@ -126,7 +205,8 @@ def _bar(title: str) -> Iterator[OnFrame]:
         TextColumn("{task.description}"),
         TimeRemainingColumn(),
     )
-    with Progress(*columns, console=Terminal(stderr=True), transient=True) as bar:
+    terminal = Terminal(file=cast(IO[str], stream))
+    with Progress(*columns, console=terminal, transient=True) as bar:
         task = bar.add_task("Reading", total=1.0)
 
         def on_frame(frame: FlowFrame) -> None:
@@ -137,8 +217,3 @@ def _bar(title: str) -> Iterator[OnFrame]:
 
 def _one_line(text: str) -> str:
     return " ".join(text.split())
-
-
-def _print(text: str, to_stderr: bool = False) -> None:
-    stream = sys.stderr if to_stderr else sys.stdout
-    print(text, file=stream, flush=True)

@@ -1,4 +1,4 @@
-"""Reconstruct without a window. Imports no Qt, and torch only once the input has been read."""
+"""Reconstruct without a window. Imports no Qt, and torch only once input and options have been checked."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ import logging
 import os
 import signal
 import threading
-import traceback
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,7 +17,7 @@ from typing import Any
 
 from nmf_app.console import Console
 from nmf_app.exit_codes import BAD_USE, DONE, INTERNAL_FAILURE, INTERRUPTED
-from nmf_app.targets import Target, numbered, plan
+from nmf_app.targets import Target, check_device, check_options, check_weights, numbered, plan
 from nmf_model.certificate import Origin
 from nmf_model.errors import Cancelled, CheckpointError, InputError
 from nmf_model.io.atomic import write_atomically
@@ -45,13 +44,17 @@ def run(args: argparse.Namespace) -> int:
         args: what ``nmf_app.__main__.build_parser`` parsed, with ``output`` and ``files`` given.
 
     Returns:
-        The exit code: 0 all done, 2 bad use or a bad input, 1 an internal failure, 130 interrupted.
+        The exit code: 0 all done, 2 bad use or a bad input, 1 an internal failure, 130 interrupted. Whether
+        the lines on it could be printed changes nothing.
     """
     console = Console(args.quiet)
     with _quiet_libraries(), _cancel_on_interrupt() as cancel:
         try:
             targets = plan(args.files, args.output, args.report, args.certificate, args.texture)
-        except InputError as error:
+            if args.weights is not None:
+                check_weights(args.weights)
+            check_device(args.device)
+        except (InputError, CheckpointError) as error:
             console.error(str(error))
             return BAD_USE
         return _Run(args, console, cancel).all(targets)
@@ -107,7 +110,7 @@ class _Run:
             sentence = f"{target.source}: {sentence}"
         self._console.error(sentence)
         if _debugging():
-            traceback.print_exc()
+            self._console.trace()
         self._entries.append({"input": str(target.source), "error": sentence})
         return code
 
@@ -115,6 +118,7 @@ class _Run:
         """Read one input and write one mesh of it, or one of each of its bodies."""
         from nmf_model.io.source import read_source
 
+        check_options(target.source, self._args.method, self._args.texture)
         origin = self._origin(target)
         source = read_source(target.source)
         if self._cancel():
@@ -126,7 +130,8 @@ class _Run:
             targets = numbered(target, len(bodies), others)
         for number, (body, place) in enumerate(zip(bodies, targets, strict=True), start=1):
             suffix = f" (body {number} of {len(bodies)})" if len(bodies) > 1 else ""
-            self._write(self._compute(body, title + suffix), body, place, origin)
+            colors = self._colors(body)
+            self._write(self._compute(body, title + suffix), place, origin, colors)
 
     def _origin(self, target: Target) -> Origin | None:
         """Describe the input for the certificate, before it is read; None if none is wanted."""
@@ -140,6 +145,14 @@ class _Run:
         from nmf_model.fitting.findings import split_bodies
 
         return list(split_bodies(source))
+
+    def _colors(self, source: Source) -> PointCloud | None:
+        """Return what a texture is baked from, None if none is wanted; without colours this ends the work."""
+        if not self._args.texture:
+            return None
+        from nmf_model.repair import dense_colors
+
+        return dense_colors(source)
 
     def _compute(self, source: Source, title: str) -> Reconstruction:
         with self._console.progress(title) as on_frame:
@@ -156,17 +169,18 @@ class _Run:
             )
             return painted(reconstruct.run(request, cancel=self._cancel, on_frame=on_frame), source)
 
-    def _write(self, result: Reconstruction, source: Source, target: Target, origin: Origin | None) -> None:
+    def _write(
+        self, result: Reconstruction, target: Target, origin: Origin | None, colors: PointCloud | None
+    ) -> None:
         from nmf_model.export import export_reconstruction, precision_warning
 
         target.output.parent.mkdir(exist_ok=True)
         notes = list(result.notes)
-        if self._args.texture:
+        if colors is not None:
             from nmf_model.io.meshes import SEAM_NOTE
-            from nmf_model.repair import dense_colors
             from nmf_model.texture import export_textured
 
-            report = export_textured(result, target.output, dense_colors(source), origin)
+            report = export_textured(result, target.output, colors, origin)
             notes += [SEAM_NOTE] if target.output.suffix.lower() == ".glb" else []
         else:
             report = export_reconstruction(result, target.output, origin, self._cancel)

@@ -1,4 +1,4 @@
-"""Where each result of a run without a window goes, decided and checked before any long work begins."""
+"""Where each result of a run without a window goes; that and the options are checked before any long work."""
 
 from __future__ import annotations
 
@@ -9,9 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from nmf_model.certificate import certificate_path
-from nmf_model.errors import InputError
+from nmf_model.errors import CheckpointError, InputError
 from nmf_model.io.output_formats import texture_files
-from nmf_model.io.suffixes import OUTPUT_SUFFIXES, TEXTURE_SUFFIXES, listed
+from nmf_model.io.suffixes import IMAGE_SUFFIXES, OUTPUT_SUFFIXES, POINT_SUFFIXES, TEXTURE_SUFFIXES, listed
+from nmf_model.types import Device, Method
 
 FOLDER_SUFFIX = ".ply"
 """The format of the results that are written into a folder."""
@@ -83,6 +84,64 @@ def numbered(target: Target, count: int, others: Sequence[Target]) -> list[Targe
             raise InputError(f"{body.output} is another input or its result: choose another --output.")
         _refuse_unwritable_file(body.output)
     return bodies
+
+
+def check_weights(weights: Path) -> None:
+    """Raise CheckpointError unless a file of ``--weights`` says that it is a checkpoint.
+
+    What needs no torch comes first, in the words of ``nmf_model.checkpoint``: loading that takes seconds.
+    """
+    from safetensors import SafetensorError, safe_open
+
+    if os.path.isdir(weights):
+        raise CheckpointError(f"{weights} is a folder; name the checkpoint file in it.")
+    try:
+        with safe_open(str(weights), framework="numpy"):
+            pass
+    except FileNotFoundError as error:
+        raise CheckpointError(f"There is no checkpoint {weights}; check its name.") from error
+    except SafetensorError as error:
+        raise CheckpointError(f"{weights} is damaged or not a safetensors file; fetch it again.") from error
+    except OSError as error:
+        reason = error.strerror or error
+        raise CheckpointError(f"The checkpoint {weights} cannot be read: {reason}.") from error
+    from nmf_model.checkpoint import read_header
+
+    read_header(weights)
+
+
+def check_device(device: Device) -> None:
+    """Raise InputError if there is no such device; for "cuda" this loads torch."""
+    if device == "cuda":
+        from nmf_model.reconstruct import choose_device
+
+        choose_device(device)
+
+
+def check_options(source: Path, method: Method, texture: bool) -> None:
+    """Raise InputError where the ending of an input tells that it and the options do not go together.
+
+    Clouds take long to read and torch long to load, so ``nmf_model.plan`` would say the same much later. What
+    is wrong with the file itself comes first.
+    """
+    from nmf_model.io.images import read_image
+    from nmf_model.io.opening import check_file, reading
+
+    suffix = source.suffix.lower()
+    if suffix in POINT_SUFFIXES and method == "silhouette":
+        reading(source, lambda: check_file(source, POINT_SUFFIXES))
+        raise InputError(f"{source.stem} is a point cloud; the method 'silhouette' needs a picture.")
+    if suffix not in IMAGE_SUFFIXES or not (method == "fit" or texture):
+        return
+    read_image(source)
+    if method == "fit":
+        raise InputError(
+            f"{source.stem} is a picture; the method 'fit' needs points: use auto or silhouette."
+        )
+    raise InputError(
+        f"{source.name} is a picture, and no method carries a picture's colours to the mesh: leave out "
+        "--texture."
+    )
 
 
 def _into_file(source: Path, output: Path, texture: bool) -> Target:

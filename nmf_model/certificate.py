@@ -5,8 +5,8 @@ the mesh anew and compares. It exists in two forms:
 
 * *embedded* in the mesh file, with only what the input, the settings and the program decide, so that equal
   runs write equal bytes;
-* *beside* it, as NAME.certificate.json, which adds the hash of the finished file, the input's name, the time
-  it took and the date.
+* *beside* it, named after the whole file (chair.stl.certificate.json), which adds the hash of the finished
+  file, the input's name, the time it took and the date.
 
 ``geometry_sha256`` covers the surface as it is read back, whatever the format: SHA-256 over the numbers of
 vertices and faces as two int64, the vertices as float64 x y z, the faces as three int64 each, everything
@@ -17,6 +17,11 @@ its smallest vertex, in rising order; a VTU file has none, and there they follow
 
 ``texture_sha256`` covers a texture's picture, whatever its compression: SHA-256 over its height and width as
 two int64 and red, green and blue of each pixel as bytes, row by row from the top.
+
+``certificate_sha256`` covers the certificate itself: SHA-256 over its JSON without this field, in ASCII, keys
+sorted, no spaces. It shows accidents and edits by hand, which matters most where nothing else tells: in what
+cannot be measured again, beside a file that embeds nothing. It is no signature either: whoever edits a
+certificate can compute it anew.
 """
 
 from __future__ import annotations
@@ -42,9 +47,17 @@ from nmf_model.version import program_version
 KIND = "neural-mesh-flow/1"
 SUFFIX = ".certificate.json"
 _PASSING_FACTS = ("seconds",)
+_SELF_HASH = "certificate_sha256"
 _MAX_BYTES = 1 << 20
 
 Values = dict[str, Any]
+Field = tuple[str, ...]
+"""Where a value stands in a certificate: its name, or that of a group and its name there."""
+
+ONLY_BESIDE: frozenset[Field] = frozenset(
+    {("file",), ("file_sha256",), ("date",), ("input", "name"), *(("report", key) for key in _PASSING_FACTS)}
+)
+"""What a certificate in a file does not say: it is not known yet, or equal runs would write other bytes."""
 
 
 @dataclass(frozen=True)
@@ -73,7 +86,12 @@ class Origin:
 
 
 def certificate_path(mesh: Path) -> Path:
-    """Return the file of the certificate beside a mesh: chair.ply has chair.certificate.json."""
+    """Return the file of the certificate beside a mesh: chair.ply has chair.ply.certificate.json."""
+    return mesh.with_name(mesh.name + SUFFIX)
+
+
+def shared_certificate_path(mesh: Path) -> Path:
+    """Return where it was once written, chair.certificate.json, which every format of one stem shared."""
     return mesh.with_name(mesh.stem + SUFFIX)
 
 
@@ -124,7 +142,7 @@ def embedded(
         origin: what it was made from.
         extras: what else the format makes worth saying: the hash of a texture, what was joined on reading.
     """
-    return {
+    values = {
         "certificate": KIND,
         "certified": report.is_sound,
         "statement": statement(report),
@@ -141,10 +159,11 @@ def embedded(
         "input": {"sha256": origin.input_sha256},
         "program": f"Neural Mesh Flow {program_version()}",
     }
+    return _with_hash(values)
 
 
 def write_beside(mesh_file: Path, inside: Values, report: QualityReport, origin: Origin) -> None:
-    """Write NAME.certificate.json, whole or not at all.
+    """Write the certificate beside a mesh, whole or not at all, in place of any earlier one of that file.
 
     Raises:
         InputError: the file could not be written; nothing was left behind.
@@ -157,18 +176,55 @@ def write_beside(mesh_file: Path, inside: Values, report: QualityReport, origin:
         "file_sha256": file_sha256(mesh_file),
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
     }
-    text = json.dumps(values, indent=2, allow_nan=False) + "\n"
+    text = json.dumps(_with_hash(values), indent=2, allow_nan=False) + "\n"
     write_atomically(certificate_path(mesh_file), lambda stream: stream.write(text.encode()))
+    _remove(shared_certificate_path(mesh_file), mesh_file.name)
 
 
 def remove_outdated(mesh_file: Path) -> None:
-    """Remove a certificate of ours that speaks of an earlier file of this name, which it no longer fits."""
-    path = certificate_path(mesh_file)
+    """Remove certificates of ours that speak of an earlier file of this name, which they no longer fit."""
+    _remove(certificate_path(mesh_file), None)
+    _remove(shared_certificate_path(mesh_file), mesh_file.name)
+
+
+def _remove(path: Path, owner: str | None) -> None:
+    """Remove a certificate of ours, if it is there and, where an owner is given, speaks of that file."""
     try:
-        if read_certificate(path.read_text("utf-8")).get("file") == mesh_file.name:
+        values = read_certificate(path.read_text("utf-8"))
+        if owner is None or values.get("file") == owner:
             path.unlink()
     except (OSError, UnicodeDecodeError, InputError):
         pass
+
+
+def own_sha256(values: Values) -> str:
+    """Return the hash of a certificate that the module's text defines."""
+    text = json.dumps(_without_hash(values), sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode("ascii")).hexdigest()
+
+
+def claimed_own_sha256(values: Values) -> object:
+    """Return what a certificate says its own hash is; None if it does not say."""
+    return values.get(_SELF_HASH)
+
+
+def _with_hash(values: Values) -> Values:
+    return {**_without_hash(values), _SELF_HASH: own_sha256(values)}
+
+
+def _without_hash(values: Values) -> Values:
+    return {key: value for key, value in values.items() if key != _SELF_HASH}
+
+
+def fields(values: Values) -> dict[Field, Any]:
+    """Return every value of a certificate by its place, but not the certificate's hash of itself."""
+    found: dict[Field, Any] = {}
+    for key, value in _without_hash(values).items():
+        if isinstance(value, dict):
+            found |= {(key, name): inner for name, inner in value.items()}
+        else:
+            found[key,] = value
+    return found
 
 
 def read_certificate(text: str) -> Values:
@@ -179,6 +235,7 @@ def read_certificate(text: str) -> Values:
     """
     try:
         values = json.loads(text) if len(text) <= _MAX_BYTES else None
+        json.dumps(values)  # what is nested too deeply to be written is not ours
     except (ValueError, RecursionError):
         values = None
     if (

@@ -9,6 +9,7 @@ import torch
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
+from nmf_model.encoders.pictures import flat_share
 from nmf_model.errors import InputError
 from nmf_model.flow.carrier import MovingCarrier, PlacedCarrier
 from nmf_model.geometry.normalization import normalize
@@ -27,6 +28,8 @@ FAMILIAR_OUTLINE = 0.85
 after both were given the same box."""
 FAMILIAR_MISFIT = 0.02
 """chamfer_l2 between the points that the network sees on a familiar picture and the mesh it makes of them."""
+FLAT = 0.98
+"""Share of a picture's object that is of one colour from which nothing but the outline tells its shape."""
 _LEVEL = 3
 
 
@@ -62,16 +65,30 @@ class Familiarity:
         outline: intersection over union of the picture's outline and the reconstruction's; None for a
             network that answers in a frame of its own.
         misfit: chamfer_l2 between the predicted points and the mesh made of them.
+        flatness: share of the object that is of one colour.
     """
 
     outline: float | None
     misfit: float
+    flatness: float = 0.0
+
+    @property
+    def is_flat(self) -> bool:
+        """The object has one colour and no shading."""
+        return self.flatness >= FLAT
 
     @property
     def is_familiar(self) -> bool:
-        """Neither measure speaks against it."""
+        """No measure speaks against it."""
         fits_outline = self.outline is None or self.outline >= FAMILIAR_OUTLINE
-        return fits_outline and self.misfit <= FAMILIAR_MISFIT
+        return fits_outline and self.misfit <= FAMILIAR_MISFIT and not self.is_flat
+
+    def note(self, consequence: str) -> str:
+        """Say why the network's answer is not to be trusted, and what follows."""
+        why = "This picture is unlike what the model knows"
+        if self.is_flat:
+            why = "The object has one colour and no shading, so only its outline tells its shape"
+        return f"{why}; {consequence}."
 
 
 def make_plan(request: ReconstructionRequest, device: torch.device) -> Plan:
@@ -116,15 +133,10 @@ def _plan_picture(image: ShapeImage, request: ReconstructionRequest, device: tor
     model = load_weights("svr", request.weights)
     seen, answer, familiarity = _look(model, found, device, request.seed)
     if request.method == "auto" and not familiarity.is_familiar:
-        return _silhouette(found, request.seed, _unfamiliar("showing the inflated outline instead"))
-    notes = (
-        found.notes if familiarity.is_familiar else (*found.notes, _unfamiliar("do not trust its far side"))
-    )
+        return _silhouette(found, request.seed, familiarity.note("showing the inflated outline instead"))
+    doubts = () if familiarity.is_familiar else (familiarity.note("do not trust its far side"),)
+    notes = (*found.notes, *doubts)
     return Plan(seen, "network", None, False, True, notes, answer)
-
-
-def _unfamiliar(consequence: str) -> str:
-    return f"This picture is unlike what the model knows; {consequence}."
 
 
 def _silhouette(image: ShapeImage, seed: int, note: str = "") -> Plan:
@@ -163,7 +175,9 @@ def _look(
         outline = outline_iou(as_seen(Mesh(vertices * scale + shift, template.faces)), image.mask)
         places = places * scale + shift
         carrier = _placed(carrier, normalization, scale, shift, normalize(places))
-    return PointCloud(places, image.name, image.path), (carrier, strays), Familiarity(outline, misfit)
+    flatness = 0.0 if image.mask is None else flat_share(image.rgba, image.mask)
+    familiarity = Familiarity(outline, misfit, flatness)
+    return PointCloud(places, image.name, image.path), (carrier, strays), familiarity
 
 
 def _placed(

@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 import trimesh
 
+from nmf_app.__main__ import main
 from nmf_app.checking import spoken
-from nmf_model.certificate import Origin, certificate_path, file_sha256, geometry_sha256
+from nmf_model.certificate import Origin, certificate_path, file_sha256, geometry_sha256, own_sha256
 from nmf_model.errors import InputError
 from nmf_model.export import export_reconstruction
 from nmf_model.io.meshes import read_mesh, write_mesh
@@ -53,7 +54,7 @@ def test_round_trip(tmp_path, suffix):
     assert found.passed
     assert all(line.good for line in found.mesh_lines)
     assert replace(report, chamfer_l2=None, method=None, seconds=None, nfe=None, seed=None) == found.report
-    beside = json.loads((tmp_path / "a.certificate.json").read_text())
+    beside = json.loads((tmp_path / f"a{suffix}.certificate.json").read_text())
     assert beside["certified"] is True
     assert beside["defects"] == []
     assert beside["statement"].startswith("Certified: closed, no holes; one piece; no handles")
@@ -63,7 +64,7 @@ def test_round_trip(tmp_path, suffix):
     assert beside["file_sha256"] == hashlib.sha256(path.read_bytes()).hexdigest()
     assert beside["program"] == "Neural Mesh Flow 0.1.0"
     assert beside["geometry_sha256"] == geometry_sha256(read_mesh(path))
-    assert {file.name for file in tmp_path.iterdir()} == {f"a{suffix}", "a.certificate.json"}
+    assert {file.name for file in tmp_path.iterdir()} == {f"a{suffix}", f"a{suffix}.certificate.json"}
     if suffix == ".stl":
         assert read_note(path) is None
         assert any("joined" in note for note in found.notes)
@@ -71,6 +72,8 @@ def test_round_trip(tmp_path, suffix):
     inside = json.loads(read_note(path))
     assert inside.pop("report") == {k: v for k, v in beside["report"].items() if k != "seconds"}
     assert inside.pop("input") == {"sha256": "ab" * 32}
+    for values in (inside, beside):
+        assert len(values.pop("certificate_sha256")) == 64
     assert inside == {key: beside[key] for key in inside}
     assert not {"file_sha256", "date", "file"} & set(inside)
     assert len(found.certificate_lines) == 2
@@ -142,7 +145,7 @@ def test_tampering_is_told(tmp_path, suffix, how):
     export_reconstruction(result(), path, ORIGIN)
     # The tamperer keeps both certificates.
     write_mesh(change(read_mesh(path)), path, read_note(path) or "")
-    words = ["The certificate beside it (a.certificate.json)"]
+    words = [f"The certificate beside it (a{suffix}.certificate.json)"]
     if suffix != ".stl":
         words.insert(0, "The certificate in the file")
     lines = bad(path)
@@ -194,7 +197,7 @@ def test_a_forged_certificate_is_told(tmp_path, changes, sentence):
     beside.write_text(json.dumps({**values, **changes}))
     lines = bad(path)
     assert any(
-        line.startswith(f"The certificate beside it (a.certificate.json) {sentence}") for line in lines
+        line.startswith(f"The certificate beside it (a.ply.certificate.json) {sentence}") for line in lines
     )
 
 
@@ -217,13 +220,246 @@ def test_a_changed_comment_is_noted_but_the_surface_still_fits(tmp_path):
     assert "The file's bytes are not those its certificate was written for." in found.notes
 
 
-def test_the_certificate_of_a_namesake_is_not_held_against_a_file(tmp_path):
-    export_reconstruction(result(), tmp_path / "a.obj", ORIGIN)
-    export_reconstruction(result(), tmp_path / "a.stl", ORIGIN)
+def test_every_format_of_one_name_keeps_its_certificate(tmp_path):
+    paths = [tmp_path / f"f{suffix}" for suffix in EXPORT_SUFFIXES]
+    for path in paths:
+        export_reconstruction(result(), path, ORIGIN)
+    assert len(list(tmp_path.iterdir())) == 2 * len(paths)
+    for path in paths:
+        found = verify(path)
+        assert found.passed
+        assert len(found.certificate_lines) == (1 if path.suffix == ".stl" else 2)
+        assert json.loads((tmp_path / f"{path.name}.certificate.json").read_text())["file"] == path.name
+    assert main(["--verify", *map(str, paths), "--quiet"]) == 0
+    # None answers for another.
+    certificate_path(tmp_path / "f.stl").unlink()
+    assert (
+        "There is no certificate for this file; its mesh was checked all the same."
+        in verify(tmp_path / "f.stl").notes
+    )
+
+
+def beside_as_before(path):
+    """Leave the certificate as earlier versions did: named after the stem, without a hash of itself."""
+    values = json.loads(certificate_path(path).read_text())
+    certificate_path(path).unlink()
+    del values["certificate_sha256"]
+    shared = path.with_name(f"{path.stem}.certificate.json")
+    shared.write_text(json.dumps(values))
+    return shared
+
+
+def test_an_earlier_certificate_counts_for_its_own_file_only(tmp_path):
+    for suffix in (".obj", ".stl"):
+        export_reconstruction(result(), tmp_path / f"a{suffix}", ORIGIN)
+    shared = beside_as_before(tmp_path / "a.stl")
+    found = verify(tmp_path / "a.stl")
+    assert found.passed
+    assert [line.text for line in found.certificate_lines] == [
+        "The certificate beside it (a.certificate.json) fits: certified by Neural Mesh Flow 0.1.0"
+    ]
+    assert any("has no hash of itself" in note for note in found.notes)
+    certificate_path(tmp_path / "a.obj").unlink()
     found = verify(tmp_path / "a.obj")
     assert found.passed
     assert len(found.certificate_lines) == 1
     assert "a.certificate.json speaks of a.stl, not of this file." in found.notes
+    # Known by its bytes too: a file may be renamed, but for the stem.
+    (tmp_path / "a.stl").rename(tmp_path / "a.STL")
+    found = verify(tmp_path / "a.STL")
+    assert len(found.certificate_lines) == 1
+    assert "The certificate calls this file a.stl." in found.notes
+    shared.write_text("{")
+    found = verify(tmp_path / "a.STL")
+    assert (found.passed, found.certificate_lines) == (True, ())
+    assert "a.certificate.json is damaged and does not say which file it speaks of." in found.notes
+
+
+def test_an_earlier_certificate_of_a_changed_file_is_told(tmp_path):
+    path = tmp_path / "a.stl"
+    export_reconstruction(result(), path, ORIGIN)
+    beside_as_before(path)
+    write_mesh(moved(read_mesh(path)), path)
+    assert bad(path) == [f"The certificate beside it (a.certificate.json) {CHANGED}"]
+
+
+def test_the_new_certificate_goes_before_an_earlier_one_and_replaces_it(tmp_path):
+    path = tmp_path / "a.ply"
+    export_reconstruction(result(), path, ORIGIN)
+    shared = beside_as_before(path)
+    before = shared.read_text()
+    export_reconstruction(result(), tmp_path / "a.stl", ORIGIN)
+    assert shared.read_text() == before, "it speaks of the other file"
+    export_reconstruction(result(), path, ORIGIN)
+    assert not shared.exists()
+    shared.write_text(before.replace('"certified": true', '"certified": false'))
+    assert verify(path).passed
+
+
+def test_a_certificate_in_a_file_s_own_place_is_not_excused_by_another_name(tmp_path):
+    path = tmp_path / "a.stl"
+    export_reconstruction(result(), path, ORIGIN)
+    values = json.loads(certificate_path(path).read_text())
+    certificate_path(path).write_text(json.dumps({**values, "file": "other.stl"}))
+    write_mesh(moved(read_mesh(path)), path)
+    assert len(bad(path)) == 1
+
+
+def test_a_pair_may_be_renamed_together(tmp_path):
+    path = tmp_path / "a.stl"
+    export_reconstruction(result(), path, ORIGIN)
+    certificate_path(path).rename(tmp_path / "b.stl.certificate.json")
+    path.rename(tmp_path / "b.stl")
+    found = verify(tmp_path / "b.stl")
+    assert found.passed
+    assert "The certificate calls this file a.stl." in found.notes
+
+
+EDITS = {
+    "report.chamfer_l2": 1e-9,
+    "report.nfe": 1,
+    "settings.method": "magic",
+    "settings.seed": 77,
+    "settings.level": 7,
+    "settings.device": "cuda",
+    "input.sha256": "00" * 32,
+    "program": "Neural Mesh Flow 9",
+    "statement": "Certified: perfect.",
+    "defects": ["none"],
+}
+BESIDE_EDITS = {
+    "date": "2001-01-01T00:00:00+00:00",
+    "report.seconds": 0.1,
+    "input.name": "gold.ply",
+    "file": "b.ply",
+    "file_sha256": "00" * 32,
+}
+
+
+def edited(values, changes, again=False):
+    """Change values by their places; ``again`` as one who computes the certificate's own hash anew."""
+    for place, value in changes.items():
+        *group, key = place.split(".")
+        (values[group[0]] if group else values)[key] = value
+    if again:
+        values["certificate_sha256"] = own_sha256(values)
+    return values
+
+
+def edit_beside(path, changes, again=False):
+    beside = certificate_path(path)
+    beside.write_text(json.dumps(edited(json.loads(beside.read_text()), changes, again)))
+
+
+@pytest.mark.parametrize("again", [False, True])
+@pytest.mark.parametrize("suffix", CARRIERS)
+def test_what_the_two_certificates_disagree_about_is_named(tmp_path, suffix, again):
+    path = tmp_path / f"a{suffix}"
+    export_reconstruction(result(), path, ORIGIN)
+    text = certificate_path(path).read_text()
+    for place, value in EDITS.items():
+        edit_beside(path, {place: value}, again)
+        lines = [
+            line for line in bad(path) if line.startswith("The two certificates contradict each other: ")
+        ]
+        assert len(lines) == 1
+        assert f": {place} is " in lines[0]
+        assert lines[0].endswith(f" in the file, {json.dumps(value)} beside it")
+        assert not any("byte for byte" in note for note in verify(path).notes)
+        assert main(["--verify", str(path), "--quiet"]) == 3
+        certificate_path(path).write_text(text)
+    edit_beside(path, EDITS, again)
+    assert sum("contradict each other" in line for line in bad(path)) == len(EDITS)
+    assert verify(path).report.is_sound
+
+
+@pytest.mark.parametrize("change", [("report", "chamfer_l2"), ("settings", None), ("input", "sha256")])
+def test_a_claim_taken_out_of_one_certificate_is_named(tmp_path, change):
+    path = tmp_path / "a.ply"
+    export_reconstruction(result(), path, ORIGIN)
+    group, key = change
+    beside = certificate_path(path)
+    values = json.loads(beside.read_text())
+    del (values[group] if key else values)[key or group]
+    values["certificate_sha256"] = own_sha256(values)
+    beside.write_text(json.dumps(values))
+    lines = [line for line in bad(path) if line.endswith(", missing beside it")]
+    assert len(lines) == (1 if key else 4)
+    assert all(f": {group}.{key or ''}" in line for line in lines)
+
+
+@pytest.mark.parametrize("suffix", CARRIERS)
+def test_an_edit_of_the_certificate_in_the_file_is_told(tmp_path, suffix):
+    path = tmp_path / f"a{suffix}"
+    export_reconstruction(result(), path, ORIGIN)
+    changes = {"report.chamfer_l2": 1e-9, "report.seed": 77}
+    write_mesh(result().mesh, path, json.dumps(edited(json.loads(read_note(path)), changes, again=True)))
+    assert bad(path) == [
+        "The certificate in the file contradicts itself: settings.seed is 7, but report.seed is 77",
+        *(line for line in bad(path) if "contradict each other: report." in line),
+    ]
+    assert len(bad(path)) == 3
+    # Alone, it has nothing that could contradict it but its hash of itself.
+    certificate_path(path).unlink()
+    write_mesh(result().mesh, path, json.dumps(edited(json.loads(read_note(path)), {"report.seed": 7})))
+    assert bad(path) == [f"The certificate in the file {EDITED}"]
+
+
+EDITED = "was edited after it was written: its text does not have the hash that it gives for itself"
+
+
+@pytest.mark.parametrize("suffix", EXPORT_SUFFIXES)
+@pytest.mark.parametrize("place", [*EDITS, *BESIDE_EDITS])
+def test_an_edit_by_hand_is_told_even_where_nothing_is_embedded(tmp_path, suffix, place):
+    path = tmp_path / f"a{suffix}"
+    export_reconstruction(result(), path, ORIGIN)
+    edit_beside(path, {place: {**EDITS, **BESIDE_EDITS}[place]})
+    (line,) = [line for line in bad(path) if line.startswith("The certificate beside it")]
+    assert EDITED in line or "contradicts itself" in line
+    assert main(["--verify", str(path), "--quiet"]) == 3
+
+
+def test_another_layout_of_the_same_certificate_is_no_edit(tmp_path):
+    path = tmp_path / "a.stl"
+    export_reconstruction(result(), path, ORIGIN)
+    values = json.loads(certificate_path(path).read_text())
+    certificate_path(path).write_text(json.dumps(dict(reversed(values.items())), indent=7))
+    assert verify(path).passed
+
+
+def test_the_hash_of_a_certificate_is_what_the_text_says(tmp_path):
+    path = tmp_path / "a.stl"
+    export_reconstruction(result(), path, ORIGIN)
+    values = json.loads(certificate_path(path).read_text())
+    claimed = values.pop("certificate_sha256")
+    text = json.dumps(values, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+    assert hashlib.sha256(text.encode()).hexdigest() == claimed
+
+
+def test_signs_that_a_terminal_obeys_are_not_printed(tmp_path):
+    path = tmp_path / "a.ply"
+    export_reconstruction(result(), path, ORIGIN)
+    beside = certificate_path(path)
+    values = json.loads(beside.read_text())
+    hidden = {"program": "\x1b[2K\nx", "\x1b[2K": "\x1b[2K", "file": "\x1b[2K"}
+    beside.write_text(json.dumps({**values, **hidden, "certificate_sha256": own_sha256(values | hidden)}))
+    found = verify(path)
+    for text in (*found.notes, *(line.text for line in found.certificate_lines)):
+        assert text.isprintable()
+
+
+def test_what_a_mesh_does_not_show_is_said_in_one_line(tmp_path):
+    words = "distance to the input, method, level, seed, device, evaluations of the flow"
+    for suffix in EXPORT_SUFFIXES:
+        path = tmp_path / f"a{suffix}"
+        export_reconstruction(result(), path, ORIGIN)
+        (line,) = [note for note in verify(path).notes if "does not show" in note]
+        assert f"the mesh alone does not show it: {words}, time taken, name of the input, " in line
+        assert "program, date; in these the certificate is only as trustworthy as" in line
+        certificate_path(path).unlink()
+        lines = [note for note in verify(path).notes if "does not show" in note]
+        assert len(lines) == (0 if suffix == ".stl" else 1)
+        assert all(f"show it: {words}, hash of the input, program; in" in line for line in lines)
 
 
 def test_an_export_without_certificate_leaves_no_outdated_one(tmp_path):
@@ -232,14 +468,17 @@ def test_an_export_without_certificate_leaves_no_outdated_one(tmp_path):
     export_reconstruction(result(), path)
     assert [file.name for file in tmp_path.iterdir()] == ["a.ply"]
     export_reconstruction(result(), path, ORIGIN)
+    shared = beside_as_before(path)
     export_reconstruction(result(), tmp_path / "a.stl")
     assert verify(path).passed
-    assert certificate_path(path).exists(), "it speaks of the other file"
+    assert shared.exists(), "it speaks of the other file"
+    export_reconstruction(result(), path)
+    assert not shared.exists()
 
 
 def test_a_certificate_that_cannot_be_written_is_one_sentence(tmp_path):
-    (tmp_path / "a.certificate.json").mkdir()
-    with pytest.raises(InputError, match=r"a\.certificate\.json could not be written: it is a folder"):
+    (tmp_path / "a.ply.certificate.json").mkdir()
+    with pytest.raises(InputError, match=r"a\.ply\.certificate\.json could not be written: it is a folder"):
         export_reconstruction(result(), tmp_path / "a.ply", ORIGIN)
 
 
@@ -292,8 +531,6 @@ def test_the_command_passes_sound_files_of_ours_and_others(folder):
 
 
 def test_the_command_fails_on_what_is_not_sound_or_not_readable(folder, capsys, monkeypatch):
-    from nmf_app.__main__ import main
-
     monkeypatch.chdir(folder)
     assert main(["--verify", "good.ply", "crossed.glb"]) == 3
     out = capsys.readouterr().out
@@ -322,8 +559,6 @@ def test_the_command_fails_on_what_is_not_sound_or_not_readable(folder, capsys, 
     ],
 )
 def test_bad_use_is_one_sentence(arguments, words, tmp_path, monkeypatch, capsys):
-    from nmf_app.__main__ import main
-
     monkeypatch.chdir(tmp_path)
     try:
         code = main(arguments.split())

@@ -89,7 +89,7 @@ def test_the_user_is_told_what_was_written_and_what_was_dropped(one_result):
     assert "\x1b" not in outcome.err, "no bar where there is no terminal"
     assert all(line.startswith("egg.xyz: ") for line in outcome.err.splitlines())
     assert {path.name for path in folder.iterdir()} == {
-        "blocker", "egg.certificate.json", "egg.json", "egg.ply", "egg.xyz",
+        "blocker", "egg.json", "egg.ply", "egg.ply.certificate.json", "egg.xyz",
     }  # fmt: skip
 
 
@@ -107,7 +107,7 @@ def test_a_bad_input_is_reported_and_the_others_go_on(tmp_path):
     assert len(outcome.err.splitlines()) == 1
     assert "bad.xyz" in outcome.err
     names = sorted(path.name for path in (tmp_path / "meshes").iterdir())
-    assert names == ["a.certificate.json", "a.ply", "b.certificate.json", "b.ply"]
+    assert names == ["a.ply", "a.ply.certificate.json", "b.ply", "b.ply.certificate.json"]
     a, bad, b = json.loads((tmp_path / "all.json").read_text())
     assert list(a) == ["input", "output", *REPORT_KEYS]
     assert set(bad) == {"input", "error"}
@@ -163,6 +163,11 @@ BAD_USE = {
     "same output but for case": ("egg.xyz sub/EGG.xyz --output out/", "EGG.xyz"),
     "output is an input": ("sub/egg.ply --output sub/", "overwritten"),
     "report is no json": ("egg.xyz --output a.ply --report a.txt", "a.txt"),
+    "report is the certificate": (
+        "egg.xyz --output a.ply --report a.ply.certificate.json",
+        "also the certificate",
+    ),
+    "certificate is a folder": ("egg.xyz --output b.ply", "b.ply.certificate.json is a folder"),
     "report folder missing": ("egg.xyz --output a.ply --report nowhere/a.json", "nowhere"),
     "report is an input": ("points.json --output a.ply --report points.json", "points.json"),
     "report is a folder": ("egg.xyz --output a.ply --report folder.json", "folder.json"),
@@ -178,7 +183,7 @@ def test_bad_use_is_one_sentence_before_any_work(case, tmp_path, monkeypatch, ca
     monkeypatch.chdir(tmp_path)
     for name in ("DISPLAY", "WAYLAND_DISPLAY", "QT_QPA_PLATFORM"):
         monkeypatch.delenv(name, raising=False)
-    for name in ("sub", "folder.json"):
+    for name in ("sub", "folder.json", "b.ply.certificate.json"):
         (tmp_path / name).mkdir()
     for name in ("egg.xyz", "other.xyz", "sub/egg.ply", "sub/EGG.xyz", "points.json"):
         (tmp_path / name).touch()
@@ -235,6 +240,9 @@ def report(**changes) -> QualityReport:
          "not closed, one piece, facing outward, no faces cross, 2 collapsed faces"),
         ({"outward": False, "nonmanifold_edges": 1, "nonmanifold_vertices": 2, "components": 3},
          "closed, 3 pieces, genus 2, facing inward, 3 non-manifold joints, no faces cross"),
+        ({"nonmanifold_vertices": 1, "degenerate_faces": 1, "coincident_vertices": 1},
+         "closed, one piece, genus 0, facing outward, 1 non-manifold joint, no faces cross, "
+         "1 collapsed face, 1 doubled vertex"),
         ({"winding_consistent": False},
          "closed, one piece, genus 0, faces point both ways, no faces cross"),
     ],

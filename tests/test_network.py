@@ -19,7 +19,7 @@ from nmf_model.network import as_seen, predict_cloud, predict_flow
 from nmf_model.plan import make_plan
 from nmf_model.quality import inspect_mesh
 from nmf_model.silhouette.outline import outline_iou
-from nmf_model.types import PointCloud, ReconstructionRequest
+from nmf_model.types import PointCloud, ReconstructionRequest, ShapeImage
 from nmf_model.weights import load_weights, shipped_path
 
 EXAMPLES = Path(__file__).parents[1] / "resources" / "examples"
@@ -147,6 +147,22 @@ def test_an_unfamiliar_picture_falls_back_to_the_outline_and_says_so(monkeypatch
     asked = make_plan(ReconstructionRequest(image, method="network"), CPU)
     assert asked.method == "network"
     assert any("unlike what the model knows" in note for note in asked.notes)
+
+
+def test_a_drawing_of_one_colour_is_inflated_as_its_colours_tell_no_shape():
+    rows, columns = np.mgrid[:160, :200]
+    disc = np.hypot(rows - 80, columns - 100) < 55
+    rng = np.random.default_rng(0)
+    rgba = np.full((160, 200, 4), 255, dtype=np.uint8)
+    rgba[disc, :3] = np.array([200, 30, 30]) + rng.integers(-4, 5, (int(disc.sum()), 3))
+    plan = make_plan(ReconstructionRequest(reconstruct_mask(ShapeImage(rgba.copy(), name="disc.png"))), CPU)
+    assert plan.method == "silhouette"
+    assert any("one colour and no shading" in note for note in plan.notes)
+    # The same ball, lit from above: now its colours tell a shape.
+    height = np.sqrt(np.clip(1 - np.hypot(rows - 80, columns - 100) ** 2 / 55**2, 0, 1))
+    rgba[..., :3] = np.where(disc[..., None], (0.3 + 0.7 * height)[..., None] * [200, 30, 30], 255)
+    lit = make_plan(ReconstructionRequest(reconstruct_mask(ShapeImage(rgba, name="ball.png"))), CPU)
+    assert not any("one colour" in note for note in lit.notes)
 
 
 def test_frames_of_a_picture_carry_the_predicted_points():

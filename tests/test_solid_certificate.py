@@ -96,7 +96,7 @@ def test_it_is_written_in_the_file_and_beside_it_and_verifies(path):
     assert beside["file_sha256"] == file_sha256(path)
     assert beside["report"]["inverted_tetrahedra"] == 0
     assert beside["report"]["tetrahedra"] == len(read_solid(path).tetrahedra)
-    assert {file.name for file in path.parent.iterdir()} == {path.name, "a.certificate.json"}
+    assert {file.name for file in path.parent.iterdir()} == {path.name, f"{path.name}.certificate.json"}
     assert main(["--verify", str(path), "--quiet"]) == 0
     lines = spoken(found, False)
     assert lines[0].startswith(f"{path}: sound ({found.solid.tetrahedra:,} tetrahedra, 80 faces around them)")

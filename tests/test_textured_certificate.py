@@ -92,7 +92,7 @@ def test_it_is_written_in_the_file_and_beside_it_and_verifies(path):
     assert found.passed
     assert [line.text for line in found.certificate_lines] == [
         f"The certificate {place} fits: certified by Neural Mesh Flow 0.1.0"
-        for place in ("in the file", "beside it (a.certificate.json)")
+        for place in ("in the file", f"beside it ({path.name}.certificate.json)")
     ]
     assert (found.report.vertices, found.report.faces) == (162, 320)
     beside, inside = json.loads(certificate_path(path).read_text()), json.loads(read_note(path))
@@ -100,7 +100,8 @@ def test_it_is_written_in_the_file_and_beside_it_and_verifies(path):
     assert beside["geometry_sha256"] == inside["geometry_sha256"]
     assert beside["file_sha256"] == hashlib.sha256(path.read_bytes()).hexdigest()
     assert main(["--verify", str(path), "--quiet"]) == 0
-    files = {"a.certificate.json", path.name} | ({"a.mtl", "a.png"} if path.suffix == ".obj" else set())
+    companions = {"a.mtl", "a.png"} if path.suffix == ".obj" else set()
+    files = {path.name, f"{path.name}.certificate.json", *companions}
     assert {file.name for file in path.parent.iterdir()} == files
 
 

@@ -3,7 +3,8 @@
 ``ShapeNetPoints/<category>/<object>/{points,normals}.npy`` and
 ``ShapeNetRendering/<category>/<object>/rendering/00.png`` (or ``renderings/``). Beside them, optional:
 ``split.json`` (``{"train": ["<category>/<object>", …], …}``, or as the authors have it
-``{"train": {"<category>": ["<object>", …]}, …}``) and ``manifest.json``.
+``{"train": {"<category>": ["<object>", …]}, …}``) and ``manifest.json``. A folder with ``settings.json``
+was made by ``prepare`` and has a manifest.
 """
 
 from __future__ import annotations
@@ -15,9 +16,10 @@ from typing import Any
 
 from nmf_model.data.splits import Split
 from nmf_model.errors import InputError
+from nmf_model.io.atomic import write_atomically
 
 POINTS_FOLDER, VIEWS_FOLDER = "ShapeNetPoints", "ShapeNetRendering"
-SPLIT_FILE, MANIFEST_FILE = "split.json", "manifest.json"
+SPLIT_FILE, MANIFEST_FILE, SETTINGS_FILE = "split.json", "manifest.json", "settings.json"
 CAMERA_FILE = "rendering_metadata.txt"
 """One line a view: azimuth, elevation (degrees), roll, distance, field of view (degrees)."""
 _SPLITS: tuple[Split, ...] = ("train", "validation", "test")
@@ -48,18 +50,28 @@ def object_keys(folder: Path) -> list[str]:
 
 
 def read_manifest(path: Path) -> dict[str, dict[str, Any]]:
-    """Return what a manifest says of each key; nothing if there is no such file.
+    """Return what a manifest says of each key, unfinished ones included; nothing if there is no such file.
 
     Raises:
-        InputError: it is damaged.
+        InputError: it is damaged, or missing from a folder that ``prepare`` made: the ids, which decide the
+            parts, are in it alone.
     """
     if not path.is_file():
+        if is_prepared(path.parent):
+            raise InputError(
+                f"{path.parent} was prepared, but its {path.name} is missing; run the same prepare again."
+            )
         return {}
     content = _read_json(path)
     try:
-        return {entry["path"]: entry for entry in content["objects"]}
+        return {entry["path"]: entry for entry in [*content["objects"], *content.get("unfinished", [])]}
     except (KeyError, TypeError) as error:
         raise InputError(f"{path} is not a manifest with a list of objects; make it again.") from error
+
+
+def is_prepared(root: Path) -> bool:
+    """Return whether ``prepare`` made or began this folder."""
+    return (root / SETTINGS_FILE).is_file()
 
 
 def read_split(path: Path, present: set[str], *, partial: bool) -> dict[str, Split]:
@@ -89,7 +101,8 @@ def read_split(path: Path, present: set[str], *, partial: bool) -> dict[str, Spl
 def write_split(path: Path, parts: Mapping[str, Split]) -> None:
     """Write which part each key belongs to, as ``{"train": [...], "validation": [...], "test": [...]}``."""
     lists = {split: sorted(key for key, part in parts.items() if part == split) for split in _SPLITS}
-    path.write_text(json.dumps(lists, indent=1) + "\n", encoding="utf-8")
+    text = json.dumps(lists, indent=1) + "\n"
+    write_atomically(path, lambda stream: stream.write(text.encode("utf-8")))
 
 
 def _keys_of(listed: Any, path: Path) -> list[str]:

@@ -74,7 +74,7 @@ def write_views(
     size: int = 112,
     quality: int = 80,
     on_progress: OnProgress = _silent,
-) -> None:
+) -> dict[str, int]:
     """Write renderings of every object that has enough of them, shrunk to ``size`` pixels, as WebP.
 
     Args:
@@ -84,6 +84,9 @@ def write_views(
         size: side in pixels.
         quality: of the WebP, 0-100.
         on_progress: told after each object.
+
+    Returns:
+        the objects left without pictures, by id, with how many they have.
 
     Raises:
         InputError: a picture is damaged, or the set has none at all.
@@ -112,6 +115,7 @@ def write_views(
         path, webp=np.frombuffer(b"".join(chunks), dtype=np.uint8), offset=offset, azimuth_elevation=angles,
         has_views=has_views, id=np.array([item.id for item in prepared.items]),
     )  # fmt: skip
+    return {prepared.items[row].id: available[row] for row in np.flatnonzero(~has_views)}
 
 
 def _in_order(function: Callable[[int], _ANSWER], numbers: Iterable[int]) -> Iterator[_ANSWER]:

@@ -38,7 +38,7 @@ def read_packed_points(path: Path) -> PackedPoints:
     """Read ``points.npz``; without "category" all are "all", without "split" ``split_of`` decides.
 
     Raises:
-        InputError: it is missing, damaged, or of another layout.
+        InputError: it is missing, of another layout, or damaged, also in a single object.
     """
     stored = _load(path, ("points", "id"))
     points, ids, normals = stored["points"], stored["id"], stored.get("normals")
@@ -46,6 +46,7 @@ def read_packed_points(path: Path) -> PackedPoints:
         raise InputError(f"{path} is not a packed set: points {points.dtype} {points.shape} do not fit.")
     if normals is not None and normals.shape != points.shape:
         raise InputError(f"{path} is not a packed set: normals {normals.shape}, points {points.shape}.")
+    _check_objects(path, stored)
     return PackedPoints(
         _decoded(points, POINT_SCALE),
         None if normals is None else _decoded(normals, NORMAL_SCALE),
@@ -100,6 +101,22 @@ class PackedViews:
                 return np.asarray(image.convert("RGBA"))
         except OSError as error:
             raise InputError(f"{self._path} is damaged in picture {place}; make it again.") from error
+
+
+def _check_objects(path: Path, stored: dict[str, NDArray[Any]]) -> None:
+    """Refuse objects that are no shape, which would be taken for failures of what learns or is measured."""
+    points, normals = stored["points"], stored.get("normals")
+    low, high = points.min(axis=1), points.max(axis=1)
+    faults = {
+        "points of {} are not all finite numbers": ~np.isfinite(low + high).all(axis=1),
+        "points of {} coincide": (low == high).all(axis=1),
+    }
+    if normals is not None:
+        faults["normals of {} mostly have no length"] = normals.any(axis=2).mean(axis=1) < 0.5
+    for what, found in faults.items():
+        if found.any():
+            name = what.format(stored["id"][found.argmax()])
+            raise InputError(f"{path} is damaged: the {name}; make it again.")
 
 
 def _load(path: Path, required: tuple[str, ...]) -> dict[str, NDArray[Any]]:

@@ -1,8 +1,8 @@
 """Prepare a training set in the published layout from libraries, folders of meshes or procedural shapes.
 
 Each object is made in a process of its own, so that a model that crashes the reader or the renderer is
-left out and listed. A folder appears under its final name only when it is complete, so an interrupted
-run is continued by calling it again.
+left out and listed. A folder appears under its final name only when it is complete, and the lists name it
+before that, so an interrupted run can be read, and is continued by calling it again.
 """
 
 from __future__ import annotations
@@ -13,46 +13,30 @@ import os
 import shutil
 import tempfile
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from nmf_model.data.credits import credits_text
-from nmf_model.data.layout import (
-    CAMERA_FILE,
-    MANIFEST_FILE,
-    POINTS_FOLDER,
-    SPLIT_FILE,
-    VIEWS_FOLDER,
-    write_split,
-)
-from nmf_model.data.library import LibraryEntry
+from nmf_model.data.layout import CAMERA_FILE, POINTS_FOLDER, SETTINGS_FILE, VIEWS_FOLDER
+from nmf_model.data.lock import held
+from nmf_model.data.manifest import Skipped, announce, read_lists, write_lists, write_text
 from nmf_model.data.outer_surface import sample_outer_surface
 from nmf_model.data.render import DISTANCE, FIELD_OF_VIEW, VIEW_SIZE, draw_cameras, render_views
-from nmf_model.data.sources import LoadedObject, SourceObject, list_objects, loaded
-from nmf_model.data.splits import split_of
+from nmf_model.data.sources import Known, LoadedObject, SourceObject, list_objects, loaded
 from nmf_model.data.workers import Failure, run_isolated
 from nmf_model.errors import InputError
-from nmf_model.io.atomic import write_atomically
 from nmf_model.types import Mesh, Normalization
 
 OnProgress = Callable[[int, int, str], None]
 """``(objects done, objects in all, id of the last one)``."""
-SETTINGS_FILE, FRAME_FILE, APPEARANCE_FILE = "settings.json", "frame.json", "appearance.json"
-CREDITS_FILE = "credits.md"
+FRAME_FILE, APPEARANCE_FILE = "frame.json", "appearance.json"
+PLACES_FILE = "sources.json"
+"""Where each source folder is, by the name it has in this set."""
 TIMEOUT = 600.0
 """Seconds after which an object is given up."""
-
-
-@dataclass(frozen=True)
-class Skipped:
-    """An object left out, or left without pictures, and why."""
-
-    id: str
-    reason: str
 
 
 @dataclass(frozen=True)
@@ -66,6 +50,7 @@ class PrepareSummary:
         plain: how many of those are drawn plain, because their materials could not be used.
         skipped: objects that are not there.
         without_views: objects whose renderings failed, though their points are there.
+        repeated: ids of objects that the sources hold a second time, and that are there once.
     """
 
     objects: int
@@ -74,6 +59,7 @@ class PrepareSummary:
     plain: int
     skipped: tuple[Skipped, ...]
     without_views: tuple[Skipped, ...]
+    repeated: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -105,44 +91,55 @@ def prepare(
         on_progress: told after each object.
 
     Raises:
-        InputError: a source cannot be used, or the folder was prepared with other settings.
+        InputError: a source cannot be used, the folder was prepared with other settings, or another process
+            is preparing into it.
     """
     if points < 1 or views < 0 or (jobs is not None and jobs < 1):
         raise InputError(
             f"Points ({points}) and jobs ({jobs}) must be at least 1, views ({views}) at least 0."
         )
-    items = list_objects(sources)
-    _settle(out, points, views)
-    todo = [_Task(item, out, points, views) for item in items if not _is_complete(item, out, views)]
-    reused = len(items) - len(todo)
-    failures = _make(todo, jobs or os.cpu_count() or 1, reused, len(items), on_progress)
-    summary = _summarize(items, out, failures, len(todo))
-    _write_lists(out, items, summary)
-    return summary
+    with held(out):
+        listing = list_objects(sources, Known(_read_places(out), read_lists(out).ids))
+        items = list(listing.objects)
+        _settle(out, points, views)
+        write_text(out / PLACES_FILE, json.dumps(listing.places, indent=1, ensure_ascii=False) + "\n")
+        todo = [_Task(item, out, points, views) for item in items if not _is_complete(item, out, views)]
+        failures: dict[str, str] = {}
+        if todo:
+            announce(out, items)
+        try:
+            _make(
+                todo, jobs or os.cpu_count() or 1, len(items) - len(todo), len(items), on_progress, failures
+            )
+        finally:
+            write_lists(out, items, failures)
+        return _summarize(items, out, failures, len(todo), listing.repeated)
 
 
-def _make(todo: list[_Task], jobs: int, done: int, total: int, on_progress: OnProgress) -> dict[str, str]:
-    """Make the objects; return the reasons of those that failed, by id.
+def _make(
+    todo: list[_Task], jobs: int, done: int, total: int, on_progress: OnProgress, failures: dict[str, str]
+) -> None:
+    """Make the objects; put the reasons of those that fail into ``failures``, by id.
 
     What crashes with its materials is tried once more without, since VTK's reader of materials is what
     crashes most.
     """
-    failures: dict[str, str] = {}
     again: list[_Task] = []
-    for number, result in run_isolated(_make_object, todo, jobs=jobs, timeout=TIMEOUT):
-        task = todo[number]
-        if isinstance(result, Failure):
-            failures[task.item.id] = result.reason
-            if result.crashed and task.materials and _folder(task, POINTS_FOLDER).is_dir():
-                again.append(_Task(task.item, task.out, task.points, task.views, materials=False))
-                continue
-        done += 1
-        on_progress(done, total, task.item.id)
+    # Closed at once when interrupted, so that no process goes on beside the writing of the lists.
+    with closing(run_isolated(_make_object, todo, jobs=jobs, timeout=TIMEOUT)) as results:
+        for number, result in results:
+            task = todo[number]
+            if isinstance(result, Failure):
+                failures[task.item.id] = result.reason
+                if result.crashed and task.materials and _folder(task, POINTS_FOLDER).is_dir():
+                    again.append(_Task(task.item, task.out, task.points, task.views, materials=False))
+                    continue
+            done += 1
+            on_progress(done, total, task.item.id)
+    for task in again:
+        del failures[task.item.id]
     if again:
-        for task in again:
-            del failures[task.item.id]
-        failures |= _make(again, jobs, done, total, on_progress)
-    return failures
+        _make(again, jobs, done, total, on_progress, failures)
 
 
 def _make_object(task: _Task) -> None:
@@ -212,6 +209,10 @@ def _write_folder(out: Path, target: Path, write: Callable[[Path], None]) -> Non
         write(partial)
         partial.chmod(0o755)
         partial.rename(target)
+    except OSError:
+        # The last process of a run that was killed may have finished this one meanwhile.
+        if not target.is_dir():
+            raise
     finally:
         shutil.rmtree(partial, ignore_errors=True)
 
@@ -237,6 +238,16 @@ def _read_frame(path: Path) -> Normalization:
         raise InputError(f"{path} is missing or damaged; delete its folder and prepare again.") from error
 
 
+def _read_places(out: Path) -> dict[str, str]:
+    path = out / PLACES_FILE
+    if not path.is_file():
+        return {}
+    try:
+        return {str(name): str(place) for name, place in json.loads(path.read_text("utf-8")).items()}
+    except (OSError, ValueError, AttributeError) as error:
+        raise InputError(f"{path} is damaged; delete it and prepare again.") from error
+
+
 def _settle(out: Path, points: int, views: int) -> None:
     """Record the settings, or refuse to mix two; clear what an interrupted run left half made."""
     settings = {"points": points, "views": views, "size": VIEW_SIZE}
@@ -249,7 +260,7 @@ def _settle(out: Path, points: int, views: int) -> None:
                     f"{out} was prepared with other settings ({path.name}); choose another folder."
                 )
         else:
-            _write_text(path, json.dumps(settings) + "\n")
+            write_text(path, json.dumps(settings) + "\n")
         for partial in out.glob(".partial-*"):
             shutil.rmtree(partial, ignore_errors=True)
     except (OSError, ValueError) as error:
@@ -257,7 +268,11 @@ def _settle(out: Path, points: int, views: int) -> None:
 
 
 def _summarize(
-    items: list[SourceObject], out: Path, failures: dict[str, str], attempted: int
+    items: list[SourceObject],
+    out: Path,
+    failures: dict[str, str],
+    attempted: int,
+    repeated: tuple[str, ...],
 ) -> PrepareSummary:
     present = [item for item in items if (out / POINTS_FOLDER / item.key).is_dir()]
     pictured = [item for item in present if (out / VIEWS_FOLDER / item.key).is_dir()]
@@ -270,71 +285,9 @@ def _summarize(
         plain=sum(not _has_materials(out / VIEWS_FOLDER / item.key) for item in pictured),
         skipped=tuple(entry for entry in listed if entry.id not in kept),
         without_views=tuple(entry for entry in listed if entry.id in kept),
+        repeated=repeated,
     )
 
 
 def _has_materials(folder: Path) -> bool:
     return bool(json.loads((folder / APPEARANCE_FILE).read_text("utf-8"))["materials"])
-
-
-def _write_lists(out: Path, items: list[SourceObject], summary: PrepareSummary) -> None:
-    """Write manifest, split and credits of everything in the folder, earlier sources included."""
-    entries = {entry["path"]: entry for entry in _earlier(out)}
-    entries |= {item.key: _described(item, out) for item in items}
-    present = [entry for key, entry in sorted(entries.items()) if (out / POINTS_FOLDER / key).is_dir()]
-    manifest = {
-        "objects": present,
-        "skipped": [vars(entry) for entry in summary.skipped],
-        "without_views": [vars(entry) for entry in summary.without_views],
-    }
-    _write_text(out / MANIFEST_FILE, json.dumps(manifest, indent=1, ensure_ascii=False) + "\n")
-    write_split(out / SPLIT_FILE, {entry["path"]: entry["split"] for entry in present})
-    _write_text(out / CREDITS_FILE, _credits(present))
-
-
-def _earlier(out: Path) -> list[dict[str, Any]]:
-    path = out / MANIFEST_FILE
-    if not path.is_file():
-        return []
-    try:
-        objects: list[dict[str, Any]] = json.loads(path.read_text("utf-8"))["objects"]
-    except (OSError, ValueError, KeyError) as error:
-        raise InputError(f"{path} is damaged; delete it and prepare again.") from error
-    return objects
-
-
-def _described(item: SourceObject, out: Path) -> dict[str, Any]:
-    views = out / VIEWS_FOLDER / item.key / "rendering"
-    return {
-        "id": item.id,
-        "name": item.name,
-        "category": item.category,
-        "licence": item.licence,
-        "creator": item.creator,
-        "source": item.source,
-        "path": item.key,
-        "split": split_of(item.id),
-        "views": len(list(views.glob("*.png"))) if views.is_dir() else 0,
-    }
-
-
-def _credits(entries: list[dict[str, Any]]) -> str:
-    """Return the table of all objects that somebody made; procedural ones need no credit."""
-    made_by_people = [entry for entry in entries if entry["source"] != "synthetic"]
-    return credits_text(
-        LibraryEntry(
-            library=Path(entry["source"]),
-            id=entry["id"],
-            name=entry["name"],
-            category=entry["category"],
-            creator=entry["creator"],
-            license=entry["licence"],
-            model="",
-            rotation=np.eye(3),
-        )
-        for entry in made_by_people
-    )
-
-
-def _write_text(path: Path, text: str) -> None:
-    write_atomically(path, lambda stream: stream.write(text.encode("utf-8")))

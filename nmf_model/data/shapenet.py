@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +15,7 @@ from nmf_model.data.layout import (
     POINTS_FOLDER,
     SPLIT_FILE,
     VIEWS_FOLDER,
+    is_prepared,
     object_keys,
     part_folder,
     read_manifest,
@@ -65,7 +66,8 @@ class ShapeNetSet:
         categories: keep these category folders alone.
 
     Raises:
-        InputError: the folder has another layout, or the split file is damaged or names absent objects.
+        InputError: the folder has another layout, the split file is damaged or names absent objects, or the
+            manifest of a prepared folder lacks an object whose part it would decide.
     """
 
     def __init__(
@@ -91,6 +93,8 @@ class ShapeNetSet:
         described = read_manifest(base / MANIFEST_FILE)
         given = split_file or (base / SPLIT_FILE if (base / SPLIT_FILE).is_file() else None)
         parts = {} if given is None else read_split(given, set(keys), partial=categories is not None)
+        if given is None and is_prepared(base):
+            _check_listed(keys, described, base / MANIFEST_FILE)
         items = [_item(key, described.get(key, {}), parts if given else None) for key in keys]
         self.items = [item for item in items if item is not None and split in (None, item.split)]
         if not self.items:
@@ -111,6 +115,11 @@ class ShapeNetSet:
             raise InputError(
                 f"{folder} has {len(points):,} points but {len(normals):,} normals; make it again."
             )
+        _check_extent(folder / "points.npy", points)
+        # A few may be lost on triangles without area; more are no normals.
+        if 2 * np.count_nonzero(normals.any(axis=1)) < len(normals):
+            path = folder / "normals.npy"
+            raise InputError(f"{path} is damaged: most normals have no length; make or copy it again.")
         return ShapePoints(points, normals)
 
     def has_normals(self) -> bool:
@@ -119,7 +128,34 @@ class ShapeNetSet:
 
     def points(self, index: int) -> NDArray[np.float32]:
         """Read an object's points alone; see ``shape``."""
-        return _read_rows(self.points_folder / self.items[index].key / "points.npy")
+        path = self.points_folder / self.items[index].key / "points.npy"
+        points = _read_rows(path)
+        _check_extent(path, points)
+        return points
+
+    def point_count(self, index: int) -> int:
+        """Return how many points an object has, from the head of its file alone; see ``shape``."""
+        path = self.points_folder / self.items[index].key / "points.npy"
+        return len(_opened(path, mmap_mode="r"))
+
+    def check_counts(self, rows: Sequence[int], counts: Sequence[int], wanted: int | None) -> None:
+        """Refuse an object that has far fewer points than the others: it is damaged.
+
+        Args:
+            rows: indices of objects.
+            counts: how many points each of them has.
+            wanted: so many are enough, whatever the others have; None where more are always better.
+
+        Raises:
+            InputError: one has fewer than ``wanted`` and than half of the median; the sentence names it.
+        """
+        fewest, usual = min(counts), int(np.median(counts))
+        if 2 * fewest < usual and (wanted is None or fewest < wanted):
+            path = self.points_folder / self.items[rows[counts.index(fewest)]].key / "points.npy"
+            raise InputError(
+                f"{path} has only {fewest:,} points, while the median object has {usual:,}; make or copy it "
+                "again."
+            )
 
     def view_count(self, index: int) -> int:
         """Return how many pictures an object has."""
@@ -132,6 +168,15 @@ class ShapeNetSet:
     def cameras(self, index: int) -> NDArray[np.float64] | None:
         """Return (views, 2) azimuth and elevation in radians, or None where they are not recorded."""
         return self._pictures.cameras(self.items[index].key)
+
+
+def _check_listed(keys: list[str], described: dict[str, dict[str, Any]], manifest: Path) -> None:
+    """Refuse to guess the part of a prepared object: the rule is on its id, which is not its key."""
+    absent = [key for key in keys if key not in described]
+    if absent:
+        raise InputError(
+            f"{manifest} does not list {absent[0]}; prepare again with its source, or delete it."
+        )
 
 
 def _item(key: str, described: dict[str, Any], parts: dict[str, Split] | None) -> ShapeItem | None:
@@ -153,13 +198,23 @@ def _item(key: str, described: dict[str, Any], parts: dict[str, Split] | None) -
     )
 
 
+def _check_extent(path: Path, points: NDArray[np.float32]) -> None:
+    if not np.ptp(points, axis=0).any():
+        raise InputError(f"{path} is damaged: all its points coincide; make or copy it again.")
+
+
 def _read_rows(path: Path) -> NDArray[np.float32]:
+    rows = _opened(path)
+    if rows.dtype.kind not in "fiu" or not np.isfinite(rows).all():
+        raise InputError(f"{path} holds values that are not finite numbers; make or copy it again.")
+    return rows.astype(np.float32)
+
+
+def _opened(path: Path, mmap_mode: Literal["r"] | None = None) -> NDArray[Any]:
     try:
-        rows = np.load(path, allow_pickle=False)
+        rows = np.load(path, allow_pickle=False, mmap_mode=mmap_mode)
     except (OSError, ValueError, EOFError) as error:
         raise InputError(f"{path} is missing or damaged; make or copy it again.") from error
     if not isinstance(rows, np.ndarray) or rows.ndim != 2 or rows.shape[1] != 3 or not len(rows):
         raise InputError(f"{path} does not hold rows of x, y and z; make or copy it again.")
-    if rows.dtype.kind not in "fiu" or not np.isfinite(rows).all():
-        raise InputError(f"{path} holds values that are not finite numbers; make or copy it again.")
-    return rows.astype(np.float32)
+    return rows

@@ -7,9 +7,9 @@ import posixpath
 import re
 import tempfile
 import zipfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 
 import numpy as np
@@ -35,10 +35,12 @@ class SourceObject:
     """One object to prepare.
 
     Attributes:
-        id: catalogue id, path relative to the source folder, or ``synthetic-SEED-NUMBER``.
+        id: catalogue id, path relative to the source folder, or ``synthetic-SEED-NUMBER``; with the source
+            before it where another object has that.
         name, category, licence, creator: for the manifest.
         source: name of the library file or folder, or "synthetic".
         origin: where its surface comes from.
+        within: what it is called in its source, if that is not its id.
     """
 
     id: str
@@ -48,12 +50,42 @@ class SourceObject:
     creator: str
     source: str
     origin: LibraryEntry | Path | Procedural
+    within: str = ""
 
     @property
     def key(self) -> str:
         """``<category>/<object>`` folder names, safe on every system and unique."""
-        digest = hashlib.sha1(f"{self.source}:{self.id}".encode(), usedforsecurity=False).hexdigest()[:6]
-        return f"{_safe(self.category) or 'other'}/{_safe(self.id)[:80]}-{digest}"
+        name = self.within or self.id
+        digest = hashlib.sha1(f"{self.source}:{name}".encode(), usedforsecurity=False).hexdigest()[:6]
+        return f"{_safe(self.category) or 'other'}/{_safe(name)[:80]}-{digest}"
+
+
+@dataclass(frozen=True)
+class Known:
+    """What a set already remembers.
+
+    Attributes:
+        places: path of each source folder by its name in the set.
+        ids: id of each object by its key.
+    """
+
+    places: Mapping[str, str] = field(default_factory=dict)
+    ids: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Listing:
+    """What the sources of a set hold.
+
+    Attributes:
+        objects: in order, none twice; their ids and keys are unique.
+        repeated: ids of those that were found again, once for each time.
+        places: as in ``Known``, with the folders named now.
+    """
+
+    objects: tuple[SourceObject, ...]
+    repeated: tuple[str, ...]
+    places: dict[str, str]
 
 
 @dataclass(frozen=True)
@@ -75,22 +107,33 @@ class LoadedObject:
     surface: tuple[NDArray[np.float64], NDArray[np.float64]] | None = None
 
 
-def list_objects(sources: Sequence[str]) -> list[SourceObject]:
-    """Return the objects of all sources in order, none twice.
+def list_objects(sources: Sequence[str], known: Known | None = None) -> Listing:
+    """Return the objects of all sources.
 
     Args:
         sources: ``.sh3f`` files, folders of meshes, or ``synthetic:COUNT[:SEED]``.
+        known: of the set they are added to, whose objects keep their ids and keys.
 
     Raises:
         InputError: a source cannot be read, holds nothing, or is none of these.
     """
+    known = known or Known()
+    places = dict(known.places)
     found: dict[str, SourceObject] = {}
+    seen: set[object] = set()
+    repeated: list[str] = []
     for source in sources:
-        objects = _objects_of(source)
+        objects = _objects_of(source, places)
         if not objects:
             raise InputError(f"{source} holds no model; give a folder of meshes or a .sh3f library.")
-        found.update((item.key, item) for item in objects)
-    return list(found.values())
+        for item in objects:
+            if _identity(item) in seen:
+                repeated.append(item.id)
+                continue
+            seen.add(_identity(item))
+            own = _with_own_key(item, found)
+            found[own.key] = own
+    return Listing(tuple(_with_own_ids(found.values(), known.ids)), tuple(repeated), places)
 
 
 @contextmanager
@@ -115,12 +158,57 @@ def loaded(item: SourceObject, points: int) -> Iterator[LoadedObject]:
             yield LoadedObject(load_mesh(item.origin), model, item.origin.rotation)
 
 
-def _objects_of(source: str) -> list[SourceObject]:
+def _identity(item: SourceObject) -> object:
+    """Return what two mentions of one object have in common.
+
+    A library is known by its file name wherever it lies, for a newer copy has the same catalogue.
+    """
+    if isinstance(item.origin, LibraryEntry):
+        return item.source, item.id, item.origin.model
+    return item.origin
+
+
+def _with_own_key(item: SourceObject, taken: Container[str]) -> SourceObject:
+    """Number an object whose name another of its source has, as in a catalogue that repeats an id."""
+    own, number = item, 2
+    while own.key in taken:
+        own, number = replace(item, within=f"{item.id} {number}"), number + 1
+    return own
+
+
+def _with_own_ids(items: Iterable[SourceObject], known: Mapping[str, str]) -> Iterator[SourceObject]:
+    """Give every object an id that no other has: pictures and parts are found by it."""
+    owner = {object_id: key for key, object_id in known.items()}
+    for item in items:
+        name, object_id = item.within or item.id, known.get(item.key, item.id)
+        if owner.setdefault(object_id, item.key) != item.key:
+            object_id = f"{item.source}/{name}"
+            owner[object_id] = item.key
+        yield item if object_id == item.id else replace(item, id=object_id, within=name)
+
+
+def _name_of(folder: Path, places: dict[str, str]) -> str:
+    """Return a folder's name, with as many of its parents' as tell it from the others of the set.
+
+    A remembered folder that is no longer there has moved: its name is free for the one that is.
+    """
+    place = folder.resolve()
+    for name, known in places.items():
+        if Path(known) == place:
+            return name
+    names = ["/".join(place.parts[-count:]) for count in range(1, len(place.parts) + 1)]
+    free = (name for name in names if name not in places or not Path(places[name]).is_dir())
+    name = place.name if len(names) == 1 else next(free, names[-1])
+    places[name] = str(place)
+    return name
+
+
+def _objects_of(source: str, places: dict[str, str]) -> list[SourceObject]:
     if source.startswith("synthetic:"):
         return _synthetic_objects(source)
     path = Path(source)
     if path.is_dir():
-        return _folder_objects(path)
+        return _folder_objects(path, _name_of(path, places))
     if path.suffix.lower() == ".sh3f":
         return [
             SourceObject(entry.id, entry.name, entry.category, entry.license, entry.creator, path.name, entry)
@@ -129,13 +217,12 @@ def _objects_of(source: str) -> list[SourceObject]:
     raise InputError(f"{source} is neither a .sh3f library, nor a folder, nor synthetic:COUNT[:SEED].")
 
 
-def _folder_objects(folder: Path) -> list[SourceObject]:
+def _folder_objects(folder: Path, name: str) -> list[SourceObject]:
     objects = []
     for path in sorted(folder.rglob("*")):
         if path.suffix.lower() in MESH_SUFFIXES and path.is_file():
             relative = PurePosixPath(path.relative_to(folder).as_posix())
             category = relative.parts[0] if len(relative.parts) > 1 else folder.resolve().name
-            name = folder.resolve().name
             objects.append(
                 SourceObject(str(relative), path.stem, category, "unknown", "", name, path.resolve())
             )

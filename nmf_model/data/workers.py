@@ -7,7 +7,7 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
@@ -32,8 +32,8 @@ class Failure:
 
 def run_isolated(
     function: Callable[[TaskT], ResultT], tasks: Sequence[TaskT], *, jobs: int, timeout: float
-) -> Iterator[tuple[int, ResultT | Failure]]:
-    """Yield (number of the task, its result or failure) as they finish, in any order.
+) -> Generator[tuple[int, ResultT | Failure], None, None]:
+    """Yield (number of the task, its result or failure) as they finish, in any order; closing stops all.
 
     Args:
         function: importable by name, since the processes are started afresh ("spawn").

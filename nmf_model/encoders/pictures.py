@@ -31,6 +31,12 @@ MARGIN = 1.12
 """Half the side of a cut-out, in halves of the longer side of the object's box."""
 
 
+_RIM = 0.04
+"""Width of the rim, where colours are mixed with the background's, in halves of the cut-out's side."""
+_SAME_COLOUR = 6
+"""Levels by which one colour may vary, as compression makes it."""
+
+
 class CutOut(NamedTuple):
     """Which square of a picture is cut out.
 
@@ -55,6 +61,25 @@ def place_cut_out(mask: NDArray[np.bool_], margin: float = MARGIN) -> CutOut:
     (top, bottom), (left, right) = (rows[0], rows[-1] + 1), (columns[0], columns[-1] + 1)
     half = margin * max(bottom - top, right - left) / 2
     return CutOut((float(left + right) / 2, float(top + bottom) / 2), float(half))
+
+
+def flat_share(rgba: NDArray[np.uint8], mask: NDArray[np.bool_]) -> float:
+    """Return the share of an object's pixels, its rim aside, that have its one most central colour.
+
+    Near 1 for a drawing or a cut-out of one colour: nothing in it tells a shape but the outline.
+
+    Args:
+        rgba: (H, W, 4) colours.
+        mask: (H, W), where the object is, not empty.
+    """
+    from scipy import ndimage
+
+    square = place_cut_out(mask)
+    rim = max(1, round(_RIM * square.half))
+    inner = ndimage.binary_erosion(mask, iterations=rim)
+    colours = rgba[..., :3][inner if inner.any() else mask].astype(np.int16)
+    apart = np.abs(colours - np.median(colours, axis=0)).max(axis=1)
+    return float((apart <= _SAME_COLOUR).mean())
 
 
 def cut_out(rgba: NDArray[np.uint8], mask: NDArray[np.bool_], size: int) -> Float[Tensor, "1 4 S S"]:

@@ -176,7 +176,7 @@ def sound_stages(
         tried = yield from _attempt(surface, flow, budget, forms, attempt / len(_TURNS))
         if best is None or len(tried.defects.faces) < len(best.defects.faces):
             best = tried
-        if not len(best.defects.faces):
+        if not 0 < len(best.defects.faces) <= _MOST_MENDED:
             break
     assert best is not None
     surface, defects, until = best.surface, best.defects, 1.0
@@ -209,6 +209,10 @@ _TURNS = (
 """Rotations of the template to try: how triangles lie across a kink of the flow is a matter of luck."""
 
 
+_MOST_MENDED = 1_500
+"""Where more faces than this cross even after a push, whole sheets do: no other push or turn parts them."""
+
+
 class _Attempt(NamedTuple):
     surface: FlowedSphere
     defects: Defects
@@ -237,6 +241,8 @@ def _attempt(
             # A vertex added later would be on the flow again, beside neighbours that are not.
             if not len(left.faces):
                 surface, defects = pushed, left
+            elif len(left.faces) > _MOST_MENDED:
+                return _Attempt(surface, defects, len(counts) - 1)
             elif len(counts) > 6:
                 break
     if len(defects.faces):

@@ -23,7 +23,7 @@ from nmf_model.types import Mesh
 
 
 class MethodError(NmfError):
-    """The method gave no usable mesh for one object; the others are evaluated."""
+    """There is no usable mesh for one object, or it does not meet the condition; the others are evaluated."""
 
 
 @dataclass(frozen=True)
@@ -100,7 +100,7 @@ def answer(plan: Plan, item: Item) -> Answered:
 
     Raises:
         InputError: the data is missing or damaged.
-        MethodError: the method has no usable answer.
+        MethodError: the method has no usable answer, or the object too few points for the condition.
     """
     if plan.checkpoint is not None and plan.device == "cpu":
         # Objects are the parallel dimension; threads within one would only wait for each other.
@@ -111,6 +111,8 @@ def answer(plan: Plan, item: Item) -> Answered:
         return Answered(_read_mesh(item.mesh, merge=plan.merge), target, None)
     if item.view is not None:
         return _answer_picture(plan, item, name, target)
+    if plan.condition.exact and len(target.points) < plan.condition.input_points:
+        raise MethodError(f"the data has only {len(target.points):,} points of it")
     case = make_case(target, plan.condition, name.id)
     model = open_model(plan.checkpoint, plan.device)
     try:

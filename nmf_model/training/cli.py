@@ -16,6 +16,7 @@ from nmf_model.training import (
     evaluate_command,
     generate_command,
     legacy_flags,
+    options,
     train_commands,
 )
 
@@ -44,8 +45,7 @@ def import_published(
     half: Annotated[bool, typer.Option(help="Store half precision: half the size.")] = False,
 ) -> None:
     """Convert the checkpoints published by the paper's authors."""
-    if out.suffix != ".safetensors":
-        raise InputError(f"The file to write must end in .safetensors, but {out} does not.")
+    options.safetensors_file(out)
     from nmf_model import checkpoint, checkpoint_legacy
 
     model = checkpoint_legacy.load_published(ae, svr)
@@ -65,7 +65,7 @@ def _repeated(words: list[str]) -> list[str]:
     in_sources = False
     for word, before in zip(words, ["", *words], strict=False):
         if word.startswith("-"):
-            in_sources = word == "--source"
+            in_sources = word.partition("=")[0] == "--source"
         elif in_sources and before != "--source":
             spelt.append("--source")
         spelt.append(word)
@@ -79,6 +79,7 @@ def combine(
     out: Annotated[Path, typer.Option(help="The file to write, ending in .safetensors.")],
 ) -> None:
     """Put a picture branch beside another auto-encoder: clouds that it predicts suit any."""
+    options.safetensors_file(out)
     from nmf_model import checkpoint
     from nmf_model.model import NeuralMeshFlow
 

@@ -16,8 +16,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from nmf_model.errors import InputError
 
 if TYPE_CHECKING:
+    from nmf_model.data.manifest import Skipped
     from nmf_model.data.pack import Shapes
-    from nmf_model.data.prepare import OnProgress, PrepareSummary, Skipped
+    from nmf_model.data.prepare import OnProgress, PrepareSummary
     from nmf_model.training.shapes import ShapeSet
 
 EXIT_INTERRUPTED = 130
@@ -76,8 +77,12 @@ def pack(
     if not isinstance(shapes, ShapeNetSet):
         raise InputError("Procedural shapes have no renderings before they are prepared; leave --views out.")
     with _progress("Packing pictures") as on_progress:
-        write_views(views, shapes, views_per_shape, view_size, quality, on_progress)
+        lacking = write_views(views, shapes, views_per_shape, view_size, quality, on_progress)
     _say(f"Wrote {views}: {_size(views)}.")
+    if lacking:
+        named = ", ".join(f"{name} ({count})" for name, count in list(lacking.items())[:_LISTED])
+        more = f" and {len(lacking) - _LISTED} more" if len(lacking) > _LISTED else ""
+        _say(f"{len(lacking)} objects are packed without pictures, since they have too few: {named}{more}.")
 
 
 def contact_sheet(
@@ -151,6 +156,9 @@ def _summarise(summary: PrepareSummary, out: Path) -> None:
     _say(f"{summary.objects} of {wanted} objects are in {out}; {summary.made} were made now.")
     if summary.with_views:
         _say(f"{summary.with_views} have renderings, {summary.plain} of these without their materials.")
+    if summary.repeated:
+        named = ", ".join(summary.repeated[:_LISTED]) + (", …" if len(summary.repeated) > _LISTED else "")
+        _say(f"In the sources more than once, but taken once: {len(summary.repeated)} ({named}).")
     _list("Left out", summary.skipped)
     _list("Without renderings", summary.without_views)
 

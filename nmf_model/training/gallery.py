@@ -18,7 +18,7 @@ from nmf_model.training import drawing
 from nmf_model.training.cases import Answered, Item, Plan, answer
 from nmf_model.training.evaluate import Row
 from nmf_model.training.measuring import unit_frame
-from nmf_model.training.summary import Report, cell, extremes, present, table_rows
+from nmf_model.training.summary import Report, cell, extremes, plain, present, table_rows
 from nmf_model.types import Mesh
 
 LARGEST_ERROR = 0.1
@@ -158,7 +158,9 @@ def _png(picture: NDArray[np.uint8]) -> str:
 
 
 def _facts(about: dict[str, Any]) -> str:
-    items = (f"<li>{html.escape(str(name))}: {html.escape(str(value))}</li>" for name, value in about.items())
+    items = (
+        f"<li>{html.escape(str(name))}: {html.escape(plain(value))}</li>" for name, value in about.items()
+    )
     return f"<ul>{''.join(items)}</ul>"
 
 

@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import os
+import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
+from nmf_model import checkpoint as checkpoints
+from nmf_model.data.layout import CAMERA_FILE
 from nmf_model.data.workers import Failure
 from nmf_model.errors import InputError, NmfError
+from nmf_model.io.atomic import write_atomically
 from nmf_model.io.meshes import write_mesh
 from nmf_model.io.source import read_source
 from nmf_model.io.suffixes import EXPORT_SUFFIXES, IMAGE_SUFFIXES, POINT_SUFFIXES, listed
@@ -22,6 +30,11 @@ from nmf_model.training.pool import run_tasks
 from nmf_model.training.reconstructing import framed, reconstruct_cloud, reconstruct_picture
 from nmf_model.training.targets import open_targets
 from nmf_model.types import Mesh, PointCloud
+
+RECORD = "generate.json"
+"""Beside the meshes: the model that made them."""
+_NO_INPUTS = (".", CAMERA_FILE, "renderings.txt")
+"""What hidden files' names begin with, and those of the lists beside published renderings: no clouds."""
 
 
 @dataclass(frozen=True)
@@ -34,6 +47,7 @@ class Task:
         device: where it runs.
         source: the file of a cloud, mesh or picture; None for an object of a data set.
         plan: the data set, with ``item`` of it.
+        input_points: how many points of a file's cloud the model sees at most; None for all.
     """
 
     out: Path
@@ -42,6 +56,14 @@ class Task:
     source: Path | None = None
     plan: Plan | None = None
     item: Item | None = None
+    input_points: int | None = None
+
+    @property
+    def is_of_cloud(self) -> bool:
+        """Whether the model is given points."""
+        if self.source is not None:
+            return self.source.suffix.lower() not in IMAGE_SUFFIXES
+        return self.item is None or self.item.view is None
 
 
 @dataclass(frozen=True)
@@ -76,7 +98,14 @@ def split_tasks(plan: Plan, items: Sequence[Item], out: Path, suffix: str) -> li
     return tasks
 
 
-def file_tasks(inputs: Sequence[Path], checkpoint: Path, device: str, out: Path, suffix: str) -> list[Task]:
+def file_tasks(
+    inputs: Sequence[Path],
+    checkpoint: Path,
+    device: str,
+    out: Path,
+    suffix: str,
+    input_points: int | None = None,
+) -> list[Task]:
     """List the meshes of files and of all that can be read in folders, which keep their subfolders.
 
     Raises:
@@ -88,8 +117,65 @@ def file_tasks(inputs: Sequence[Path], checkpoint: Path, device: str, out: Path,
         target = out / f"{stem}{suffix}"
         if target in tasks:
             raise InputError(f"{tasks[target].source} and {source} would both become {target}; rename one.")
-        tasks[target] = Task(target, checkpoint, device, source=source)
+        tasks[target] = Task(target, checkpoint, device, source=source, input_points=input_points)
     return list(tasks.values())
+
+
+def claim(out: Path, tasks: Sequence[Task], checkpoint: Path, input_points: int | None) -> None:
+    """Record in the folder which model its meshes are of, so that no other one's are taken for them.
+
+    Args:
+        out: the folder, made if it is missing.
+        tasks: all that is to be there, the other shards' included.
+        checkpoint: the model.
+        input_points: how many points of a cloud it sees; None for all.
+
+    Raises:
+        InputError: meshes that are there already were made otherwise.
+        CheckpointError: the model is missing or damaged.
+    """
+    checkpoints.read_header(checkpoint)
+    record: dict[str, Any] = {"checkpoint": checkpoint.name, "sha256": _hash(checkpoint)}
+    if any(task.is_of_cloud for task in tasks):
+        record["input_points"] = input_points or "all"
+    known = _record_of(out, tasks)
+    advice = f"name another --out, or remove its meshes and {RECORD}"
+    if known.get("sha256", record["sha256"]) != record["sha256"]:
+        raise InputError(f"{out} holds meshes of another model, {known.get('checkpoint')}; {advice}.")
+    points = record.get("input_points")
+    if points is not None and known.get("input_points", points) != points:
+        raise InputError(
+            f"{out} holds meshes of {known['input_points']} input points, not of {points}; {advice}."
+        )
+    text = json.dumps(known | record, indent=1) + "\n"
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"The folder {out} cannot be made: {error.strerror}.") from error
+    write_atomically(out / RECORD, lambda file: file.write(text.encode()))
+
+
+def _record_of(out: Path, tasks: Sequence[Task]) -> dict[str, Any]:
+    """Return what is recorded of the meshes that are there; empty if there are none."""
+    try:
+        known = json.loads((out / RECORD).read_text(encoding="utf-8"))
+    except (FileNotFoundError, NotADirectoryError):
+        known = {}
+        if any(task.out.is_file() for task in tasks):
+            raise InputError(
+                f"{out} holds meshes, but no {RECORD} that tells which model made them; name another --out, "
+                "or remove them."
+            ) from None
+    except (OSError, ValueError) as error:
+        raise InputError(f"{out / RECORD} cannot be read; name another --out, or remove it.") from error
+    if not isinstance(known, dict):
+        raise InputError(f"{out / RECORD} cannot be read; name another --out, or remove it.")
+    return known
+
+
+def _hash(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def shard(tasks: Sequence[Task], number: int, count: int) -> list[Task]:
@@ -165,10 +251,19 @@ def _mesh_of(task: Task) -> Mesh:
         torch.set_num_threads(1)
     source = read_source(task.source)
     if isinstance(source, PointCloud):
-        return reconstruct_cloud(model, source.points)
+        return reconstruct_cloud(model, _thinned(source.points, task))
     if model.image is None:
         raise MethodError("The model has no picture branch; name a single-view model for pictures.")
-    return reconstruct_picture(model, framed(find_mask(source)))
+    # Copied, because torch warns of arrays that it may not write to, as Pillow's are.
+    return reconstruct_picture(model, framed(find_mask(source)).copy())
+
+
+def _thinned(points: NDArray[np.floating], task: Task) -> NDArray[np.floating]:
+    """Draw as many points as the model shall see, by random numbers that depend on the file's name alone."""
+    if task.source is None or task.input_points is None or task.input_points >= len(points):
+        return points
+    rng = np.random.default_rng(zlib.crc32(task.source.name.encode()))
+    return points[rng.permutation(len(points))[: task.input_points]]
 
 
 def _sources(path: Path, out: Path) -> list[tuple[Path, str]]:
@@ -186,7 +281,7 @@ def _sources(path: Path, out: Path) -> list[tuple[Path, str]]:
         folders[:] = sorted(f for f in folders if (Path(place) / f).resolve() != out.resolve())
         for name in sorted(names):
             file = Path(place) / name
-            if file.suffix.lower() in POINT_SUFFIXES | IMAGE_SUFFIXES and not name.startswith("."):
+            if file.suffix.lower() in POINT_SUFFIXES | IMAGE_SUFFIXES and not name.startswith(_NO_INPUTS):
                 found.append((file, file.relative_to(path).with_suffix("").as_posix()))
     if not found:
         raise InputError(f"{path} holds no clouds, meshes or pictures; name another folder.")

@@ -27,7 +27,7 @@ def generate(
     views: options.ViewsOption = None,
     split: options.SplitOption = "test",
     view: Annotated[str, typer.Option(help="Which rendering is the input: a number from 0, or all.")] = "0",
-    input_points: options.InputPointsOption = 2500,
+    input_points: options.FewerPointsOption = None,
     format_name: Annotated[str, typer.Option("--format", help="ply, obj, stl, off, glb or 3mf.")] = "ply",
     shard: Annotated[str, typer.Option(help="Make part i of n only: i/n, i from 1.")] = "1/1",
     jobs: options.JobsOption = 0,
@@ -35,25 +35,33 @@ def generate(
 ) -> None:
     """Make meshes for files, or for a whole part of a data set.
 
-    Meshes that are there already are skipped, so a stopped run is continued by the same command.
+    Meshes that are there already are skipped, so a stopped run is continued by the same command;
+    generate.json beside them names the model that made them.
     """
     from nmf_model.training import generate as work
+    from nmf_model.training.conditions import INPUT_POINTS
     from nmf_model.training.progress import progress
 
     suffix = work.checked_suffix(format_name)
     chosen = options.chosen_device(device)
+    seen = _checked(input_points)
     if bool(inputs) == bool(packed or points_path):
         raise InputError("Name either inputs or a data set (--points_path FOLDER or --packed FILE).")
     if inputs:
         if views is not None:
             raise InputError("--views belongs to a data set; name pictures as inputs instead.")
-        tasks = work.file_tasks(inputs, checkpoint, chosen, out, suffix)
+        tasks = work.file_tasks(inputs, checkpoint, chosen, out, suffix, seen)
     else:
         data = options.data_paths(packed, points_path)
-        tasks = _of_data(data, split, checkpoint, views, view, input_points, chosen, out, suffix)
-    tasks = work.shard(tasks, *_parts(shard))
-    with progress("Generating", len(tasks)) as advance:
-        outcome = work.generate(tasks, options.chosen_jobs(jobs, len(tasks)), advance)
+        seen = seen or INPUT_POINTS
+        tasks = _of_data(data, split, checkpoint, views, view, seen, chosen, out, suffix)
+    if input_points is not None and not any(task.is_of_cloud for task in tasks):
+        raise InputError("--input-points is for a model that is given clouds.")
+    own = work.shard(tasks, *_parts(shard))
+    processes = options.chosen_jobs(jobs, len(own))
+    work.claim(out, tasks, checkpoint, seen)
+    with progress("Generating", len(own)) as advance:
+        outcome = work.generate(own, processes, advance)
     console = Console(highlight=False, soft_wrap=True)
     for name, reason in outcome.failed:
         console.print(f"failed: {name}: {reason}", markup=False)
@@ -61,6 +69,12 @@ def generate(
     console.print(f"{told}, {len(outcome.failed)} failed.", markup=False)
     if outcome.failed:
         raise typer.Exit(2)
+
+
+def _checked(input_points: int | None) -> int | None:
+    if input_points is not None and input_points < 1:
+        raise InputError(f"--input-points must be at least 1, not {input_points}.")
+    return input_points
 
 
 def _of_data(

@@ -9,9 +9,14 @@ import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from nmf_model.data.layout import POINTS_FOLDER
 from nmf_model.errors import InputError
+from nmf_model.training.settings import load_run_config
+from nmf_model.training.unused_settings import use_of
 
-_CONFIGS = Path(__file__).parents[2] / "resources" / "configs"
+_RESOURCES = Path(__file__).parents[2] / "resources"
+_CONFIGS = {"ae": "default.toml", "svr": "default_svr.toml"}
+_SHIPPED_AE = _RESOURCES / "checkpoints" / "ae.safetensors"
 _SETTINGS = {
     "learning_rate": "training.learning_rate",
     "batch_size": "training.batch_size",
@@ -20,6 +25,15 @@ _SETTINGS = {
     "latent_len": "flow.latent_size",
     "toi": "flow.integration_time",
 }
+_OTHER_SETTINGS = {
+    "weight_decay": ("training.rate_decay", "training.schedule"),
+    "training_weights": ("training.block_weights",),
+    "tolerance": ("solver.rtol", "solver.atol", "solver.method"),
+}
+_FILES = (
+    "points_path", "img_path", "pretrained_ae_weights", "pretrained_svr_weights", "model_folder",
+    "model_folder_SVR", "generate_ae", "generate_svr",
+)  # fmt: skip
 _COMET = {
     "comet_API": "--comet-api-key",
     "comet_workspace": "--comet-workspace",
@@ -48,16 +62,20 @@ def translate(arguments: Sequence[str]) -> list[str]:
 
 
 def _training(known: argparse.Namespace) -> list[str]:
+    """Return ``train``; a picture branch learns beside the auto-encoder that ships unless one is named."""
     kind = known.train.lower()
-    command = ["train", kind, "--points-path", known.points_path, "--config", known.config]
+    config = Path(known.config or _RESOURCES / "configs" / _CONFIGS[kind])
+    command = ["train", kind, "--points-path", known.points_path, "--config", str(config)]
+    used = {"points_path", "model_folder"}
     if kind == "svr":
-        if known.img_path is None or known.pretrained_ae_weights is None:
-            raise InputError(
-                "--train SVR needs --img_path, the renderings, and --pretrained_ae_weights, a trained "
-                "auto-encoder (.safetensors)."
-            )
-        command += ["--views", known.img_path, "--ae", known.pretrained_ae_weights]
-    _say_unused(known, ["generate_ae", "generate_svr", "pretrained_svr_weights"])
+        if known.img_path is None:
+            raise InputError("--train SVR needs --img_path, the renderings.")
+        command += ["--views", known.img_path, "--ae", known.pretrained_ae_weights or str(_SHIPPED_AE)]
+        used |= {"img_path", "pretrained_ae_weights", "model_folder_SVR"}
+    unused = _without_effect(config, kind)
+    _say_unused(known, [*(name for name in _FILES if name not in used), *unused])
+    for flag in unused:
+        setattr(known, flag, None)
     folder = known.model_folder_SVR or known.model_folder if kind == "svr" else known.model_folder
     command += ["--out", folder or f"runs/{kind}", "--resume"]
     for flag, option in _COMET.items():
@@ -74,17 +92,44 @@ def _generation(known: argparse.Namespace) -> list[str]:
         raise InputError(
             f"--generate {known.generate} needs --pretrained_{kind}_weights, a trained model (.safetensors)."
         )
-    command = ["generate", "--checkpoint", weights]
-    if known.points_path is not None:
-        command += ["--points-path", known.points_path]
-    if kind == "svr":
-        if known.img_path is None:
-            raise InputError("--generate SVR needs --img_path, the renderings.")
-        command += ["--img-path", known.img_path]
-    _say_unused(known, [*_SETTINGS, *_COMET, "weight_decay", "tolerance", "training_weights"])
+    if kind == "svr" and known.img_path is None:
+        raise InputError("--generate SVR needs --img_path, the renderings.")
+    command = ["generate", *_inputs(known, kind), "--checkpoint", weights]
+    used = {"points_path", f"pretrained_{kind}_weights", f"generate_{kind}"}
+    used |= {"img_path"} if kind == "svr" else set()
+    others = [name for name in _FILES if name not in used]
+    _say_unused(known, [*others, "config", *_SETTINGS, *_COMET, *_OTHER_SETTINGS])
     out = known.generate_ae if kind == "ae" else known.generate_svr
     place = "points" if kind == "ae" else "svr"
     return [*command, "--format", "obj", "--out", out or f"generate_nmf/{place}"]
+
+
+def _inputs(known: argparse.Namespace, kind: str) -> list[str]:
+    """Return a set of data as such; every picture of a folder alone, or every cloud of one that is no set."""
+    if kind == "svr" and known.points_path is None:
+        return [known.img_path]
+    if kind == "ae" and _is_of_clouds(Path(known.points_path)):
+        return [known.points_path]
+    renderings = ["--img-path", known.img_path] if kind == "svr" else []
+    return ["--points-path", known.points_path, *renderings]
+
+
+def _is_of_clouds(path: Path) -> bool:
+    """Return whether this is a cloud, or a folder of another layout than category/object/points.npy."""
+    if not path.is_dir():
+        return path.is_file() and path.suffix != ".npz"
+    return not any(any(path.glob(layout)) for layout in (POINTS_FOLDER, "*/*/points.npy"))
+
+
+def _without_effect(config: Path, kind: str) -> list[str]:
+    """Return the flags whose settings a training by this configuration makes no use of."""
+    use = use_of(load_run_config(config, kind=kind), kind)
+    settings = {flag: (name,) for flag, name in _SETTINGS.items()} | _OTHER_SETTINGS
+    return [
+        flag
+        for flag, names in settings.items()
+        if all(use.ignores(name) or use.only_answers_by(name) for name in names)
+    ]
 
 
 def _settings(known: argparse.Namespace) -> Iterator[str]:
@@ -136,13 +181,8 @@ def _parser() -> argparse.ArgumentParser:
     parser = _Parser(add_help=False, allow_abbrev=False)
     for flag in ("--train", "--generate"):
         parser.add_argument(flag, choices=("AE", "SVR"))
-    words = (
-        "points_path", "img_path", "pretrained_ae_weights", "pretrained_svr_weights", "model_folder",
-        "model_folder_SVR", "generate_ae", "generate_svr", *_COMET,
-    )  # fmt: skip
-    for name in words:
+    for name in (*_FILES, *_COMET, "config"):
         parser.add_argument(f"--{name}")
-    parser.add_argument("--config", default=str(_CONFIGS / "default.toml"))
     parser.add_argument("--training_weights", nargs="+")
     for name in ("batch_size", "num_workers", "num_epochs", "latent_len"):
         parser.add_argument(f"--{name}", type=int)

@@ -10,6 +10,9 @@ import typer
 
 from nmf_model.errors import InputError
 
+_VIEWS = typer.Option(
+    "--views", "--img-path", "--img_path", help="Renderings: views.npz, or the published folder of them."
+)
 PackedOption = Annotated[
     list[Path] | None, typer.Option("--packed", help="A packed data set (points.npz); several are joined.")
 ]
@@ -17,15 +20,17 @@ PointsOption = Annotated[
     Path | None,
     typer.Option("--points-path", "--points_path", help="Or a folder category/object/{points,normals}.npy."),
 ]
-ViewsOption = Annotated[
-    Path | None,
-    typer.Option(
-        "--views", "--img-path", "--img_path", help="Renderings: views.npz, or the published folder of them."
-    ),
-]
+ViewsOption = Annotated[Path | None, _VIEWS]
+NeededViewsOption = Annotated[Path, _VIEWS]
 SplitOption = Annotated[str, typer.Option(help="Part of the data: train, validation or test.")]
-InputPointsOption = Annotated[
-    int, typer.Option("--input-points", "--input_points", help="How many points the model sees.")
+_INPUT_POINTS = ("--input-points", "--input_points")
+InputPointsOption = Annotated[int, typer.Option(*_INPUT_POINTS, help="How many points the model sees.")]
+FewerPointsOption = Annotated[
+    int | None,
+    typer.Option(
+        *_INPUT_POINTS,
+        help="How many points of a cloud the model sees; 2500 of a data set and all of a file if not given.",
+    ),
 ]
 JobsOption = Annotated[int, typer.Option(help="Processes; 0 chooses by the processors and the work.")]
 DeviceOption = Annotated[str, typer.Option(help="Of the model: auto, cpu or cuda.")]
@@ -68,6 +73,17 @@ def chosen_jobs(jobs: int, tasks: int) -> int:
     if jobs < 0:
         raise InputError(f"--jobs must not be negative, but is {jobs}.")
     return jobs or max(1, min(os.cpu_count() or 1, tasks // _TASKS_A_PROCESS))
+
+
+def safetensors_file(path: Path) -> Path:
+    """Return the file of a model to write.
+
+    Raises:
+        InputError: it has another suffix.
+    """
+    if path.suffix != ".safetensors":
+        raise InputError(f"The file to write must end in .safetensors, but {path} does not.")
+    return path
 
 
 def chosen_device(device: str) -> str:

@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
 from nmf_model.config import ModelConfig, from_dict
 from nmf_model.errors import InputError
+from nmf_model.geometry.template import MAX_LEVEL
+
+_LARGEST_SEED = 2**32 - 1
+_AT_LEAST = {
+    "steps": 1, "batch_size": 1, "accumulate": 1, "input_points": 1, "fewest_points": 1, "target_points": 1,
+    "samples": 1, "points_per_shape": 1, "log_every": 1, "validate_every": 1, "validation_shapes": 1,
+    "epochs": 0, "data_workers": -1, "sample_shapes": 0, "final_rate": 0, "warmup": 0, "weight_decay": 0,
+    "clip": 0, "normal_weight": 0, "depth_weight": 0, "smoothness_weight": 0, "lipschitz_weight": 0,
+    "lipschitz_bound": 0, "checkpoint_minutes": 0,
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -27,6 +38,10 @@ class AugmentConfig:
     mirror: bool = True
     rotate: Literal["none", "yaw", "any", "mixed"] = "none"
     noise: float = 0.0
+
+    def __post_init__(self) -> None:
+        _check_least("training.augment.axis_scale", self.axis_scale, 1)
+        _check_least("training.augment.noise", self.noise, 0)
 
 
 @dataclass(frozen=True)
@@ -110,21 +125,49 @@ class TrainingConfig:
     augment: AugmentConfig = field(default_factory=AugmentConfig)
 
     def __post_init__(self) -> None:
-        positive = ("steps", "batch_size", "accumulate", "input_points", "fewest_points", "target_points",
-                    "samples", "points_per_shape",
-                    "log_every", "validate_every", "validation_shapes")  # fmt: skip
-        for name in positive:
-            if getattr(self, name) < 1:
-                raise InputError(f"The setting 'training.{name}' must be at least 1.")
-        for name, low in (("epochs", 0), ("data_workers", -1), ("synthetic_seed", 0), ("sample_shapes", 0)):
-            if getattr(self, name) < low:
-                raise InputError(f"The setting 'training.{name}' must be at least {low}.")
-        if not 0 <= self.synthetic_share <= 1:
-            raise InputError("The setting 'training.synthetic_share' must lie between 0 and 1.")
+        for name, low in _AT_LEAST.items():
+            _check_least(f"training.{name}", getattr(self, name), low)
+        for name, high in (
+            ("seed", _LARGEST_SEED),
+            ("synthetic_seed", _LARGEST_SEED),
+            ("template_level", MAX_LEVEL),
+            ("synthetic_share", 1),
+        ):
+            if not 0 <= getattr(self, name) <= high:
+                raise InputError(
+                    f"The setting 'training.{name}' must lie between 0 and {high}, not {getattr(self, name)}."
+                )
+        if not 0 < self.learning_rate < math.inf:
+            raise InputError(
+                f"The setting 'training.learning_rate' must be greater than 0, not {self.learning_rate}."
+            )
         if not 0 < self.rate_decay <= 1:
             raise InputError("The setting 'training.rate_decay' must lie between 0 and 1.")
-        if not self.block_weights or min(self.block_weights) < 0 or sum(self.block_weights) <= 0:
-            raise InputError("The setting 'training.block_weights' needs weights that are not all 0.")
+        self._check_surfaces()
+
+    def _check_surfaces(self) -> None:
+        """Refuse weights and shares with which a surface would be compared by nothing."""
+        finite = all(0 <= weight < math.inf for weight in self.block_weights)
+        if not finite or not any(self.block_weights):
+            raise InputError(
+                "The setting 'training.block_weights' needs weights that are not negative and not all 0."
+            )
+        if not 0 < self.early_share <= 1:
+            raise InputError(
+                f"The setting 'training.early_share' must be greater than 0 and at most 1, "
+                f"not {self.early_share}."
+            )
+        if round(self.early_share * min(self.samples, self.target_points)) < 1:
+            raise InputError(
+                "The setting 'training.early_share' is so small that no point of an earlier surface is left."
+            )
+
+
+def _check_least(name: str, value: float, low: float) -> None:
+    """Refuse what is smaller, infinite or no number."""
+    if not low <= value < math.inf:
+        wanted = "finite" if value == math.inf else f"at least {low}"
+        raise InputError(f"The setting '{name}' must be {wanted}, not {value}.")
 
 
 @dataclass(frozen=True)
@@ -149,16 +192,25 @@ def with_epochs(config: TrainingConfig, shapes: int) -> TrainingConfig:
 
 
 def load_run_config(path: Path, overrides: Sequence[str] = (), kind: str = "ae") -> RunConfig:
-    """Read a TOML file of model settings with a table ``training``.
-
-    Args:
-        path: the file.
-        kind: "ae" or "svr", whose table ``training.svr`` goes before ``training``.
-        overrides: ``name=value`` with dotted names, for example ``training.steps=100`` or ``flow.width=64``;
-            values as in TOML, quotes around words may be left out.
+    """Read a TOML file of model settings with a table ``training``; arguments as for ``read_settings``.
 
     Raises:
         InputError: if the file cannot be read, is not TOML, or a setting is wrong; it names it.
+    """
+    return run_config(read_settings(path, overrides, kind))
+
+
+def read_settings(path: Path, overrides: Sequence[str] = (), kind: str = "ae") -> dict[str, Any]:
+    """Return the tables of a TOML file as they are there, not yet checked.
+
+    Args:
+        path: the file.
+        overrides: ``name=value`` with dotted names, for example ``training.steps=100`` or ``flow.width=64``;
+            values as in TOML, quotes around words may be left out.
+        kind: "ae" or "svr", whose table ``training.svr`` goes before ``training``.
+
+    Raises:
+        InputError: if the file cannot be read or is not TOML, or an override is not of this form.
     """
     import tomllib
 
@@ -175,8 +227,20 @@ def load_run_config(path: Path, overrides: Sequence[str] = (), kind: str = "ae")
         training.update(pictures)
     for override in overrides:
         _override(values, override)
-    values.pop("training")
-    return RunConfig(from_dict(ModelConfig, values), from_dict(TrainingConfig, training, "training"))
+    return values
+
+
+def run_config(values: Mapping[str, Any]) -> RunConfig:
+    """Build the configuration from its tables.
+
+    Raises:
+        InputError: a setting is wrong; it names it.
+    """
+    model = {name: value for name, value in values.items() if name != "training"}
+    training = values.get("training", {})
+    if not isinstance(training, Mapping):
+        raise InputError(f"The setting 'training' must be a table of settings, not {training!r}.")
+    return RunConfig(from_dict(ModelConfig, model), from_dict(TrainingConfig, training, "training"))
 
 
 def _override(values: dict[str, Any], text: str) -> None:

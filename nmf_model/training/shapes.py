@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from jaxtyping import Float
 from numpy.typing import NDArray
+from rich.console import Console
 from torch import Tensor
 
 from nmf_model.data.packed import read_packed_points
@@ -65,15 +66,19 @@ def load_shapes(
         paths: ``.npz`` files, folders (a set's root or its ``ShapeNetPoints``), or procedural shapes.
         split_file: for the folders, instead of the ``split.json`` beside them.
         points: keep at most so many of each shape's points, drawn once; None keeps as many as the
-            smallest shape has.
+            smallest shape has. If some have fewer, all are cut to that number, and a line on standard error
+            says so.
 
     Raises:
-        InputError: naming the file that is missing, damaged or of the wrong kind.
+        InputError: naming the file that is missing, damaged or of the wrong kind, or the shape that has far
+            fewer points than are wanted and than the others have.
     """
     sets = [_one_set(path, split_file, points) for path in paths]
     if not sets:
         raise InputError("Name the data with --packed FILE or --points-path FOLDER.")
-    count = min(part.points.shape[1] for part in sets)
+    counts = [part.points.shape[1] for part in sets]
+    count = min(counts)
+    _say_if_cut(count, counts, points, str(paths[counts.index(count)]))
     normals = [part.normals for part in sets]
     # Evenly over their order, since packed points lie along a curve.
     picks = [np.arange(count) * part.points.shape[1] // count for part in sets]
@@ -123,11 +128,14 @@ def _one_set(path: Path, split_file: Path | None, points: int | None) -> ShapeSe
 
 
 def _from_folder(prepared: ShapeNetSet, points: int | None) -> ShapeSet:
-    """Read all shapes, in threads since disks are slow; each is cut to the count of the smallest."""
+    """Read all shapes, in threads since disks are slow; each is cut to the count of the smallest.
+
+    A shape of far fewer points than the others is damaged, and would cut all the others: it is refused.
+    """
     with_normals = prepared.has_normals()
 
-    def read(index: int) -> NDArray[np.float32]:
-        """Return (P, 3), or (P, 6) with normals, shuffled."""
+    def read(index: int) -> tuple[NDArray[np.float32], int]:
+        """Return (P, 3), or (P, 6) with normals, shuffled; and how many rows the files have."""
         if with_normals:
             shape = prepared.shape(index)
             rows = np.concatenate([shape.points, shape.normals], axis=1)
@@ -135,13 +143,15 @@ def _from_folder(prepared: ShapeNetSet, points: int | None) -> ShapeSet:
             rows = prepared.points(index)
         order = np.random.default_rng(index).permutation(len(rows))[:points]
         kept: NDArray[np.float32] = rows[order]
-        return kept
+        return kept, len(rows)
 
     with ThreadPoolExecutor(8) as pool:
-        arrays = list(pool.map(read, range(len(prepared))))
-    count = min(len(array) for array in arrays)
+        arrays, counts = zip(*pool.map(read, range(len(prepared))), strict=True)
+    items, fewest = prepared.items, min(counts)
+    prepared.check_counts(range(len(items)), counts, points)
+    count = fewest if points is None else min(fewest, points)
+    _say_if_cut(count, counts, points, items[counts.index(fewest)].key)
     stacked = np.stack([array[:count] for array in arrays])
-    items = prepared.items
     return ShapeSet(
         normalized(torch.from_numpy(stacked[:, :, :3].copy())).numpy(),
         stacked[:, :, 3:].copy() if with_normals else None,
@@ -149,6 +159,13 @@ def _from_folder(prepared: ShapeNetSet, points: int | None) -> ShapeSet:
         np.array([item.category for item in items]),
         np.array([item.split for item in items]),
     )
+
+
+def _say_if_cut(count: int, counts: Sequence[int], wanted: int | None, owner: str) -> None:
+    """Say that shapes lose points that are wanted, because one has no more."""
+    if wanted is not None and count < min(wanted, max(counts)):
+        sentence = f"All shapes are cut to {count:,} of {wanted:,} points, since {owner} has no more."
+        Console(stderr=True, highlight=False, soft_wrap=True).print(sentence, markup=False)
 
 
 def _procedural(source: str, points: int) -> ShapeSet:

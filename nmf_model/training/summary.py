@@ -67,7 +67,7 @@ def summarise(rows: Sequence[Row], about: Mapping[str, Any] | None = None) -> Re
 def markdown(report: Report) -> str:
     """Return the report as Markdown."""
     about = report["about"]
-    lines = ["# Evaluation", "", *(f"- {name}: {_plain(value)}" for name, value in about.items()), ""]
+    lines = ["# Evaluation", "", *(f"- {name}: {plain(value)}" for name, value in about.items()), ""]
     for title, columns in present(report):
         lines += [f"## {title}", "", *markdown_table(table_rows(report, columns)), ""]
     lines += [_NOTES, ""]
@@ -126,12 +126,13 @@ def extremes(report: Report, count: int = 10) -> tuple[list[Row], list[Row]]:
     return ordered[::-1][:count], ordered[:count]
 
 
+def plain(value: Any) -> str:
+    """Return a fact as a reader wants it: a list as words between commas."""
+    return ", ".join(map(str, value)) or "none" if isinstance(value, list) else str(value)
+
+
 def _called(row: Row) -> str:
     return f"{row['id']}, view {row['view']}" if "view" in row else str(row["id"])
-
-
-def _plain(value: Any) -> str:
-    return ", ".join(map(str, value)) or "none" if isinstance(value, list) else str(value)
 
 
 def _mean(rows: Sequence[Row], of: Any = np.mean) -> dict[str, float]:

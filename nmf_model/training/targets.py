@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from nmf_model.data.shapenet import ShapeNetSet
 from nmf_model.errors import InputError
+from nmf_model.training.measuring import SAMPLES
 from nmf_model.training.shapes import ShapeSet, load_shapes
 
 
@@ -51,7 +52,8 @@ class Targets:
         split: "train", "validation" or "test".
 
     Raises:
-        InputError: a set cannot be read, or none has objects of this part.
+        InputError: a set cannot be read, an object has far fewer points than the protocol asks for and than
+            the others have, or none is of this part.
     """
 
     def __init__(self, paths: Sequence[Path], split: str) -> None:
@@ -77,7 +79,7 @@ class Targets:
         """Return one object.
 
         Raises:
-            InputError: its files are missing or damaged.
+            InputError: its files are missing or damaged; the sentence names the file.
         """
         part, row = self._place[index]
         return part.read(row)
@@ -108,19 +110,23 @@ class _Packed:
 
 class _Folder:
     def __init__(self, objects: ShapeNetSet, split: str) -> None:
-        self._objects = objects
+        self._objects, self._with_normals = objects, objects.has_normals()
         self._rows = [row for row, item in enumerate(objects.items) if item.split == split]
+        if self._rows:
+            objects.check_counts(self._rows, list(map(objects.point_count, self._rows)), SAMPLES)
         items = [objects.items[row] for row in self._rows]
         self.names = [TargetName(item.id, item.category, item.key) for item in items]
 
     def read(self, row: int) -> Target:
+        # A folder without any normals can still be measured, but for their consistency.
+        if not self._with_normals:
+            return Target(self._objects.points(self._rows[row]).astype(np.float64), None)
         shape = self._objects.shape(self._rows[row])
         return Target(shape.points.astype(np.float64), _unit(shape.normals.astype(np.float64)))
 
 
 def _opened(path: Path, split: str) -> _Packed | _Folder:
-    # A folder without any normals can still be measured, but for their consistency.
-    if path.is_dir() and any(path.glob("**/normals.npy")):
+    if path.is_dir():
         return _Folder(ShapeNetSet(path), split)
     return _Packed(load_shapes([path]), split)
 

@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
+import dataclasses
+import os
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
 
 from nmf_model.errors import InputError
+from nmf_model.training import options
 from nmf_model.training.trackers import CometAccount
+
+if TYPE_CHECKING:
+    from nmf_model.training.loop import Task
 
 app = typer.Typer(help="Train the auto-encoder, or the picture branch.", no_args_is_help=True)
 
-PackedOption = Annotated[
-    list[Path] | None, typer.Option("--packed", help="A packed data set; several are joined.")
-]
-PointsOption = Annotated[
-    Path | None, typer.Option(help="Or a folder category/object/points.npy, as the authors publish.")
-]
 ConfigOption = Annotated[Path, typer.Option(help="Settings: a TOML file.")]
 OutOption = Annotated[Path, typer.Option(help="Folder of the run.")]
 SplitOption = Annotated[
@@ -51,8 +52,8 @@ NodesOption = Annotated[int, typer.Option(help="Nodes (under torchrun both follo
 def train_autoencoder(
     config: ConfigOption,
     out: OutOption,
-    packed: PackedOption = None,
-    points_path: PointsOption = None,
+    packed: options.PackedOption = None,
+    points_path: options.PointsOption = None,
     split_file: SplitOption = None,
     synthetic: SyntheticOption = None,
     settings: SetOption = None,
@@ -69,18 +70,15 @@ def train_autoencoder(
 
     Without data, and --synthetic 1, it learns from procedural shapes alone.
     """
-    from nmf_model.training.devices import open_devices
-    from nmf_model.training.loop import train
-    from nmf_model.training.run_dir import RunDir
-    from nmf_model.training.settings import load_run_config
     from nmf_model.training.tasks import autoencoder_task
+    from nmf_model.training.unused_settings import load_used
 
-    run_config = load_run_config(config, [*_procedural(synthetic), *(settings or [])])
+    run_config, notes = load_used(config, [*_procedural(synthetic), *(settings or [])], "ae")
     data = _data(packed, points_path, procedural=run_config.training.synthetic_share == 1)
-    opened = open_devices(device, devices, nodes)
+    opened = _opened(device, devices, nodes, max_minutes)
     task = autoencoder_task(run_config, data, opened, split_file)
     comet = _comet(comet_api_key, comet_workspace, comet_project)
-    _say(train(task, RunDir(out), opened, resume=resume, max_minutes=max_minutes, comet=comet))
+    _train(task, notes, out, opened, resume=resume, max_minutes=max_minutes, comet=comet)
 
 
 @app.command("svr")
@@ -88,9 +86,9 @@ def train_single_view(
     config: ConfigOption,
     out: OutOption,
     ae: Annotated[Path, typer.Option(help="Trained auto-encoder (.safetensors), which stays as it is.")],
-    views: Annotated[Path, typer.Option(help="Packed renderings, or the published folder of them.")],
-    packed: PackedOption = None,
-    points_path: PointsOption = None,
+    views: options.NeededViewsOption,
+    packed: options.PackedOption = None,
+    points_path: options.PointsOption = None,
     split_file: SplitOption = None,
     settings: SetOption = None,
     resume: ResumeOption = False,
@@ -103,27 +101,75 @@ def train_single_view(
     comet_project: CometProjectOption = "neural-mesh-flow",
 ) -> None:
     """Train the picture branch to predict the cloud that the auto-encoder then reconstructs."""
+    from nmf_model.checkpoint import read_header
+    from nmf_model.training.tasks import single_view_task
+    from nmf_model.training.unused_settings import load_used
+
+    run_config, notes = load_used(config, settings or [], "svr", read_header(ae).config)
+    if run_config.model.image is None:
+        raise InputError(f"The configuration {config} has no [image] table, which 'train svr' needs.")
+    data = _data(packed, points_path)
+    opened = _opened(device, devices, nodes, max_minutes)
+    task = single_view_task(run_config, data, views, ae, opened, split_file)
+    comet = _comet(comet_api_key, comet_workspace, comet_project)
+    _train(task, notes, out, opened, resume=resume, max_minutes=max_minutes, comet=comet)
+
+
+def _opened(device: str, devices: int, nodes: int, max_minutes: float | None) -> Any:
+    """Open the devices that were asked for, once all that was asked for makes sense."""
     from nmf_model.training.devices import open_devices
+
+    for name, count in (("devices", devices), ("nodes", nodes)):
+        if count < 1:
+            raise InputError(f"--{name} must be at least 1, not {count}.")
+    if max_minutes is not None and not max_minutes >= 0:
+        raise InputError(f"--max-minutes must not be negative, but is {max_minutes:g}.")
+    kind = options.chosen_device(device)
+    if kind == "cuda" and "WORLD_SIZE" not in os.environ:
+        _check_there_are(devices)
+    return open_devices(kind, devices, nodes)
+
+
+def _check_there_are(devices: int) -> None:
+    import torch
+
+    found = torch.cuda.device_count()
+    if devices > found:
+        raise InputError(f"--devices is {devices}, but only {found} CUDA GPUs were found here.")
+
+
+def _train(
+    task: Task,
+    notes: Sequence[str],
+    out: Path,
+    opened: Any,
+    *,
+    resume: bool,
+    max_minutes: float | None,
+    comet: CometAccount | None,
+) -> None:
+    """Train, and let the first process say how it ended."""
     from nmf_model.training.loop import train
     from nmf_model.training.run_dir import RunDir
-    from nmf_model.training.settings import load_run_config
-    from nmf_model.training.tasks import single_view_task
 
-    run_config = load_run_config(config, settings or [], "svr")
-    opened = open_devices(device, devices, nodes)
-    task = single_view_task(run_config, _data(packed, points_path), views, ae, opened, split_file)
-    comet = _comet(comet_api_key, comet_workspace, comet_project)
-    _say(train(task, RunDir(out), opened, resume=resume, max_minutes=max_minutes, comet=comet))
+    run = RunDir(out)
+    reached = run.latest() if resume else None
+    if reached is not None and reached.step > task.config.training.steps:
+        raise InputError(
+            f"The run in {out} is at step {reached.step} already, so it cannot end at "
+            f"{task.config.training.steps}; ask for more steps, or name another --out."
+        )
+    task = dataclasses.replace(task, notes=(*notes, *task.notes))
+    ended = train(task, run, opened, resume=resume, max_minutes=max_minutes, comet=comet)
+    if opened.global_rank == 0:
+        _say(ended)
 
 
 def _data(packed: list[Path] | None, points_path: Path | None, *, procedural: bool = False) -> list[Path]:
     """Return the data; with procedural shapes alone there must still be some to validate on."""
-    paths = [*(packed or []), *([points_path] if points_path else [])]
-    if not paths and procedural:
+    if procedural and not (packed or points_path):
         return [Path("synthetic:200")]
-    if not paths:
-        raise InputError("Name the data with --packed FILE or --points-path FOLDER.")
-    return paths
+    return list(options.data_paths(packed, points_path))
 
 
 def _procedural(synthetic: str | None) -> list[str]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import os
 import shutil
 import zipfile
 from pathlib import Path
@@ -12,6 +14,7 @@ import pytest
 from PIL import Image
 
 from nmf_model.data import prepare as module
+from nmf_model.data.lock import LOCK_FILE, held
 from nmf_model.data.pack import write_points, write_views
 from nmf_model.data.packed import PackedViews, read_packed_points
 from nmf_model.data.prepare import PrepareSummary, prepare
@@ -20,6 +23,7 @@ from nmf_model.data.shapenet import ShapeNetSet
 from nmf_model.data.sources import list_objects
 from nmf_model.data.splits import split_of
 from nmf_model.errors import InputError
+from nmf_model.io.meshes import write_mesh
 from nmf_model.training.shapes import load_shapes
 from nmf_model.training.views import load_views
 from nmf_model.types import Mesh
@@ -230,8 +234,6 @@ def test_what_crashes_with_its_materials_is_drawn_plain(
 
 
 def crash_with_materials(task: module._Task) -> None:
-    import os
-
     from nmf_model.data.prepare import _make_object, _make_points
     from nmf_model.data.sources import loaded
 
@@ -272,10 +274,98 @@ def test_ids_and_folder_names_are_unique_and_safe(tmp_path: Path) -> None:
         path = tmp_path / name
         path.parent.mkdir(exist_ok=True)
         path.write_text("")
-    items = list_objects([str(tmp_path), "synthetic:3", "synthetic:2"])
+    listing = list_objects([str(tmp_path), "synthetic:3", "synthetic:2", str(tmp_path / "a_b")])
+    items = listing.objects
     assert [item.id for item in items[:3]] == ["a b/x.ply", "a b/über.obj", "a_b/über.obj"]
     assert len({item.key for item in items}) == len(items) == 6
     assert all(item.key.isascii() and " " not in item.key and item.key.count("/") == 1 for item in items)
+    assert listing.repeated == ("synthetic-0-0", "synthetic-0-1", "über.obj")
+
+
+def test_a_catalogue_that_repeats_an_id_loses_no_model(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "lib.sh3f", "w") as archive:
+        archive.writestr(
+            "PluginFurnitureCatalog.properties",
+            "id#1=Lib#box\nmodel#1=/a.obj\nid#2=Lib#box\nmodel#2=/b.obj\nid#3=Lib#box\nmodel#3=/b.obj\n",
+        )
+    listing = list_objects([str(tmp_path / "lib.sh3f")])
+    assert [item.id for item in listing.objects] == ["Lib#box", "lib.sh3f/Lib#box 2"]
+    assert len({item.key for item in listing.objects}) == 2
+    assert listing.repeated == ("Lib#box",)
+
+
+def _boxes(folder: Path, **halves: tuple[float, float, float]) -> str:
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, half in halves.items():
+        (folder / f"{name}.obj").write_text(_obj(half))
+    return str(folder)
+
+
+def _made(out: Path, *sources: str) -> tuple[PrepareSummary, dict[str, tuple[str, float]]]:
+    """Prepare; return the summary, and key and flatness of each object by its id."""
+    summary = prepare(sources, out, views=0, points=300, jobs=1)
+    read = ShapeNetSet(out)
+    flat = [np.ptp(read.points(number), axis=0) for number in range(len(read))]
+    return summary, {
+        item.id: (item.key, float(extent[1] / extent[0]))
+        for item, extent in zip(read.items, flat, strict=True)
+    }
+
+
+def test_folders_of_one_name_keep_apart_in_any_order_and_a_moved_one_is_known(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    one = _boxes(tmp_path / "xa" / "mm", a=(1, 1, 1), b=(1, 1, 1))
+    other = _boxes(tmp_path / "xb" / "mm", a=(1, 0.1, 1))
+    third = _boxes(tmp_path / "tables", a=(1, 0.5, 1))
+    first, alone = _made(out, one)
+    assert alone.keys() == {"a.obj", "b.obj"}
+    # As they were named before several folders could have one name.
+    digest = hashlib.sha1(b"mm:a.obj").hexdigest()[:6]
+    assert alone["a.obj"][0] == f"mm/a.obj-{digest}"
+    summary, both = _made(out, other, third, one)
+    assert (first.made, summary.made, summary.objects) == (2, 2, 4)
+    assert {name: round(flat, 1) for name, (_, flat) in both.items()} == {
+        "a.obj": 1.0, "b.obj": 1.0, "xb/mm/a.obj": 0.1, "tables/a.obj": 0.5,
+    }  # fmt: skip
+    assert {name: both[name] for name in alone} == alone
+    assert len({key for key, _ in both.values()}) == 4
+    (tmp_path / "xa").rename(tmp_path / "moved")
+    summary, again = _made(out, str(tmp_path / "moved" / "mm"), third, other, other)
+    assert summary.made == 0
+    assert again == both
+    assert summary.repeated == ("a.obj",)
+
+
+def test_failures_of_earlier_sources_stay_listed_until_they_are_mended(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    one, other = _boxes(tmp_path / "one", fine=(1, 1, 1)), _boxes(tmp_path / "other", good=(1, 1, 1))
+    (tmp_path / "one" / "bad.ply").write_text("no mesh")
+    (tmp_path / "other" / "worse.ply").write_text("no mesh")
+
+    def skipped(*sources: str) -> list[str]:
+        _made(out, *sources)
+        return [entry["id"] for entry in json.loads((out / "manifest.json").read_text())["skipped"]]
+
+    assert skipped(one) == ["bad.ply"]
+    assert skipped(other) == ["bad.ply", "worse.ply"]
+    write_mesh(Mesh(CORNERS, FACES), tmp_path / "one" / "bad.ply")
+    assert skipped(other, one) == ["worse.ply"]
+
+
+def test_a_folder_is_prepared_by_one_at_a_time_and_left_as_it_was(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    with held(out):
+        (out / ".partial-others").mkdir()
+        with pytest.raises(InputError, match=rf"Another prepare \(process {os.getpid()}\)"):
+            prepare(["synthetic:1"], out, views=0, points=20, jobs=1)
+        assert (out / ".partial-others").is_dir()
+        shutil.rmtree(out / ".partial-others")
+    assert not out.exists()
+    # What a killed process leaves is no obstacle.
+    out.mkdir()
+    (out / LOCK_FILE).write_text("1\n")
+    assert prepare(["synthetic:1"], out, views=0, points=20, jobs=1).made == 1
+    assert not (out / LOCK_FILE).exists()
 
 
 def test_a_prepared_set_packs_and_reads_back(prepared, tmp_path: Path) -> None:

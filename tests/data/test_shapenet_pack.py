@@ -11,10 +11,12 @@ from PIL import Image
 
 from nmf_model.data.pack import write_points, write_views
 from nmf_model.data.packed import PackedViews, read_packed_points
+from nmf_model.data.renderings import open_renderings
 from nmf_model.data.shapenet import ShapeNetSet
 from nmf_model.data.splits import split_of
 from nmf_model.data.synthetic import SyntheticShapes, synthetic_batch
 from nmf_model.errors import InputError
+from tests.support import in_process
 
 KEYS = [f"{category}/item{number}" for category in ("chairs", "lamps") for number in range(8)]
 
@@ -105,17 +107,21 @@ def test_missing_and_damaged_items_are_named_and_never_replaced(tmp_path: Path) 
     np.save(folder / KEYS[2] / "points.npy", np.full((300, 3), np.nan))
     np.save(folder / KEYS[3] / "points.npy", np.zeros((7, 3)))
     np.save(folder / KEYS[4] / "points.npy", np.zeros((7, 2)))
+    np.save(folder / KEYS[6] / "points.npy", np.full((300, 3), 0.5))
+    np.save(folder / KEYS[7] / "normals.npy", np.zeros((300, 3)))
     picture = root / "ShapeNetRendering" / KEYS[5] / "rendering" / "01.png"
     picture.write_bytes(picture.read_bytes()[:60])
     read = ShapeNetSet(root)
-    messages = (
-        "normals.npy is missing",
-        "points.npy is missing or damaged",
-        "not finite",
-        "7 points but 300 normals",
-        "rows of x, y and z",
-    )
-    for number, named in enumerate(messages):
+    messages = {
+        0: "normals.npy is missing",
+        1: "points.npy is missing or damaged",
+        2: "not finite",
+        3: "7 points but 300 normals",
+        4: "rows of x, y and z",
+        6: "points.npy is damaged: all its points coincide",
+        7: "normals.npy is damaged: most normals have no length",
+    }
+    for number, named in messages.items():
         with pytest.raises(InputError, match=named) as caught:
             read.shape(number)
         assert KEYS[number] in str(caught.value)
@@ -184,6 +190,59 @@ def test_views_keep_alpha_colour_and_camera(packed: Path) -> None:
         views.image(0, 3)
 
 
+def test_objects_without_all_their_pictures_are_named(tmp_path: Path) -> None:
+    root = _write_set(tmp_path / "set")
+    (root / "ShapeNetRendering" / KEYS[4] / "rendering" / "02.png").unlink()
+    (root / "ShapeNetRendering" / KEYS[4] / "rendering" / "rendering_metadata.txt").unlink()
+    lacking = write_views(tmp_path / "views.npz", ShapeNetSet(root), size=28)
+    assert lacking == {KEYS[1]: 0, KEYS[4]: 2}
+    views = PackedViews(tmp_path / "views.npz")
+    assert {str(name) for name in views.ids[~views.has_views]} == lacking.keys()
+    assert write_views(tmp_path / "views.npz", ShapeNetSet(root), 2, size=28) == {KEYS[1]: 0}
+    outcome = in_process.training(tmp_path, "pack", root, "--out", "p.npz", "--views", "v.npz",
+                                  "--points-per-shape", 256)  # fmt: skip
+    assert outcome.code == 0, outcome.err
+    (line,) = [line for line in outcome.out.splitlines() if "without pictures" in line]
+    assert line.startswith("2 objects ")
+    assert line.endswith(f"{KEYS[1]} (0), {KEYS[4]} (2).")
+
+
+def test_an_object_that_is_no_shape_spoils_a_pack_and_is_named(packed: Path, tmp_path: Path) -> None:
+    stored = dict(np.load(packed / "points.npz"))
+    real = stored["points"] / 32767
+    for name, value, sentence in [
+        ("points", stored["points"][5, :1], "the points of chairs/item5 coincide"),
+        ("normals", 0, "the normals of chairs/item5 mostly have no length"),
+        ("real", np.nan, "the points of chairs/item5 are not all finite"),
+    ]:
+        key, array = ("points", real.copy()) if name == "real" else (name, stored[name].copy())
+        array[5] = value
+        np.savez(tmp_path / "p.npz", **{**stored, key: array})
+        with pytest.raises(InputError, match=f"p.npz is damaged: {sentence}"):
+            read_packed_points(tmp_path / "p.npz")
+
+
+def test_a_prepared_folder_is_not_read_without_its_manifest(tmp_path: Path) -> None:
+    """The parts are by id, and ids are in the manifest alone: keys in their place mix the parts."""
+    root = _write_set(tmp_path)
+    ids = {key: f"id of {key}" for key in KEYS}
+    assert any(split_of(key) != split_of(ids[key]) for key in KEYS)
+    (root / "settings.json").write_text("{}")
+    for read in (ShapeNetSet, lambda path: open_renderings(path).keys_by_id()):
+        with pytest.raises(InputError, match=r"was prepared, but its manifest\.json is missing"):
+            read(root)
+    entries = [{"path": key, "id": ids[key]} for key in KEYS]
+    content = {"objects": entries[:3], "unfinished": entries[3:-1]}
+    (root / "manifest.json").write_text(json.dumps(content))
+    with pytest.raises(InputError, match=f"manifest.json does not list {KEYS[-1]}"):
+        ShapeNetSet(root)
+    content["unfinished"] = entries[3:]
+    (root / "manifest.json").write_text(json.dumps(content))
+    items = ShapeNetSet(root).items
+    assert {item.key: item.id for item in items} == ids
+    assert all(item.split == split_of(item.id) for item in items)
+
+
 def test_damaged_packs_are_named(packed: Path, tmp_path: Path) -> None:
     whole = (packed / "points.npz").read_bytes()
     (tmp_path / "cut.npz").write_bytes(whole[: len(whole) // 2])
@@ -207,7 +266,7 @@ def test_damaged_packs_are_named(packed: Path, tmp_path: Path) -> None:
 
 def test_points_beyond_the_unit_sphere_are_not_clipped_in_silence(tmp_path: Path) -> None:
     root = _write_set(tmp_path, views=0)
-    np.save(root / "ShapeNetPoints" / KEYS[3] / "points.npy", np.full((300, 3), 1.5))
+    np.save(root / "ShapeNetPoints" / KEYS[3] / "points.npy", 1.5 * _shape(3)[0])
     with pytest.raises(InputError, match=f"{KEYS[3]} reaches beyond"):
         write_points(tmp_path / "points.npz", ShapeNetSet(root), 256)
 

@@ -49,6 +49,18 @@ class Dented:
         return np.stack([x, y, z * (1 - dent)], axis=1)
 
 
+@dataclass
+class Tangled:
+    """Lays the lower half of the ball across the upper one in waves: whole sheets cross, and stay crossed."""
+
+    calls: list = field(default_factory=list)
+
+    def carry(self, points, *, steps=8, until=1.0, cancel=None):
+        self.calls.append(len(points))
+        x, y, z = (np.asarray(points, dtype=np.float64) @ TURN.T).T
+        return np.stack([x, y, z * z + 0.2 * z * np.sin(25 * x) * np.sin(25 * y)], axis=1)
+
+
 class Coarse:
     """A flow whose solver folds space if it takes fewer than 20 steps."""
 

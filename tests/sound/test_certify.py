@@ -15,7 +15,7 @@ from nmf_model.sound.forms import written_forms
 from nmf_model.types import Mesh, Normalization
 from tests.reference import crossings as oracle
 
-from .conftest import Dented, FoldedBall, WavyPlate
+from .conftest import Dented, FoldedBall, Tangled, WavyPlate
 
 NOTHING = np.zeros((1, 3))
 
@@ -89,6 +89,17 @@ def test_sheets_that_coincide_are_pushed_apart():
     assert surface.report.solve.folds > 0
     assert report_of(surface).is_sound
     assert 0 < surface.report.largest_move < 0.03
+
+
+def test_a_tangle_of_whole_sheets_is_given_up_soon_and_said():
+    flow = Tangled()
+    surface = make_sound(flow, flow.carry(icosphere(5).vertices), icosphere(5), PLAIN)
+    assert surface.report.crossing_faces > 1_500
+    assert surface.report.crossings_before > 1_500
+    (note,) = surface.report.notes()
+    assert note.endswith("this mesh is not certified.")
+    assert surface.report.rounds <= 3
+    assert len(flow.calls) < 60  # one attempt with one push, and a few steps back in time
 
 
 def test_the_flow_is_stepped_back_to_its_last_clean_state():

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 
-from nmf_model.config import PAPER
+from nmf_model.config import PAPER, FlowConfig
 from nmf_model.errors import InputError
 from nmf_model.training.devices import SingleDevice
 from nmf_model.training.loop import learning_rate, train
 from nmf_model.training.run_dir import RunDir
 from nmf_model.training.settings import TrainingConfig, load_run_config, with_epochs
 from nmf_model.training.tasks import autoencoder_task
+from nmf_model.training.unused_settings import load_used
 from tests.support.command_line import ROOT
 
 CONFIGS = ROOT / "resources" / "configs"
@@ -61,7 +64,72 @@ def test_epochs_decide_the_steps_by_the_shapes_there_are():
     assert with_epochs(TrainingConfig(steps=7), 100).steps == 7
 
 
-@pytest.mark.parametrize("setting", ["synthetic_share=1.5", "data_workers=-2", "rate_decay=0.0", "epochs=-1"])
+@pytest.mark.parametrize(
+    "setting",
+    [
+        "synthetic_share=1.5", "data_workers=-2", "rate_decay=0.0", "epochs=-1", "learning_rate=-1",
+        "learning_rate=nan", "learning_rate=inf", "final_rate=-1", "augment.axis_scale=0",
+        "augment.axis_scale=nan", "augment.noise=-1", "clip=-1", "clip=nan", "warmup=-5",
+        "checkpoint_minutes=-1", "normal_weight=-1", "depth_weight=-1", "smoothness_weight=nan",
+        "lipschitz_bound=-1", "weight_decay=inf", "seed=-1", "seed=4294967296", "synthetic_seed=-1",
+        "early_share=0", "early_share=1.1", "early_share=1e-9", "block_weights=[1, nan, 1]",
+        "block_weights=[]", "template_level=8",
+    ],
+)  # fmt: skip
 def test_settings_out_of_range_are_named(setting):
-    with pytest.raises(InputError, match=setting.split("=")[0]):
+    with pytest.raises(InputError, match=f"'training.{setting.split('=')[0]}'") as caught:
         load_run_config(CONFIGS / "default.toml", [f"training.{setting}"])
+    assert str(caught.value).endswith(".")
+
+
+@pytest.mark.parametrize("override", ["training=5", "flow=5", "training.augment=5", "training.steps.more=5"])
+def test_a_value_is_not_taken_for_a_table(override):
+    with pytest.raises(InputError, match="table"):
+        load_run_config(CONFIGS / "default.toml", [override])
+
+
+@pytest.mark.parametrize(("name", "kind"), [
+    ("default.toml", "ae"), ("default_svr.toml", "svr"), ("paper.toml", "ae"), ("paper.toml", "svr"),
+])  # fmt: skip
+def test_the_configurations_that_ship_hold_nothing_of_no_use(name, kind):
+    autoencoder = load_run_config(CONFIGS / name.replace("_svr", "")).model
+    config, notes = load_used(CONFIGS / name, [], kind, autoencoder)
+    assert notes == ()
+    assert config == load_run_config(CONFIGS / name, kind=kind)
+
+
+@pytest.mark.parametrize(("name", "overrides", "ignored"), [
+    ("default.toml", ["flow.latent_size=7", "flow.blocks=2", "training.template_level=1"],
+     ["flow.latent_size", "training.template_level"]),
+    ("default.toml", ["encoder={channels=[8]}", "solver.adjoint=true", "volume.cells=8"],
+     ["encoder.channels", "solver.adjoint"]),
+    ("default.toml", ["image.size=64", "training.depth_weight=1", "training.lipschitz_weight=1"],
+     ["image.size", "training.depth_weight"]),
+    ("paper.toml", ["flow.latent_size=7", "training.template_level=1", "training.lipschitz_weight=1"],
+     ["training.lipschitz_weight"]),
+    ("default_svr.toml", ["flow.width=8", "training.input_points=9", "training.early_share=1"],
+     ["flow.width", "training.input_points", "training.early_share"]),
+    ("default_svr.toml", ["training.train_flow=true", "training.early_share=1", "training.template_level=1",
+                          "image.hidden=[8]"],
+     ["training.template_level", "image.hidden"]),
+])  # fmt: skip
+def test_settings_that_a_training_makes_no_use_of_are_named_and_not_kept(name, overrides, ignored):
+    kind = "svr" if "svr" in name else "ae"
+    autoencoder = load_run_config(CONFIGS / "default.toml").model
+    config, notes = load_used(CONFIGS / name, overrides, kind, autoencoder if kind == "svr" else None)
+    (note,) = notes
+    assert note.startswith("Not used by this model and ignored: ")
+    assert set(note.rstrip(".").split(": ")[1].split(", ")) == set(ignored)
+    kept = [o for o in overrides if not any(name.startswith(o.partition("=")[0]) for name in ignored)]
+    assert config.training == replace(
+        load_run_config(CONFIGS / name, kept, kind).training,
+        **{name[9:]: getattr(config.training, name[9:]) for name in ignored if name.startswith("training.")},
+    )
+    assert config != load_run_config(CONFIGS / name, overrides, kind)
+
+
+def test_what_a_file_sets_beside_the_table_volume_is_named_as_well(tmp_path):
+    (tmp_path / "own.toml").write_text("[volume]\ncells = 8\n[flow]\nblocks = 2\nwidth = 64\n")
+    config, notes = load_used(tmp_path / "own.toml", [], "ae")
+    assert notes == ("Not used by this model and ignored: flow.width.",)
+    assert config.model.flow == FlowConfig(blocks=2)

@@ -8,13 +8,42 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
+from nmf_model.data.shapenet import ShapeNetSet
+from nmf_model.data.splits import split_of
 from tests.support import command_line, in_process
 
 SCRIPT = command_line.ROOT / "training_cli.py"
+
+
+def started(tmp_path: Path, words: list[str]) -> subprocess.Popen[str]:
+    """Run the command in a process group of its own."""
+    return subprocess.Popen(
+        [sys.executable, str(SCRIPT), *words], cwd=tmp_path, env=command_line.environment(tmp_path),
+        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        start_new_session=True,
+        # A runner in the background may have SIGINT ignored, and a child inherits that.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )  # fmt: skip
+
+
+def wait_for_objects(out: Path, process: subprocess.Popen[str], count: int) -> None:
+    deadline = time.monotonic() + 200
+    while len(list(out.glob("ShapeNetPoints/*/*"))) < count:
+        assert process.poll() is None, process.communicate()
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def assert_parts_are_by_id(out: Path) -> None:
+    """The rule on the folders' names would give some of the objects other parts."""
+    items = ShapeNetSet(out).items
+    assert all(item.id.startswith("synthetic-0-") and item.split == split_of(item.id) for item in items)
+    assert any(split_of(item.key) != item.split for item in items)
 
 
 def test_preparing_is_stopped_by_ctrl_c_and_the_same_command_goes_on(tmp_path):
@@ -24,18 +53,8 @@ def test_preparing_is_stopped_by_ctrl_c_and_the_same_command_goes_on(tmp_path):
     out = tmp_path / "set"
     words = ["prepare", "--source", "synthetic:300", str(tmp_path / "meshes"), "--out", str(out)]
     words += ["--views", "0", "--points", "200", "--jobs", "1"]
-    process = subprocess.Popen(
-        [sys.executable, str(SCRIPT), *words], cwd=tmp_path, env=command_line.environment(tmp_path),
-        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-        start_new_session=True,
-        # A runner in the background may have SIGINT ignored, and a child inherits that.
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
-    )  # fmt: skip
-    deadline = time.monotonic() + 200
-    while len(list(out.glob("ShapeNetPoints/*/*"))) < 3:
-        assert process.poll() is None, process.communicate()
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
+    process = started(tmp_path, words)
+    wait_for_objects(out, process, 3)
     os.killpg(process.pid, signal.SIGINT)  # a terminal sends it to the whole group
     said, complaints = process.communicate(timeout=60)
     assert process.returncode == 130
@@ -43,8 +62,11 @@ def test_preparing_is_stopped_by_ctrl_c_and_the_same_command_goes_on(tmp_path):
     assert "Traceback" not in complaints
     finished = sorted(out.glob("ShapeNetPoints/*/*"))
     assert 3 <= len(finished) < 300
+    split = json.loads((out / "split.json").read_text())
+    listed = [out / "ShapeNetPoints" / key for part in split.values() for key in part]
+    assert sorted(listed) == finished
     stamps = {path: (path / "points.npy").stat().st_mtime_ns for path in finished}
-    words[2] = f"synthetic:{len(finished) + 4}"
+    words[1:3] = [f"--source=synthetic:{len(finished) + 4}"]  # spelt either way, several may follow
     outcome = in_process.training(tmp_path, *words)
     assert outcome.code == 0, outcome.err
     assert f"{len(finished) + 4} of {len(finished) + 5} objects" in outcome.out
@@ -64,6 +86,37 @@ def test_preparing_is_stopped_by_ctrl_c_and_the_same_command_goes_on(tmp_path):
         assert sheet.size == (336, 224)
 
 
+def test_a_killed_run_leaves_every_object_in_its_part_and_meanwhile_no_other_gets_in(tmp_path):
+    out = tmp_path / "set"
+    words = ["prepare", "--source", "synthetic:300", "--out", str(out)]
+    words += ["--views", "0", "--points", "200", "--jobs", "1"]
+    process = started(tmp_path, words)
+    wait_for_objects(out, process, 14)
+    assert_parts_are_by_id(out)
+    outcome = in_process.training(tmp_path, *words)
+    assert outcome.code == 2
+    assert f"Another prepare (process {process.pid}) is at work" in outcome.err
+    assert process.poll() is None
+    os.killpg(process.pid, signal.SIGKILL)
+    process.communicate(timeout=60)
+    assert_parts_are_by_id(out)
+    count = len(ShapeNetSet(out).items)
+    assert 14 <= count < 300
+    words[2] = f"synthetic:{count}"
+    outcome = in_process.training(tmp_path, *words)
+    assert outcome.code == 0, outcome.err
+    assert f"{count} of {count} objects are in {out}; 0 were made now." in outcome.out
+    assert_parts_are_by_id(out)
+    manifest = json.loads((out / "manifest.json").read_text())
+    assert (len(manifest["objects"]), manifest["skipped"]) == (count, [])
+    assert len(manifest["unfinished"]) == 300 - count
+    (out / "manifest.json").unlink()
+    (out / "split.json").unlink()
+    outcome = in_process.training(tmp_path, "pack", out, "--out", "p.npz", "--points-per-shape", 128)
+    assert outcome.code == 2
+    assert "manifest.json is missing" in outcome.err
+
+
 def test_bad_words_are_one_sentence(tmp_path):
     for words, sentence in [
         (["prepare", "--source", "nowhere", "--out", "set"], "nowhere is neither"),
@@ -74,6 +127,7 @@ def test_bad_words_are_one_sentence(tmp_path):
         ),
         (["pack", "synthetic:x", "--out", "p.npz"], "whole numbers"),
         (["pack", "synthetic:2", "--out", "p.zip"], "must end in .npz"),
+        (["combine", "--ae", "a", "--svr", "b", "--out", "x.bin"], "must end in .safetensors"),
         (["contact-sheet", "--out", "s.jpg"], "must end in .png"),
     ]:
         outcome = in_process.training(tmp_path, *words)

@@ -16,13 +16,13 @@ from nmf_model.geometry.template import icosphere
 from nmf_model.io.meshes import write_mesh
 from nmf_model.training import drawing
 from nmf_model.training.cases import Item, Plan, answer, merged, placed_by_outline
-from nmf_model.training.conditions import Condition
+from nmf_model.training.conditions import ROBUSTNESS, Condition
 from nmf_model.training.evaluate import cloud_items, evaluate, mesh_items, picture_items
 from nmf_model.training.evaluate_command import evaluate as command
-from nmf_model.training.gallery import shots_of
+from nmf_model.training.gallery import page, shots_of
 from nmf_model.training.reconstructing import reconstruct_cloud, reconstruct_picture
 from nmf_model.training.summary import extremes, markdown, robustness_table, summarise
-from nmf_model.training.targets import Targets
+from nmf_model.training.targets import Targets, open_targets
 from nmf_model.types import Mesh
 from tests.support import command_line, tiny_models
 
@@ -92,16 +92,45 @@ def test_means_are_over_shapes_and_over_classes():
     assert "| a | 3 | 2000.00 |" in markdown(report)
 
 
+def test_page_and_text_tell_the_same_facts_in_plain_words(data):
+    report = summarise([], {"files of no object": [], "objects without renderings": ["a<b", "c"]})
+    told = page(report, Plan((data / "points.npz",), "test"), [], [])
+    assert "<li>files of no object: none</li><li>objects without renderings: a&lt;b, c</li>" in told
+    assert "- files of no object: none\n- objects without renderings: a<b, c\n" in markdown(report)
+
+
 def test_robustness_is_one_table_with_a_row_for_each_condition(data, tmp_path, capsys):
     options = {"checkpoint": data / "ae.safetensors", "packed": [data / "points.npz"]}
     report = run(tmp_path, robustness=True, **options)
     saved = json.loads((tmp_path / "robustness.json").read_text())
     assert len(saved) == 7
-    assert saved["upright, 2,500 points"]["mean"] == report["mean"]
+    assert saved["upright, up to 2,500 points"]["mean"] == report["mean"]
     turned = run(tmp_path / "yaw", condition="yaw", **options)
-    assert saved["yaw, 2,500 points"]["mean"] == turned["mean"] != report["mean"]
+    assert saved["yaw, up to 2,500 points"]["mean"] == turned["mean"] != report["mean"]
     assert (tmp_path / "robustness.md").read_text() in capsys.readouterr().out
     assert robustness_table({"x": report}).count("\n") == 3
+    # The objects have 200 points: none can be seen with 250 or 10,000, and no row says so.
+    short = [label for label in saved if label.endswith(": objects that have so many")]
+    assert len(short) == 3
+    assert all(saved[label]["about"]["measured"] == 0 for label in short)
+    assert all(f"| {label} | 0 |" in (tmp_path / "robustness.md").read_text() for label in short)
+    assert all(saved[label]["about"]["measured"] == 4 for label in saved.keys() - set(short))
+
+
+def test_a_row_of_many_points_has_the_objects_with_so_many_alone(data, tmp_path):
+    root = tmp_path / "set"
+    keys = [f"egg/item{number}" for number in range(3)]
+    for number, count in enumerate([9_999, 10_000, 12_000]):
+        folder = root / "ShapeNetPoints" / keys[number]
+        folder.mkdir(parents=True)
+        np.save(folder / "points.npy", tiny_models.egg(number, count)[0])
+    (root / "split.json").write_text(json.dumps({"test": keys}))
+    plan = Plan((root,), "test", data / "ae.safetensors")
+    (many,) = [how for how in ROBUSTNESS if how.input_points == 10_000]
+    (rows,) = evaluate([dataclasses.replace(plan, condition=many)], cloud_items(plan))
+    assert rows[0]["failed"] == "the data has only 9,999 points of it"
+    assert [row["id"] for row in rows if "failed" not in row] == keys[1:]
+    assert len(answer(dataclasses.replace(plan, condition=many), Item(2)).seen) == 10_000
 
 
 def perfect(folder: Path, names, radius: float = 1.0) -> None:
@@ -165,6 +194,45 @@ def test_a_folder_in_the_published_layout_is_measured_with_its_normals_and_its_o
     report = run(tmp_path / "out", meshes=tmp_path / "meshes", points_path=root)
     assert report["shapes"][0]["normal_consistency"] > 0.7
     assert report["about"]["failed"] == len(names) - 1
+
+
+def test_without_normals_all_figures_are_in_the_same_frame(tmp_path):
+    root = tiny_models.save_folder(tmp_path / "set")
+    key = Targets((root,), "test").names[0].key
+    path = root / "ShapeNetPoints" / key / "points.npy"
+    moved = 3 * np.load(path) + 5
+    np.save(path, moved)
+    (tmp_path / "meshes" / key).parent.mkdir(parents=True)
+    ball = icosphere(2)
+    vertices = 1.5 * ball.vertices.astype(float) + moved.mean(axis=0)
+    write_mesh(Mesh(vertices, ball.faces), tmp_path / "meshes" / f"{key}.ply")
+    options = {"meshes": tmp_path / "meshes", "points_path": root}
+    (row,) = run(tmp_path / "with", **options)["shapes"]
+    assert row["chamfer_l2_unaligned"] < 0.3
+    for file in root.rglob("normals.npy"):
+        file.unlink()
+    open_targets.cache_clear()
+    (bare,) = run(tmp_path / "without", **options)["shapes"]
+    lost = {name for name in row if name.startswith("normal_consistency")}
+    assert len(lost) == 2
+    assert bare == {name: value for name, value in row.items() if name not in lost}
+
+
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_damaged_data_is_no_failure_of_the_method(data, tmp_path, jobs):
+    root = tiny_models.save_folder(tmp_path / "set")
+    names = [f"egg/item{number}" for number in (0, 2, 4)]
+    (root / "split.json").write_text(json.dumps({"test": names}))
+    options = {"checkpoint": data / "ae.safetensors", "points_path": root, "jobs": jobs}
+    path = root / "ShapeNetPoints" / names[1] / "points.npy"
+    np.save(path, np.full((152, 3), 0.5))
+    with pytest.raises(InputError, match=f"{names[1]}/points.npy is damaged: all its points coincide"):
+        run(tmp_path / "out", **options)
+    np.save(path, np.eye(3))
+    open_targets.cache_clear()
+    with pytest.raises(InputError, match=f"{names[1]}/points.npy has only 3 points, while the median"):
+        run(tmp_path / "out", **options)
+    assert not (tmp_path / "out").exists()
 
 
 def test_pictures_are_answered_in_the_frame_that_the_checkpoint_names(data):

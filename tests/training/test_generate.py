@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
+
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from nmf_model import checkpoint
 from nmf_model.errors import InputError
 from nmf_model.io.meshes import read_mesh
+from nmf_model.model import NeuralMeshFlow
 from nmf_model.training.cases import Plan
 from nmf_model.training.evaluate import cloud_items, evaluate, mesh_items, picture_items
 from nmf_model.training.generate import Outcome, checked_suffix, file_tasks, generate, shard, split_tasks
 from nmf_model.training.legacy_flags import translate
 from nmf_model.training.reconstructing import OBJECT_SHARE, framed, reconstruct_cloud
 from nmf_model.types import ShapeImage
-from tests.support import command_line, tiny_models
+from tests.support import command_line, in_process, tiny_models
 
 
 @pytest.fixture(scope="module")
@@ -64,7 +69,7 @@ def test_the_command_goes_on_over_a_bad_file_and_resumes(data, inputs, tmp_path)
     assert "Wrote 2 meshes" in outcome.out
     assert "Traceback" not in outcome.out + outcome.err
     made = sorted(path.relative_to(out).as_posix() for path in out.rglob("*.*"))
-    assert made == ["cloud.obj", "deeper/box.obj"]
+    assert made == ["cloud.obj", "deeper/box.obj", "generate.json"]
     model = checkpoint.load(data / "svr.safetensors")
     expected = reconstruct_cloud(model, np.loadtxt(inputs / "cloud.xyz"))
     found = read_mesh(out / "cloud.obj")
@@ -76,6 +81,77 @@ def test_the_command_goes_on_over_a_bad_file_and_resumes(data, inputs, tmp_path)
     tasks = file_tasks([inputs], data / "svr.safetensors", "cpu", out, ".obj")
     assert generate(tasks) == Outcome(0, 2, ())
     assert (out / "cloud.obj").read_text() == "kept"
+
+
+def test_meshes_of_two_models_are_not_taken_for_those_of_one(data, inputs, tmp_path):
+    """A folder tells which model its meshes are of, and how many points it saw."""
+    (inputs / "bad.ply").unlink()
+    for name, seed in (("one", 0), ("other", 1)):
+        torch.manual_seed(seed)
+        model = NeuralMeshFlow(checkpoint.read_header(data / "svr.safetensors").config)
+        checkpoint.save(tmp_path / f"{name}.safetensors", model.eval())
+    words = ("generate", inputs, "--out", "out", "--device", "cpu", "--jobs", "1", "--checkpoint")
+
+    def run(*more):
+        outcome = in_process.training(tmp_path, *words, *more)
+        assert len(outcome.err.strip().splitlines()) <= 2, outcome.err
+        return outcome
+
+    assert "Wrote 2 meshes" in run("one.safetensors").out
+    record = json.loads((tmp_path / "out" / "generate.json").read_text())
+    sha = hashlib.sha256((tmp_path / "one.safetensors").read_bytes()).hexdigest()
+    assert record == {"checkpoint": "one.safetensors", "sha256": sha, "input_points": "all"}
+    kept = {path: path.read_bytes() for path in (tmp_path / "out").rglob("*") if path.is_file()}
+    for more, sentence in (
+        (("other.safetensors",), "meshes of another model, one.safetensors"),
+        (("one.safetensors", "--input-points", "60"), "meshes of all input points, not of 60"),
+        (("one.safetensors", "--input-points", "0"), "--input-points must be at least 1"),
+        (("nowhere.safetensors",), "no checkpoint"),
+    ):
+        outcome = run(*more)
+        assert outcome.code == 2
+        assert sentence in outcome.err
+    assert kept == {path: path.read_bytes() for path in (tmp_path / "out").rglob("*") if path.is_file()}
+    (tmp_path / "one.safetensors").rename(tmp_path / "renamed.safetensors")
+    (tmp_path / "out" / "cloud.ply").unlink()
+    assert "Wrote 1 meshes to out; 1 were there already" in run("renamed.safetensors").out
+    (tmp_path / "out" / "generate.json").unlink()
+    assert "no generate.json" in run("renamed.safetensors").err
+
+
+def test_a_model_sees_as_many_points_of_a_file_as_asked_for(data, tmp_path):
+    cloud, _ = tiny_models.egg(3, 300)
+    np.savetxt(tmp_path / "cloud.xyz", cloud)
+    words = ("generate", "cloud.xyz", "--checkpoint", data / "ae.safetensors", "--device", "cpu", "--out")
+    made = {}
+    for count in (60, 299, 300, 5000, None):
+        more = () if count is None else ("--input_points", count)
+        outcome = in_process.training(tmp_path, *words, f"of-{count}", *more)
+        assert outcome.code == 0, outcome.err
+        made[count] = read_mesh(tmp_path / f"of-{count}" / "cloud.ply").vertices
+    assert np.array_equal(made[300], made[None])
+    assert np.array_equal(made[5000], made[None])
+    assert not np.allclose(made[60], made[None], atol=1e-4)
+    again = in_process.training(tmp_path, *words, "again", "--input_points", 60)
+    assert again.code == 0
+    assert np.array_equal(read_mesh(tmp_path / "again" / "cloud.ply").vertices, made[60])
+
+
+def test_points_of_pictures_cannot_be_counted(data, inputs, tmp_path):
+    model = ("--checkpoint", data / "svr.safetensors", "--input-points", "60", "--out", "out")
+    views = ("--packed", data / "points.npz", "--views", data / "views.npz")
+    for words in ((inputs / "deeper",), views):
+        outcome = in_process.training(tmp_path, "generate", *words, *model)
+        assert outcome.code == 2
+        assert "--input-points is for a model that is given clouds." in outcome.err
+    assert not (tmp_path / "out").exists()
+
+
+def test_lists_beside_published_renderings_are_no_clouds(data, inputs, tmp_path):
+    for name in ("rendering_metadata.txt", "renderings.txt"):
+        (inputs / "deeper" / name).write_text("30 20 0 1 25\n")
+    tasks = file_tasks([inputs / "deeper"], data / "svr.safetensors", "cpu", tmp_path / "out", ".ply")
+    assert [task.source.name for task in tasks] == ["box.png"]
 
 
 def test_shards_are_disjoint_and_complete(data, tmp_path):
