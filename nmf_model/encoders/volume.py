@@ -44,7 +44,9 @@ class CellPool(nn.Module):
     ) -> Float[Tensor, "B W R R R"]:
         """Return the volume, its axes z, y, x, of R = cells / 2 coarse cells along each side."""
         position = (points / EXTENT + 1) * (self.cells / 2)
-        cell = position.detach().floor().clamp(0, self.cells - 1)
+        # An undefined place must have a cell too, since an index out of bounds tears the process down; its
+        # features stay undefined, and with them all that follows.
+        cell = position.detach().nan_to_num(0).floor().clamp(0, self.cells - 1)
         local = 2 * (position - cell) - 1
         features = self.describe(local if extra is None else torch.cat([local, extra], dim=2))
         x, y, z = cell.long().unbind(dim=2)

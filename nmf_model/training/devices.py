@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+import time
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
 
-from nmf_model.errors import InputError
+from nmf_model.errors import InputError, NmfError
+
+T = TypeVar("T")
+VOTE_SECONDS = 3.0
+"""Between two votes of several processes; torchrun kills what has not ended 30 seconds after SIGTERM."""
 
 
 class SingleDevice:
@@ -73,6 +78,84 @@ def open_devices(device: str, devices: int, nodes: int) -> Any:
     fabric = Fabric(accelerator=kind, devices=devices, num_nodes=nodes, strategy="ddp", precision="32-true")
     fabric.launch()
     return fabric
+
+
+class Votes:
+    """What several processes want, asked at steps that are the same on all and at most seconds apart.
+
+    Each vote waits for the device, so there is not one at every step; how many steps there are to the next,
+    the first process reckons from its clock and tells the others with the vote.
+
+    Args:
+        devices: see ``open_devices``.
+        step: updates done so far.
+    """
+
+    def __init__(self, devices: Any, step: int) -> None:
+        self._devices = devices
+        self._last, self._next, self._asked = step, step + 1, time.monotonic()
+
+    def count(self, step: int, wishes: Sequence[bool], *, now: bool) -> list[bool]:
+        """Return which of the wishes any process has; False for all while no vote is due.
+
+        Args:
+            step: updates done, the same on all processes.
+            wishes: of this process.
+            now: whether to vote in any case; the same on all processes.
+        """
+        if self._devices.world_size == 1:
+            return list(wishes)
+        if step < self._next and not now:
+            return [False] * len(wishes)
+        ahead = self._steps_ahead(step) if self._devices.global_rank == 0 else 0
+        ballot = torch.tensor([*map(float, wishes), float(ahead)], device=self._devices.device)
+        *votes, ahead = self._devices.all_reduce(ballot, reduce_op="sum").tolist()
+        self._last, self._next, self._asked = step, step + int(ahead), time.monotonic()
+        return [vote > 0 for vote in votes]
+
+    def _steps_ahead(self, step: int) -> int:
+        """Return how many steps take ``VOTE_SECONDS``; at most twice as many as last time."""
+        done = max(1, step - self._last)
+        seconds = max(1e-6, time.monotonic() - self._asked)
+        return max(1, min(2 * done, int(done * VOTE_SECONDS / seconds)))
+
+
+def told_by_first(devices: Any, error: NmfError) -> BaseException:
+    """Return what a process ends with when all of them know of an error: the first one says it, others leave.
+
+    They leave as if all were well: a process that fails has its launcher kill the others, the first included.
+    """
+    return error if devices.global_rank == 0 else SystemExit(0)
+
+
+def by_first(devices: Any, act: Callable[[], T]) -> T | None:
+    """Let the first process do something while the others wait; if it cannot, all end.
+
+    Args:
+        devices: see ``open_devices``.
+        act: what to do.
+
+    Returns:
+        the answer of ``act`` on the first process, None on the others.
+
+    Raises:
+        NmfError: of ``act``, on the first process.
+        SystemExit: on the others then, see ``told_by_first``.
+    """
+    answer, refusal = None, None
+    if devices.global_rank == 0:
+        try:
+            answer = act()
+        except NmfError as error:
+            refusal = error
+    refused = devices.all_reduce(
+        torch.tensor(float(refusal is not None), device=devices.device), reduce_op="sum"
+    )
+    if refusal is not None:
+        raise refusal
+    if devices.world_size > 1 and refused.item() > 0:
+        raise SystemExit(0)
+    return answer
 
 
 def clip_gradients(parameters: Iterable[Tensor], limit: float) -> Tensor:

@@ -11,7 +11,7 @@ change between calls. ``--set training.compile=true`` fuses the velocity where a
 Then the pictures::
 
     python training_cli.py train svr --packed data/library_points.npz --views data/library_views.npz \
-        --ae runs/ae/best.safetensors --config resources/configs/default.toml --out runs/svr \
+        --ae runs/ae/best.safetensors --config resources/configs/default_svr.toml --out runs/svr \
         --max-minutes 9 --resume
 
 What to bring back: ``RUN/latest.safetensors`` and ``RUN/best.safetensors`` (the model in half precision),
@@ -36,7 +36,7 @@ from nmf_model.errors import NmfError
 from nmf_model.losses import NotFiniteError
 from nmf_model.model import NeuralMeshFlow
 from nmf_model.training.batches import CloudBatch, PictureBatch
-from nmf_model.training.devices import clip_gradients
+from nmf_model.training.devices import Votes, by_first, clip_gradients, told_by_first
 from nmf_model.training.interrupts import Interrupts
 from nmf_model.training.objective import LossTerms
 from nmf_model.training.reporting import Reporter
@@ -46,7 +46,7 @@ from nmf_model.training.trackers import CometAccount, open_trackers
 
 
 class TrainingError(NmfError):
-    """The run cannot go on: its loss is no longer a number."""
+    """The run cannot go on: its loss or a weight is no longer a number."""
 
 
 class Batches(Protocol):
@@ -65,6 +65,10 @@ class Validation(Protocol):
 
 class Samples(Protocol):
     """Results to look at."""
+
+    @property
+    def data(self) -> Mapping[str, str]:
+        """Return what tells the data from other data, by names."""
 
     def __call__(self, folder: Path) -> Path | None:
         """Write meshes and a picture of them into a folder; return the picture."""
@@ -101,6 +105,12 @@ class Task:
     provenance: Mapping[str, str]
     samples: Samples | None = None
     notes: tuple[str, ...] = ()
+
+    @property
+    def data(self) -> dict[str, str]:
+        """What tells the data from other data, by names: numbers and digests of ids."""
+        counts = {name: self.provenance[name] for name in ("shapes", "objects") if name in self.provenance}
+        return counts | dict(self.samples.data if self.samples is not None else {})
 
 
 @dataclass
@@ -149,8 +159,9 @@ def train(
     objective, wrapped = devices.setup(task.objective, optimiser)
     progress = _restored(snapshot, task, optimiser, devices.device)
     saver = _Saver(task, run, optimiser, devices, started, progress.seconds)
+    votes = Votes(devices, progress.step)
     is_first = devices.global_rank == 0
-    trackers = open_trackers(run.path, task.config, comet) if is_first else []
+    trackers = by_first(devices, lambda: open_trackers(run.path, task.config, comet)) or []
     reporter = Reporter(run, trackers, active=is_first, steps=config.steps)
     for sentence in task.notes:
         reporter.note(sentence)
@@ -177,7 +188,7 @@ def train(
 
                 if progress.step % config.log_every == 0 or progress.step == config.steps:
                     done, now = progress.step - first_step, time.monotonic()
-                    record = _means(progress, task, devices, rate)
+                    record = _means(progress, task, run, devices, rate)
                     record["seconds_per_step"] = (now - last_report) / done
                     record["shapes_per_second"] = config.batch_size * done / (now - last_report)
                     last_report, first_step = now, progress.step
@@ -194,16 +205,28 @@ def train(
                         progress.best = value
                         saver.export("best", progress)
                     last_report, first_step = time.monotonic(), progress.step
-                reason = _reason_to_stop(interrupts, deadline, progress.step, config, devices)
-                if reason:
+                reason = _reason_to_stop(interrupts, deadline)
+                is_stopped, is_due = votes.count(
+                    progress.step,
+                    (bool(reason), is_first and saver.is_due(config.checkpoint_minutes)),
+                    now=progress.step % config.log_every == 0,
+                )
+                if is_stopped:
+                    reason = reason or "another process was stopped"
                     break
-                if saver.is_due(config.checkpoint_minutes):
+                reason = ""
+                if is_due:
                     saver.save(progress)
                     last_report, first_step = time.monotonic(), progress.step
             saver.save(progress)
             saver.export("latest", progress)
-    except NotFiniteError as error:
-        raise TrainingError(_not_a_number(progress.step + 1)) from error
+    except TrainingError:
+        raise
+    except Exception as error:
+        explained = _explained(error, task, run, devices, progress.step + 1)
+        if explained is None:
+            raise
+        raise explained from error
     finally:
         reporter.close()
     if reason:
@@ -226,8 +249,7 @@ def learning_rate(config: TrainingConfig, step: int) -> float:
 
 def _begin(run: RunDir, task: Task, devices: Any, resume: bool) -> Snapshot | None:
     """Let the first process prepare the folder; the others read what it left."""
-    snapshot = run.begin(task.kind, task.config, resume=resume) if devices.global_rank == 0 else None
-    devices.barrier()
+    snapshot = by_first(devices, lambda: run.begin(task.kind, task.config, resume=resume, data=task.data))
     return run.latest() if devices.global_rank > 0 and resume else snapshot
 
 
@@ -263,7 +285,7 @@ def _backward(
     return torch.stack(losses).mean(), torch.stack(made_of).mean(dim=0)
 
 
-def _means(progress: Progress, task: Task, devices: Any, rate: float) -> dict[str, Any]:
+def _means(progress: Progress, task: Task, run: RunDir, devices: Any, rate: float) -> dict[str, Any]:
     """Return the record of the steps since the last one; this waits for the device.
 
     Raises:
@@ -271,7 +293,7 @@ def _means(progress: Progress, task: Task, devices: Any, rate: float) -> dict[st
     """
     sums = devices.all_reduce(progress.sums, reduce_op="mean").tolist()
     if not all(math.isfinite(value) for value in sums):
-        raise TrainingError(_not_a_number(progress.step))
+        raise told_by_first(devices, _not_a_number(run, progress.step))
     progress.sums.zero_()
     loss, norm, count, *parts = sums
     record = {
@@ -298,25 +320,38 @@ def _validate(task: Task, objective: nn.Module, folder: Path | None) -> tuple[fl
     return value, sheet
 
 
-def _reason_to_stop(
-    interrupts: Interrupts, deadline: float | None, step: int, config: TrainingConfig, devices: Any
-) -> str:
-    """Say why to stop now, or nothing; several processes must agree, so they ask each other now and then."""
-    reason = interrupts.received or ""
-    if deadline is not None and time.monotonic() > deadline:
-        reason = reason or "the time is up"
-    if devices.world_size == 1:
-        return reason
-    if step % config.log_every:
-        return ""
-    votes = devices.all_reduce(torch.tensor(float(bool(reason)), device=devices.device), reduce_op="sum")
-    return (reason or "another process was stopped") if votes.item() > 0 else ""
+def _reason_to_stop(interrupts: Interrupts, deadline: float | None) -> str:
+    """Say why this process would stop now, or nothing."""
+    if interrupts.received is not None:
+        return interrupts.received
+    return "the time is up" if deadline is not None and time.monotonic() > deadline else ""
 
 
-def _not_a_number(step: int) -> str:
-    return (
-        f"The loss became infinite or undefined by step {step}; the last good checkpoint is kept: "
-        f"go on from it with --resume and a smaller training.learning_rate."
+def _explained(error: Exception, task: Task, run: RunDir, devices: Any, step: int) -> BaseException | None:
+    """Return what to end with after an error that comes of what is no number; None if it comes of else.
+
+    Weights that are none make trouble in many places. To ask only after it costs the steps nothing.
+    """
+    if not _is_finite(task.objective):
+        return told_by_first(devices, _not_a_number(run, step))  # the weights are the same on all processes
+    # Large weights may fail on one process's share of the batch alone, so each says it for itself.
+    return _not_a_number(run, step) if isinstance(error, NotFiniteError) else None
+
+
+def _is_finite(objective: nn.Module) -> bool:
+    """Return whether all weights are numbers; this waits for the device."""
+    return bool(torch.stack([torch.isfinite(p).all() for p in objective.parameters()]).all())
+
+
+def _not_a_number(run: RunDir, step: int) -> TrainingError:
+    advice = (
+        "; the last good checkpoint is kept: go on from it"
+        if run.has_checkpoint()
+        else ", before the first checkpoint; start again"
+    )
+    return TrainingError(
+        f"The loss became infinite or undefined by step {step}{advice} with --resume and a smaller "
+        f"training.learning_rate."
     )
 
 
@@ -344,18 +379,19 @@ class _Saver:
         progress.seconds = self._before + time.monotonic() - self._started
 
     def save(self, progress: Progress) -> None:
-        """Write everything needed to go on exactly.
+        """Write everything needed to go on exactly; all processes come here at the same step.
 
         Raises:
             TrainingError: if the loss or a weight is not a number; nothing is written then.
+            InputError: if it cannot be written here.
         """
         self._last = time.monotonic()
-        if self._devices.global_rank != 0:
-            return
+        by_first(self._devices, lambda: self._write(progress))
+
+    def _write(self, progress: Progress) -> None:
         self.seconds(progress)
-        finite = [torch.isfinite(p).all() for p in self._task.objective.parameters()]
-        if not (bool(torch.stack(finite).all()) and bool(torch.isfinite(progress.sums).all())):
-            raise TrainingError(_not_a_number(progress.step))
+        if not (_is_finite(self._task.objective) and bool(torch.isfinite(progress.sums).all())):
+            raise _not_a_number(self._run, progress.step)
         tensors = {f"model/{name}": tensor for name, tensor in self._task.model.state_dict().items()}
         tensors |= optimiser_tensors(self._optimiser)
         tensors |= {"generator": self._task.generator.get_state(), "sums": progress.sums}

@@ -54,9 +54,19 @@ class RunDir:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.checkpoints = path / "checkpoints"
+        self._whole: set[str] = set()
+        self._damaged: set[str] = set()
 
-    def begin(self, kind: str, config: RunConfig, *, resume: bool) -> Snapshot | None:
+    def begin(
+        self, kind: str, config: RunConfig, *, resume: bool, data: Mapping[str, str] | None = None
+    ) -> Snapshot | None:
         """Create the folder, or find where to go on.
+
+        Args:
+            kind: of the training.
+            config: its settings.
+            resume: whether to go on with what is there.
+            data: what tells the data from other data, by names; a run goes on with the same data only.
 
         Returns:
             the state to go on from; None for a new run, or one that was stopped before its first checkpoint.
@@ -71,12 +81,12 @@ class RunDir:
                 raise InputError(
                     f"{self.path} already holds a run; add --resume to go on, or name another --out."
                 )
-            self._check_same(known, kind, config)
+            self._check_same(known, kind, config, data or {})
         try:
             self.checkpoints.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise InputError(f"The folder {self.path} cannot be made: {error.strerror}.") from error
-        text = json.dumps({"kind": kind, **to_dict(config)}, indent=1) + "\n"
+        text = json.dumps({"kind": kind, "data": dict(data or {}), **to_dict(config)}, indent=1) + "\n"
         write_atomically(known, lambda file: file.write(text.encode()))
         snapshot = self.latest() if resume else None
         self._drop_metrics_after(0 if snapshot is None else snapshot.step)
@@ -85,11 +95,13 @@ class RunDir:
     def save(self, snapshot: Snapshot) -> None:
         """Write a checkpoint, then remove the oldest; a kill at any moment leaves a complete one.
 
+        One of the same step that is damaged is replaced.
+
         Raises:
             InputError: if it cannot be written here.
         """
         target = self.checkpoints / f"step-{snapshot.step:08d}"
-        if target.exists():
+        if target.name in self._whole and target.exists():
             return
         unfinished = self.checkpoints / f".unfinished-{snapshot.step:08d}"
         shutil.rmtree(unfinished, ignore_errors=True)
@@ -102,10 +114,12 @@ class RunDir:
                 {"step": snapshot.step, "parts": len(parts), "numbers": dict(snapshot.numbers)}
             )
             write_atomically(unfinished / "state.json", lambda file: file.write(state.encode()))
-            unfinished.rename(target)
+            _put_in_place(unfinished, target)
         except OSError as error:
             raise InputError(f"The checkpoint {target} cannot be written: {error.strerror}.") from error
-        self._prune()
+        self._whole.add(target.name)
+        self._damaged.discard(target.name)
+        self._prune(target.name)
         self.write_csv()
 
     def latest(self) -> Snapshot | None:
@@ -117,10 +131,17 @@ class RunDir:
         folders = sorted(self.checkpoints.glob("step-*"), reverse=True)
         for folder in folders:
             with contextlib.suppress(OSError, ValueError, KeyError, SafetensorError):
-                return _read(folder)
+                snapshot = _read(folder)
+                self._whole.add(folder.name)
+                return snapshot
+            self._damaged.add(folder.name)
         if folders:
             raise CheckpointError(f"All checkpoints in {self.checkpoints} are damaged; start a new run.")
         return None
+
+    def has_checkpoint(self) -> bool:
+        """Return whether there is a checkpoint, but for those found damaged."""
+        return any(folder.name not in self._damaged for folder in self.checkpoints.glob("step-*"))
 
     def log(self, record: Mapping[str, Any]) -> None:
         """Append one line to ``metrics.jsonl``."""
@@ -146,16 +167,22 @@ class RunDir:
         writer.writerows(records)
         write_atomically(self.path / "metrics.csv", lambda file: file.write(text.getvalue().encode()))
 
-    def _check_same(self, known: Path, kind: str, config: RunConfig) -> None:
-        """Refuse to go on with another model; how it is trained may change, the number of steps above all."""
+    def _check_same(self, known: Path, kind: str, config: RunConfig, data: Mapping[str, str]) -> None:
+        """Refuse another model or other data; how it is trained may change, the number of steps above all."""
         try:
             values = json.loads(known.read_text(encoding="utf-8"))
             old_kind = values.pop("kind")
+            old_data = dict(values.pop("data", {}))  # runs of earlier versions do not tell
             old = from_dict(RunConfig, values)
-        except (OSError, ValueError, KeyError, InputError) as error:
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, InputError) as error:
             raise CheckpointError(f"{known} is damaged ({error}); start a new run.") from error
         if old_kind != kind or old.model != config.model:
             raise InputError(f"{self.path} holds a run of another model; name another --out.")
+        if any(old_data[name] != data[name] for name in old_data.keys() & data.keys()):
+            raise InputError(
+                f"{self.path} holds a run on other data, with which its validations cannot be compared; "
+                f"name that data, or another --out."
+            )
 
     def _drop_metrics_after(self, step: int) -> None:
         """Forget what was measured after the checkpoint: it will be measured again."""
@@ -163,9 +190,24 @@ class RunDir:
         if (self.path / "metrics.jsonl").exists():
             write_atomically(self.path / "metrics.jsonl", lambda file: file.write("".join(lines).encode()))
 
-    def _prune(self) -> None:
-        for folder in sorted(self.checkpoints.glob("step-*"))[:-KEPT_CHECKPOINTS]:
+    def _prune(self, newest: str) -> None:
+        """Keep the newest checkpoints up to the one just written: any later one is damaged."""
+        folders = sorted(self.checkpoints.glob("step-*"))
+        usable = [folder for folder in folders if folder.name <= newest and folder.name not in self._damaged]
+        left_by_kills = self.checkpoints.glob(".*-*")
+        for folder in {*folders, *left_by_kills} - {*usable[-KEPT_CHECKPOINTS:]}:
             shutil.rmtree(folder, ignore_errors=True)
+
+
+def _put_in_place(unfinished: Path, target: Path) -> None:
+    """Rename a folder that is complete; what has its name already goes, and is of no use."""
+    if target.exists():
+        # A folder cannot be renamed over one that is not empty. A kill between the two renames leaves none of
+        # this step, and the whole ones before it.
+        unwanted = target.with_name(f".replaced-{target.name}")
+        shutil.rmtree(unwanted, ignore_errors=True)
+        target.rename(unwanted)
+    unfinished.rename(target)
 
 
 def _split(tensors: Mapping[str, Tensor]) -> list[dict[str, Tensor]]:

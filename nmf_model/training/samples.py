@@ -1,12 +1,14 @@
 """What a model answers for a few validation shapes, as meshes and one picture, while it trains.
 
-``samples/step-00001000/``: ``00.ply``, … in the frame of the targets, and ``sheet.png`` with a row for
-each: what the model was shown, its mesh, the target. No graphics library: training machines have none.
+``samples/step-00001000/``: ``00.ply``, … in the frame of the targets, which is the viewer's for a branch that
+answers cut-outs, and ``sheet.png`` with two shapes in each row: what the model was shown, the cloud it has of
+it, its mesh, the target. No graphics library: training machines have none.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import hashlib
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -25,8 +27,9 @@ from nmf_model.geometry.sampling import sample_surface
 from nmf_model.io.atomic import write_atomically
 from nmf_model.io.writers import write_ply
 from nmf_model.model import NeuralMeshFlow
+from nmf_model.training.cut_outs import cut, read_views
 from nmf_model.training.settings import TrainingConfig
-from nmf_model.training.shapes import ShapeSet, normalized
+from nmf_model.training.shapes import ShapeSet, frame_of, normalized, to_device
 from nmf_model.training.views import ViewSet
 from nmf_model.types import Mesh
 
@@ -40,16 +43,20 @@ class SampleWriter:
 
     Attributes:
         model: asked in eval mode, without gradients; the caller sees to that.
-        clouds: returns what the encoder sees, (K, N, 3), on the model's device.
-        targets: (K, P, 3) with their normals, or None.
-        shown: tiles to put first in each row, such as the pictures.
+        clouds: returns the clouds that the model reconstructs, (K, N, 3), on its device.
+        surfaces: returns the vertices (K, V, 3) that it makes of the clouds, in the same frame.
+        targets: (K, P, 3) in that frame, with their normals, or None.
+        shown: tiles to put first for each shape, such as the pictures.
+        data: what tells the data from other data, by names.
     """
 
     model: NeuralMeshFlow
     clouds: Callable[[], Float[Tensor, "K N 3"]]
+    surfaces: Callable[[Tensor], Float[Tensor, "K V 3"]]
     targets: NDArray[np.float32]
     normals: NDArray[np.floating] | None
     shown: list[Tile]
+    data: Mapping[str, str]
 
     def __call__(self, folder: Path) -> Path | None:
         """Write into a folder; return its sheet, or None if there is nothing to show.
@@ -64,7 +71,7 @@ class SampleWriter:
         except OSError as error:
             raise InputError(f"The folder {folder} cannot be made: {error.strerror}.") from error
         clouds = self.clouds()
-        surfaces = self.model(clouds).vertices[-1].float().cpu().numpy()
+        surfaces = self.surfaces(clouds).float().cpu().numpy()
         tiles: list[Tile] = []
         for index, vertices in enumerate(surfaces):
             mesh = Mesh(vertices.astype(np.float64), self.model.template.faces)
@@ -87,23 +94,108 @@ def cloud_samples(
     random = torch.Generator().manual_seed(0)
     index = torch.randint(targets.shape[1], (config.input_points,), generator=random)
     inputs = targets[:, index].to(device)
-    return SampleWriter(model, lambda: inputs, targets.numpy(), chosen.normals, [])
+    surfaces = partial(_surfaces_as_seen, model)
+    data = {"validation": _identity(part)}
+    return SampleWriter(model, lambda: inputs, surfaces, targets.numpy(), chosen.normals, [], data)
 
 
 def picture_samples(
-    model: NeuralMeshFlow, part: ShapeSet, views: ViewSet, config: TrainingConfig, device: torch.device
+    model: NeuralMeshFlow,
+    learnt: ShapeSet,
+    part: ShapeSet,
+    views: ViewSet,
+    config: TrainingConfig,
+    device: torch.device,
 ) -> SampleWriter:
-    """Return the samples of a picture branch; part and views are of the same objects."""
+    """Return the samples of a picture branch that answers whole pictures.
+
+    Args:
+        model: asked.
+        learnt: what it learns from.
+        part: the validation part.
+        views: of the same objects.
+        config: how many are shown.
+        device: the model's.
+    """
     rows = _spread(len(part.ids), config.sample_shapes)
     chosen = part.rows(rows)
     targets = normalized(torch.from_numpy(chosen.points))
     targets = targets - targets.mean(dim=1, keepdim=True)
+    surfaces = partial(_surfaces_in_frame, model)
+    data = {"learnt": _identity(learnt), "validation": _identity(part)}
     if not len(rows):
-        return SampleWriter(model, lambda: targets, targets.numpy(), None, [])
+        return SampleWriter(model, lambda: targets, surfaces, targets.numpy(), None, [], data)
     pictures = views.take(rows, rows % views.count)
     inputs = network_input(torch.from_numpy(pictures).to(device).float() / 255)
     tiles = [_on_white(picture) for picture in pictures]
-    return SampleWriter(model, lambda: model.image_points(inputs), targets.numpy(), chosen.normals, tiles)
+    return SampleWriter(
+        model, lambda: model.image_points(inputs), surfaces, targets.numpy(), chosen.normals, tiles, data
+    )
+
+
+def cut_out_samples(
+    model: NeuralMeshFlow,
+    learnt: ShapeSet,
+    part: ShapeSet,
+    views: ViewSet,
+    config: TrainingConfig,
+    size: int,
+    device: torch.device,
+) -> SampleWriter:
+    """Return the samples of a picture branch that answers cut-outs: all in the frame of each one's viewer.
+
+    Lengths are in radii of the target, so that it fills its tile.
+
+    Args:
+        model: asked.
+        learnt: what it learns from.
+        part: the validation part.
+        views: of the same objects, with their cameras.
+        config: how many are shown.
+        size: side of the cut-outs, pixels.
+        device: the model's.
+    """
+    rows = _spread(len(part.ids), config.sample_shapes)
+    chosen = part.rows(rows)
+    surfaces = partial(_surfaces_in_frame, model)
+    data = {"learnt": _identity(learnt), "validation": _identity(part)}
+    points = to_device(chosen.points, device)
+    if not len(rows):
+        return SampleWriter(model, lambda: points, surfaces, points.cpu().numpy(), None, [], data)
+    index = torch.from_numpy(rows)
+    pictures, rotations = read_views(views, index, index % views.count, device)
+    whole = cut(pictures, points, rotations, size)
+    centre, radius = frame_of(whole.targets)
+    targets = ((whole.targets - centre) / radius).cpu().numpy()
+    turned = rotations.transpose(1, 2).cpu().numpy()
+    normals = None if chosen.normals is None else chosen.normals @ turned
+    tiles = [_on_white(picture) for picture in (whole.inputs * 255).round().byte().cpu().numpy()]
+    return SampleWriter(
+        model,
+        lambda: (model.image_points(whole.inputs) - centre) / radius,
+        surfaces,
+        targets,
+        normals,
+        tiles,
+        data,
+    )
+
+
+def _surfaces_as_seen(model: NeuralMeshFlow, clouds: Float[Tensor, "K N 3"]) -> Float[Tensor, "K V 3"]:
+    """Return the surfaces of clouds that are normalised already."""
+    return model(clouds).vertices[-1]  # type: ignore[no-any-return]
+
+
+def _surfaces_in_frame(model: NeuralMeshFlow, clouds: Float[Tensor, "K N 3"]) -> Float[Tensor, "K V 3"]:
+    """Return the surfaces of clouds in any frame, which are normalised by themselves as in use."""
+    centre, radius = frame_of(clouds)
+    return _surfaces_as_seen(model, (clouds - centre) / radius) * radius + centre
+
+
+def _identity(part: ShapeSet) -> str:
+    """Return the number of a part's shapes and a digest of their ids, in whatever order they come."""
+    ids = sorted(str(name) for name in part.ids)
+    return f"{len(ids)} shapes, {hashlib.sha256(chr(0).join(ids).encode()).hexdigest()[:16]}"
 
 
 def _spread(count: int, wanted: int) -> NDArray[np.int64]:

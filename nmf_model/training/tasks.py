@@ -30,7 +30,7 @@ from nmf_model.training.picture_objective import (
     SingleViewObjective,
     SurfaceAnswer,
 )
-from nmf_model.training.samples import cloud_samples, picture_samples
+from nmf_model.training.samples import cloud_samples, cut_out_samples, picture_samples
 from nmf_model.training.settings import RunConfig, TrainingConfig, with_epochs
 from nmf_model.training.shapes import ShapeSet, load_shapes, normalized, to_device
 from nmf_model.training.views import ViewSet, load_views
@@ -157,7 +157,7 @@ def single_view_task(
         batches=batches,
         generator=generator,
         validation=validation,
-        nfe=0,
+        nfe=(_evaluations(config.model) or EvaluationCounter(model.flow)) if training.train_flow else 0,
         provenance=provenance,
         samples=samples,
         notes=_left_out(len(part.ids) - len(learnt[1].ids)),
@@ -183,7 +183,7 @@ def _on_whole_pictures(
         world=devices.world_size,
     )
     validation = _picture_validation(model, held, config, devices.device)
-    return batches, validation, picture_samples(model, *held, config, devices.device)
+    return batches, validation, picture_samples(model, shapes, *held, config, devices.device)
 
 
 def _on_cut_outs(
@@ -208,7 +208,9 @@ def _on_cut_outs(
     )
     points = to_device(others.points, devices.device)
     size = model.config.image.size
-    return batches, cut_out_validation(_answer(model, config), size, other_views, points, config), None
+    validation = cut_out_validation(_answer(model, config), size, other_views, points, config)
+    samples = cut_out_samples(model, shapes, others, other_views, config, size, devices.device)
+    return batches, validation, samples
 
 
 def _answer(model: NeuralMeshFlow, config: TrainingConfig) -> Callable[[Tensor], Tensor]:

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 
+import numpy as np
 import pytest
 import torch
 
@@ -21,7 +22,7 @@ from nmf_model.training.loop import TrainingError, learning_rate, train
 from nmf_model.training.run_dir import RunDir
 from nmf_model.training.settings import TrainingConfig, load_run_config
 from nmf_model.training.tasks import autoencoder_task
-from tests.support import command_line
+from tests.support import command_line, in_process
 
 CPU = SingleDevice(torch.device("cpu"))
 
@@ -98,11 +99,127 @@ def test_a_loss_that_is_no_number_stops_and_keeps_the_last_good_checkpoint(confi
     assert all(torch.isfinite(t).all() for t in kept.tensors.values())
 
 
+def default_training(tmp_path, packed, *overrides):
+    """Run the architecture that ships, made small, by the real command."""
+    settings = (
+        "volume.cells=8", "volume.cell_features=8", "volume.width=8", "volume.code_channels=4",
+        "volume.reference_level=1", "template_level=1", "training.batch_size=2", "training.input_points=48",
+        "training.fewest_points=24", "training.target_points=40", "training.samples=40",
+        "training.validation_shapes=2", "training.warmup=0", *overrides,
+    )  # fmt: skip
+    return in_process.training(
+        tmp_path, "train", "ae", "--packed", packed, "--out", "run", "--device", "cpu", "--resume",
+        "--config", command_line.ROOT / "resources" / "configs" / "default.toml",
+        *(word for setting in settings for word in ("--set", setting)),
+    )  # fmt: skip
+
+
+def test_weights_that_are_no_numbers_end_the_run_in_one_sentence_that_knows_of_checkpoints(packed, tmp_path):
+    steep = default_training(tmp_path, packed, "training.learning_rate=1e30")
+    assert steep.code == 2
+    assert steep.err.count("\n") == 1
+    assert "before the first checkpoint" in steep.err
+    assert "kept" not in steep.err
+    assert state(tmp_path / "run") is None
+    assert default_training(tmp_path, packed, "training.steps=3").code == 0
+    kept = state(tmp_path / "run")
+    steep = default_training(tmp_path, packed, "training.learning_rate=1e30", "training.steps=100")
+    assert steep.code == 2
+    assert "the last good checkpoint is kept" in steep.err
+    again = state(tmp_path / "run")
+    assert again.step == kept.step == 3
+    assert all(torch.equal(tensor, again.tensors[name]) for name, tensor in kept.tensors.items())
+    assert default_training(tmp_path, packed, "training.steps=5").code == 0
+    assert state(tmp_path / "run").step == 5
+
+
+def test_a_failure_that_comes_of_weights_is_told_as_such_and_others_are_not_hidden(
+    config_file, packed, tmp_path
+):
+    for name, sentence in (("weights", "infinite or undefined"), ("code", "of another kind")):
+        task = task_of(config_file, packed)
+
+        def failing(step, task=task, name=name):
+            if name == "weights":
+                with torch.no_grad():
+                    next(task.objective.parameters()).fill_(float("nan"))
+            raise RuntimeError("of another kind")
+
+        task.batches.draw = failing
+        with pytest.raises(TrainingError if name == "weights" else RuntimeError, match=sentence):
+            train(task, RunDir(tmp_path / name), CPU, resume=False, max_minutes=None)
+
+
+def damage(checkpoint_folder):
+    part = checkpoint_folder / "part-00.safetensors"
+    left = part.read_bytes()[:100]
+    part.unlink()  # a file that was read may be mapped still
+    part.write_bytes(left)
+
+
 def test_a_damaged_checkpoint_falls_back_to_the_one_before(config_file, packed, tmp_path):
     run(config_file, packed, tmp_path / "run", "training.checkpoint_minutes=0.0")
-    newest = tmp_path / "run" / "checkpoints" / "step-00000006" / "part-00.safetensors"
-    newest.write_bytes(newest.read_bytes()[:100])
+    damage(tmp_path / "run" / "checkpoints" / "step-00000006")
     assert state(tmp_path / "run").step == 5
+
+
+@pytest.mark.parametrize("number", [6, 9])
+def test_a_damaged_checkpoint_is_replaced_or_removed_and_is_none_of_those_kept(
+    config_file, packed, tmp_path, number
+):
+    each_step = "training.checkpoint_minutes=0.0"
+    run(config_file, packed, tmp_path / "run", each_step)
+    whole = state(tmp_path / "run")
+    folder = tmp_path / "run" / "checkpoints"
+    damage(folder / "step-00000006")
+    (folder / "step-00000006").rename(folder / f"step-{number:08d}")
+    (folder / ".unfinished-00000008").mkdir()  # by a kill
+    run(config_file, packed, tmp_path / "run", each_step, "training.steps=6", resume=True)
+    assert sorted(path.name for path in folder.iterdir()) == ["step-00000005", "step-00000006"]
+    for name in ("step-00000005", "step-00000006"):
+        other = RunDir(tmp_path / name)
+        other.checkpoints.mkdir(parents=True)
+        (folder / name).rename(other.checkpoints / name)
+        assert other.latest().step == int(name[5:])
+    again = state(tmp_path / "step-00000006")
+    assert all(torch.equal(tensor, again.tensors[name]) for name, tensor in whole.tensors.items())
+
+
+def with_ids(packed, path, ids, splits=None):
+    stored = dict(np.load(packed))
+    np.savez(path, **{**stored, "id": np.array(ids), "split": stored["split"] if splits is None else splits})
+    return path
+
+
+def test_a_run_goes_on_with_the_same_data_only(config_file, packed, tmp_path):
+    run(config_file, packed, tmp_path / "run", "training.steps=1")
+    names = [f"shape{i}" for i in range(10)]
+    other = with_ids(packed, tmp_path / "other.npz", [*names[:7], "another", *names[8:]])
+    fewer = with_ids(
+        packed,
+        tmp_path / "fewer.npz",
+        names,
+        np.array(["test"] + ["train"] * 5 + ["validation"] * 2 + ["test"] * 2),
+    )
+    for data in (other, fewer):
+        with pytest.raises(InputError, match="on other data"):
+            run(config_file, data, tmp_path / "run", "training.steps=2", resume=True)
+        assert state(tmp_path / "run").step == 1
+    moved = packed.rename(tmp_path / "moved.npz")
+    run(config_file, moved, tmp_path / "run", "training.steps=2", resume=True)
+    assert state(tmp_path / "run").step == 2
+
+
+def test_a_run_that_does_not_tell_its_data_goes_on_and_tells_it_then(config_file, packed, tmp_path):
+    run(config_file, packed, tmp_path / "run", "training.steps=1")
+    known = tmp_path / "run" / "config.json"
+    values = json.loads(known.read_text())
+    assert len(values.pop("data")) == 2
+    known.write_text(json.dumps(values))  # as earlier versions wrote it
+    other = with_ids(packed, tmp_path / "other.npz", [f"other{i}" for i in range(10)])
+    run(config_file, other, tmp_path / "run", "training.steps=2", resume=True)
+    with pytest.raises(InputError, match="on other data"):
+        run(config_file, packed, tmp_path / "run", "training.steps=3", resume=True)
 
 
 def test_the_time_limit_stops_and_says_so(config_file, packed, tmp_path):

@@ -4,10 +4,15 @@ import io
 
 import igl
 import numpy as np
+import pytest
 import torch
 from PIL import Image
 
 from nmf_model import checkpoint
+from nmf_model.data.contact_sheet import TILE
+from nmf_model.flow.dynamics import Dynamics
+from nmf_model.geometry.cameras import camera_rotation
+from nmf_model.io.meshes import read_mesh
 from nmf_model.model import NeuralMeshFlow
 from nmf_model.training.devices import SingleDevice
 from nmf_model.training.loop import train
@@ -16,6 +21,7 @@ from nmf_model.training.reconstructing import reconstruct_cloud
 from nmf_model.training.run_dir import RunDir
 from nmf_model.training.settings import load_run_config
 from nmf_model.training.tasks import autoencoder_task, single_view_task
+from tests.training.test_cut_outs import bar, drawn
 
 CPU = SingleDevice(torch.device("cpu"))
 
@@ -47,6 +53,9 @@ def test_the_picture_branch_learns_and_leaves_the_auto_encoder_alone(config_file
     train(task, RunDir(tmp_path / "svr"), CPU, resume=False, max_minutes=None)
     seen = [r["loss"] for r in RunDir(tmp_path / "svr").records() if r["kind"] == "train"]
     assert np.mean(seen[-5:]) < np.mean(seen[:5])
+    assert {r["nfe"] for r in RunDir(tmp_path / "svr").records() if "nfe" in r} == {
+        0
+    }  # the flow does not run
     before, after = checkpoint.load(trained), checkpoint.load(tmp_path / "svr" / "latest.safetensors")
     kept = after.state_dict()
     assert all(torch.equal(tensor, kept[name]) for name, tensor in before.state_dict().items())
@@ -66,11 +75,119 @@ def test_encoder_and_flow_learn_from_predicted_clouds(config_file, packed, tmp_p
     records = [r for r in RunDir(tmp_path / "svr").records() if r["kind"] == "train"]
     last_surface = [r["chamfer_2"] for r in records]
     assert np.mean(last_surface[-10:]) < 0.9 * np.mean(last_surface[:10])
+    assert {r["nfe"] for r in records} == {evaluations(task)}
     assert task.validation() < untrained
     before, after = checkpoint.load(trained).state_dict(), task.model.state_dict()
     for part in ("encoder.", "flow."):
         assert any(not torch.equal(t, after[n]) for n, t in before.items() if n.startswith(part))
     assert all(torch.equal(tensor, after[f"image.{name}"]) for name, tensor in branch.items())
+
+
+def evaluations(task) -> int:
+    """Count how often a batch asks the velocity for its shapes."""
+    count = 0
+
+    def add(*_):
+        nonlocal count
+        count += 1
+
+    for module in task.model.flow.modules():
+        if isinstance(module, Dynamics):
+            module.register_forward_hook(add)
+    with torch.no_grad():
+        task.objective(task.batches.draw(0))
+    return count
+
+
+def bars_and_views(folder):
+    """Write three slanted bars, each with normals away from its middle, and two pictures of each."""
+    shapes = np.stack([bar(600).numpy() * (1, 1 - 0.3 * i, 0.7) * 0.8 for i in range(3)])
+    normals = shapes - shapes.mean(axis=1, keepdims=True)
+    normals /= np.linalg.norm(normals, axis=2, keepdims=True)
+    names, splits = np.array(["a", "b", "c"]), np.array(["train", "validation", "validation"])
+    stored = {"points": shapes, "normals": normals}
+    np.savez(
+        folder / "bars.npz", id=names, category=np.array(["bar"] * 3), split=splits,
+        **{name: (values * 32767).astype(np.int16) for name, values in stored.items()},
+    )  # fmt: skip
+    angles = np.array([[(0.3, 0.4), (3.3, 0.5)], [(0.2, 0.4), (3.0, 0.3)], [(0.0, 0.4), (-0.4, 0.35)]])
+    parts = []
+    for points, cameras in zip(shapes, angles, strict=True):
+        for camera in cameras:
+            picture = drawn(torch.from_numpy(points).float(), camera_rotation(*camera)).numpy().copy()
+            picture[:3] *= 0.2
+            stream = io.BytesIO()
+            Image.fromarray((picture.transpose(1, 2, 0) * 255).astype(np.uint8)).save(
+                stream, "webp", lossless=True
+            )
+            parts.append(stream.getvalue())
+    np.savez(
+        folder / "views.npz", webp=np.frombuffer(b"".join(parts), dtype=np.uint8), id=names,
+        offset=np.cumsum([0, *map(len, parts)]), has_views=np.ones(3, bool),
+        azimuth_elevation=angles.astype(np.float32),
+    )  # fmt: skip
+    return folder / "bars.npz", folder / "views.npz", (shapes, angles)
+
+
+@pytest.mark.parametrize("train_flow", ["false", "true"])
+def test_cut_outs_are_shown_with_cloud_mesh_and_target_in_the_frame_of_their_viewer(
+    config_file, tmp_path, train_flow
+):
+    data, views, (shapes, angles) = bars_and_views(tmp_path)
+    ae = autoencoder_task(load_run_config(config_file, ["training.steps=1"]), [data], CPU)
+    train(ae, RunDir(tmp_path / "ae"), CPU, resume=False, max_minutes=None)
+    settings = [
+        "image.kind=pixels", "image.size=64", "image.points=80", "training.steps=2",
+        "training.validate_every=1", f"training.train_flow={train_flow}",
+    ]  # fmt: skip
+    config = load_run_config(config_file, settings)
+    task = single_view_task(config, [data], views, tmp_path / "ae" / "latest.safetensors", CPU)
+    train(task, RunDir(tmp_path / "svr"), CPU, resume=False, max_minutes=None)
+    folders = sorted((tmp_path / "svr" / "samples").iterdir())
+    assert [folder.name for folder in folders] == ["step-00000001", "step-00000002"]
+    for folder in folders:
+        assert sorted(path.name for path in folder.iterdir()) == ["00.ply", "01.ply", "sheet.png"]
+        with Image.open(folder / "sheet.png") as sheet:
+            assert sheet.size == (8 * TILE, TILE)
+            tiles = np.asarray(sheet).reshape(TILE, 8, TILE, 3).swapaxes(0, 1)
+        assert all((tile < 250).any(axis=2).mean() > 0.01 for tile in tiles)
+    samples, model = task.samples, task.model.eval()
+    with torch.no_grad():
+        clouds = samples.clouds()
+    for row, cloud in enumerate(clouds):
+        shown = (tiles[4 * row] < 128).all(axis=2)
+        whole, turn = samples.targets[row], camera_rotation(*angles[row + 1, row % 2])
+        assert np.linalg.norm(whole, axis=1).max() == pytest.approx(1, abs=1e-5)
+        # The target is the object as its viewer sees it: upright in the picture, unmirrored, and as deep.
+        seen = shapes[row + 1] @ turn.T
+        seen = (seen - seen.mean(axis=0)) / np.linalg.norm(seen - seen.mean(axis=0))
+        centred = whole - whole.mean(axis=0)
+        apart = centred / np.linalg.norm(centred) - seen
+        assert np.linalg.norm(apart) < 0.15
+        assert covered(whole, shown) > 0.93
+        assert covered(whole * (-1, 1, 1), shown) < 0.8
+        cosines = (samples.normals[row] * centred / np.linalg.norm(centred, axis=1, keepdims=True)).sum(
+            axis=1
+        )
+        assert np.median(cosines) > 0.97
+        # The cloud, though nothing is learnt yet, lies behind the object's pixels in the same frame, and the
+        # mesh is what the application makes of it.
+        across, aim = np.cov(cloud.numpy()[:, :2].T), np.cov(whole[:, :2].T)
+        assert (across * aim).sum() > 0.9 * np.linalg.norm(across) * np.linalg.norm(aim)
+        assert np.trace(across) == pytest.approx(np.trace(aim), rel=0.3)
+        assert np.linalg.norm(cloud.numpy()[:, :2].mean(axis=0) - whole[:, :2].mean(axis=0)) < 0.15
+        mesh = read_mesh(folders[-1] / f"{row:02d}.ply")
+        assert np.abs(mesh.vertices - reconstruct_cloud(model, cloud.numpy()).vertices).max() < 1e-4
+
+
+def covered(points, shown) -> float:
+    """Return the share of points seen on the object of a cut-out, whose box is as large as theirs."""
+    rows, columns = np.flatnonzero(shown.any(axis=1)), np.flatnonzero(shown.any(axis=0))
+    low, high = points[:, :2].min(axis=0), points[:, :2].max(axis=0)
+    across, up = ((points[:, :2] - low) / (high - low)).T
+    x = columns[0] + across * (columns[-1] - columns[0])
+    y = rows[-1] - up * (rows[-1] - rows[0])
+    return shown[y.round().astype(int), x.round().astype(int)].mean()
 
 
 def test_an_answer_in_surfaces_lies_on_them_in_the_frame_of_the_clouds(config_file):
