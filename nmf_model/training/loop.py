@@ -66,10 +66,6 @@ class Validation(Protocol):
 class Samples(Protocol):
     """Results to look at."""
 
-    @property
-    def data(self) -> Mapping[str, str]:
-        """Return what tells the data from other data, by names."""
-
     def __call__(self, folder: Path) -> Path | None:
         """Write meshes and a picture of them into a folder; return the picture."""
 
@@ -89,6 +85,7 @@ class Task:
         validation: asked now and then.
         nfe: evaluations of the velocity a shape, for the record; asked for where the solver decides.
         provenance: what an exported model says about its origin.
+        data: what tells the data from other data, by names: a run goes on with the same only.
         samples: written after each validation, if there are any.
         notes: sentences to say first.
     """
@@ -103,14 +100,9 @@ class Task:
     validation: Validation
     nfe: int | Callable[[], int]
     provenance: Mapping[str, str]
+    data: Mapping[str, str]
     samples: Samples | None = None
     notes: tuple[str, ...] = ()
-
-    @property
-    def data(self) -> dict[str, str]:
-        """What tells the data from other data, by names: numbers and digests of ids."""
-        counts = {name: self.provenance[name] for name in ("shapes", "objects") if name in self.provenance}
-        return counts | dict(self.samples.data if self.samples is not None else {})
 
 
 @dataclass

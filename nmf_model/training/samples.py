@@ -7,8 +7,7 @@ it, its mesh, the target. No graphics library: training machines have none.
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -47,7 +46,6 @@ class SampleWriter:
         surfaces: returns the vertices (K, V, 3) that it makes of the clouds, in the same frame.
         targets: (K, P, 3) in that frame, with their normals, or None.
         shown: tiles to put first for each shape, such as the pictures.
-        data: what tells the data from other data, by names.
     """
 
     model: NeuralMeshFlow
@@ -56,7 +54,6 @@ class SampleWriter:
     targets: NDArray[np.float32]
     normals: NDArray[np.floating] | None
     shown: list[Tile]
-    data: Mapping[str, str]
 
     def __call__(self, folder: Path) -> Path | None:
         """Write into a folder; return its sheet, or None if there is nothing to show.
@@ -95,13 +92,11 @@ def cloud_samples(
     index = torch.randint(targets.shape[1], (config.input_points,), generator=random)
     inputs = targets[:, index].to(device)
     surfaces = partial(_surfaces_as_seen, model)
-    data = {"validation": _identity(part)}
-    return SampleWriter(model, lambda: inputs, surfaces, targets.numpy(), chosen.normals, [], data)
+    return SampleWriter(model, lambda: inputs, surfaces, targets.numpy(), chosen.normals, [])
 
 
 def picture_samples(
     model: NeuralMeshFlow,
-    learnt: ShapeSet,
     part: ShapeSet,
     views: ViewSet,
     config: TrainingConfig,
@@ -111,7 +106,6 @@ def picture_samples(
 
     Args:
         model: asked.
-        learnt: what it learns from.
         part: the validation part.
         views: of the same objects.
         config: how many are shown.
@@ -122,20 +116,18 @@ def picture_samples(
     targets = normalized(torch.from_numpy(chosen.points))
     targets = targets - targets.mean(dim=1, keepdim=True)
     surfaces = partial(_surfaces_in_frame, model)
-    data = {"learnt": _identity(learnt), "validation": _identity(part)}
     if not len(rows):
-        return SampleWriter(model, lambda: targets, surfaces, targets.numpy(), None, [], data)
+        return SampleWriter(model, lambda: targets, surfaces, targets.numpy(), None, [])
     pictures = views.take(rows, rows % views.count)
     inputs = network_input(torch.from_numpy(pictures).to(device).float() / 255)
     tiles = [_on_white(picture) for picture in pictures]
     return SampleWriter(
-        model, lambda: model.image_points(inputs), surfaces, targets.numpy(), chosen.normals, tiles, data
+        model, lambda: model.image_points(inputs), surfaces, targets.numpy(), chosen.normals, tiles
     )
 
 
 def cut_out_samples(
     model: NeuralMeshFlow,
-    learnt: ShapeSet,
     part: ShapeSet,
     views: ViewSet,
     config: TrainingConfig,
@@ -148,7 +140,6 @@ def cut_out_samples(
 
     Args:
         model: asked.
-        learnt: what it learns from.
         part: the validation part.
         views: of the same objects, with their cameras.
         config: how many are shown.
@@ -158,10 +149,9 @@ def cut_out_samples(
     rows = _spread(len(part.ids), config.sample_shapes)
     chosen = part.rows(rows)
     surfaces = partial(_surfaces_in_frame, model)
-    data = {"learnt": _identity(learnt), "validation": _identity(part)}
     points = to_device(chosen.points, device)
     if not len(rows):
-        return SampleWriter(model, lambda: points, surfaces, points.cpu().numpy(), None, [], data)
+        return SampleWriter(model, lambda: points, surfaces, points.cpu().numpy(), None, [])
     index = torch.from_numpy(rows)
     pictures, rotations = read_views(views, index, index % views.count, device)
     whole = cut(pictures, points, rotations, size)
@@ -177,7 +167,6 @@ def cut_out_samples(
         targets,
         normals,
         tiles,
-        data,
     )
 
 
@@ -190,12 +179,6 @@ def _surfaces_in_frame(model: NeuralMeshFlow, clouds: Float[Tensor, "K N 3"]) ->
     """Return the surfaces of clouds in any frame, which are normalised by themselves as in use."""
     centre, radius = frame_of(clouds)
     return _surfaces_as_seen(model, (clouds - centre) / radius) * radius + centre
-
-
-def _identity(part: ShapeSet) -> str:
-    """Return the number of a part's shapes and a digest of their ids, in whatever order they come."""
-    ids = sorted(str(name) for name in part.ids)
-    return f"{len(ids)} shapes, {hashlib.sha256(chr(0).join(ids).encode()).hexdigest()[:16]}"
 
 
 def _spread(count: int, wanted: int) -> NDArray[np.int64]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -37,6 +38,12 @@ class ShapeSet:
     ids: NDArray[np.str_]
     categories: NDArray[np.str_]
     splits: NDArray[np.str_]
+
+    @property
+    def identity(self) -> str:
+        """How many shapes these are, and a digest of their ids, in whatever order they come."""
+        ids = sorted(str(name) for name in self.ids)
+        return f"{len(ids)} shapes, {hashlib.sha256(chr(0).join(ids).encode()).hexdigest()[:16]}"
 
     def part(self, split: str) -> ShapeSet:
         """Return the shapes of one part.

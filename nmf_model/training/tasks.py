@@ -88,6 +88,7 @@ def autoencoder_task(
         validation=_cloud_validation(objective, shapes, training, devices.device),
         nfe=_evaluations(config.model) or EvaluationCounter(model.flow),
         provenance={"data": ", ".join(path.name for path in data), "shapes": str(len(points))},
+        data=_identities(shapes.part("train"), shapes.part("validation")),
         samples=cloud_samples(model, shapes.part("validation"), training, devices.device),
         notes=(_NO_NORMALS,) if training.normal_weight and normals is None else (),
     )
@@ -159,9 +160,15 @@ def single_view_task(
         validation=validation,
         nfe=(_evaluations(config.model) or EvaluationCounter(model.flow)) if training.train_flow else 0,
         provenance=provenance,
+        data=_identities(learnt[0], held),
         samples=samples,
         notes=_left_out(len(part.ids) - len(learnt[1].ids)),
     )
+
+
+def _identities(learnt: ShapeSet, held: ShapeSet) -> dict[str, str]:
+    """Return what tells the data of a run from other data."""
+    return {"learnt": learnt.identity, "validation": held.identity}
 
 
 def _on_whole_pictures(
@@ -183,7 +190,7 @@ def _on_whole_pictures(
         world=devices.world_size,
     )
     validation = _picture_validation(model, held, config, devices.device)
-    return batches, validation, picture_samples(model, shapes, *held, config, devices.device)
+    return batches, validation, picture_samples(model, *held, config, devices.device)
 
 
 def _on_cut_outs(
@@ -209,7 +216,7 @@ def _on_cut_outs(
     points = to_device(others.points, devices.device)
     size = model.config.image.size
     validation = cut_out_validation(_answer(model, config), size, other_views, points, config)
-    samples = cut_out_samples(model, shapes, others, other_views, config, size, devices.device)
+    samples = cut_out_samples(model, others, other_views, config, size, devices.device)
     return batches, validation, samples
 
 
