@@ -28,7 +28,11 @@ from nmf_model.types import PointCloud
 MAX_POINTS = 10_000
 """More points than this resolve nothing that the grid could show; a random part of them is looked at."""
 MIN_BODY_SHARE = 0.04
-"""Smaller groups of points are strays or parts that a gap in the sampling cut off."""
+"""Smaller groups of points are strays or parts that a gap in the sampling cut off ..."""
+_MIN_BODY_POINTS = 50
+"""... unless they have at least this many points ..."""
+_APART = 0.15
+"""... and are this far from all others, in radii of the whole: no gap in a sampling is so wide."""
 _LINK = 4.0
 """Points farther apart than this many times their spacing are not linked."""
 _NEIGHBOURS, _SPACED = 12, 7
@@ -59,7 +63,7 @@ def findings_of(points: NDArray[np.floating]) -> InputFindings:
     chosen = _thinned(points)
     distances, others = _neighbours(chosen)
     spacing = distances[:, 1:_SPACED].mean(axis=1)
-    labels = _body_labels(distances, others)
+    labels = _body_labels(chosen, distances, others)
     count = int(labels.max()) + 1
     bodies = [Body(float(np.mean(labels == k)), chosen[labels == k].mean(axis=0)) for k in range(count)]
     kept = labels >= 0
@@ -76,7 +80,7 @@ def split_bodies(cloud: PointCloud) -> list[PointCloud]:
     if len(cloud.points) > MAX_POINTS:
         chosen = np.sort(np.random.default_rng(0).choice(len(cloud.points), MAX_POINTS, replace=False))
     points = cloud.points[chosen]
-    labels = _body_labels(*_neighbours(points))
+    labels = _body_labels(points, *_neighbours(points))
     count = int(labels.max()) + 1
     if count < 2:
         return [cloud]
@@ -107,7 +111,9 @@ def _neighbours(points: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArr
     return np.asarray(distances), np.asarray(indices, dtype=np.int64)
 
 
-def _body_labels(distances: NDArray[np.float64], others: NDArray[np.int64]) -> NDArray[np.int64]:
+def _body_labels(
+    points: NDArray[np.float64], distances: NDArray[np.float64], others: NDArray[np.int64]
+) -> NDArray[np.int64]:
     """Return (N,) the body of each point, the largest being 0, and -1 for points of none.
 
     Two points are linked if they are near for the denser of the two, so that a stray between two bodies,
@@ -123,10 +129,21 @@ def _body_labels(distances: NDArray[np.float64], others: NDArray[np.int64]) -> N
     _, group = connected_components(links, directed=False)
     sizes = np.bincount(group)
     order = np.argsort(-sizes, kind="stable")
-    order = order[sizes[order] >= MIN_BODY_SHARE * count]
+    is_body = [
+        size >= MIN_BODY_SHARE * count or (size >= _MIN_BODY_POINTS and _is_apart(points, group == k))
+        for k, size in enumerate(sizes)
+    ]
+    order = order[np.array(is_body)[order]]
     number = np.full(len(sizes), -1, dtype=np.int64)
     number[order] = np.arange(len(order))
     return number[group]
+
+
+def _is_apart(points: NDArray[np.float64], chosen: NDArray[np.bool_]) -> bool:
+    """Return whether some points, though few, are a body of their own, far from all others."""
+    radius = float(np.linalg.norm(np.ptp(points, axis=0))) / 2
+    gap = np.asarray(cKDTree(points[~chosen]).query(points[chosen])[0]).min()
+    return bool(gap > _APART * radius)
 
 
 def _find_tunnels(points: NDArray[np.float64], spacing: NDArray[np.float64]) -> list[Tunnel]:

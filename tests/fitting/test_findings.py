@@ -178,3 +178,13 @@ def test_euler_characteristic_and_tunnels_of_hand_made_solids():
     hollow[1:6, 1:6, 1:6] = True
     hollow[3, 3, 3] = False
     assert (euler_characteristic(hollow), tunnel_count(hollow)) == (2, 0)
+
+
+@pytest.mark.parametrize(("count", "away", "bodies"), [(80, 2.5, 2), (80, 1.25, 1), (20, 2.5, 1)])
+def test_a_small_body_counts_if_it_is_far_from_all_else(rng, count, away, bodies):
+    small = 0.15 * sphere(rng, count) + [away, 0, 0]
+    cloud = PointCloud(np.concatenate([sphere(rng), small]) * 40 + 7)
+    frame = normalize(cloud.points)
+    assert len(findings_of(frame.to_unit(cloud.points)).bodies) == bodies
+    sizes = [len(part.points) for part in split_bodies(cloud)]
+    assert sizes == ([COUNT, count] if bodies == 2 else [COUNT + count])
