@@ -171,8 +171,7 @@ def reconstruct(
 
         result = painted(result, request.source)
         checked, crossing = _check(result)
-        residual = (*result.residual.missed, *result.residual.films)
-        marks = _marks_of(residual, result.normalization, LARGEST_MARK)
+        marks = _marks_of(result.residual.regions, result.normalization, LARGEST_MARK)
         return Outcome(result, checked, origin, crossing, marks)
 
     return task

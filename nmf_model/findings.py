@@ -77,12 +77,20 @@ class Residual:
         films: mesh that is far from any point, the largest first, but for that in a tunnel.
         membranes: of each tunnel in which there is such mesh, its index and the largest piece.
         shell: the mesh, if it is thinner than its points can show: as where they are of one side of a solid.
+        hollow: what the points enclose and the mesh leaves out, a cavity of the object or a fault;
+            its share is of all that they enclose.
     """
 
     missed: tuple[Region, ...] = ()
     films: tuple[Region, ...] = ()
     membranes: tuple[tuple[int, Region], ...] = ()
     shell: Shell | None = None
+    hollow: Region | None = None
+
+    @property
+    def regions(self) -> tuple[Region, ...]:
+        """What is to be marked."""
+        return (*self.missed, *self.films, *(() if self.hollow is None else (self.hollow,)))
 
     def mapped(self, place: Callable[[Place], Place], scale: float) -> Residual:
         """Return the same in another frame: ``place`` maps (K, 3) points, ``scale`` lengths."""
@@ -95,6 +103,7 @@ class Residual:
             tuple(map(moved, self.films)),
             tuple((index, moved(region)) for index, region in self.membranes),
             None if self.shell is None else Shell(self.shell.thickness * scale, self.shell.spacing * scale),
+            None if self.hollow is None else moved(self.hollow),
         )
 
 
@@ -134,6 +143,11 @@ def residual_notes(residual: Residual, tunnels: Sequence[Tunnel]) -> tuple[str, 
         notes.append(
             f"{_percent(share)} of the mesh spans gaps where the input has no points, "
             f"{_count(residual.films)}: {_places(residual.films)}."
+        )
+    if residual.hollow is not None:
+        notes.append(
+            f"The mesh leaves out {_percent(residual.hollow.share)} of the space that the points enclose, "
+            f"{_places([residual.hollow])}: if that is no cavity of the object, do not use this mesh."
         )
     if residual.shell is not None:
         notes.append(

@@ -77,8 +77,7 @@ def solid_cells(points: NDArray[np.float32], spacing: NDArray[np.float32]) -> ND
     of this density can reach from the border, so that a surface does not leak; gaps narrower than the ball
     fill up, which costs the growth a detour and the fit nothing.
     """
-    typical = float(np.median(spacing))
-    near, ball = max(0.87 * _CELL, 0.9 * typical), max(0.87 * _CELL, _VOID_RATIO * typical)
+    near, ball = max(0.87 * _CELL, 0.9 * float(np.median(spacing))), _void_radius(spacing)
     distances, _ = cKDTree(points).query(_cell_centres().reshape(-1, 3))
     distance = np.asarray(distances).reshape((_CELLS,) * 3)
     regions, _ = ndimage.label(distance >= ball)
@@ -86,6 +85,21 @@ def solid_cells(points: NDArray[np.float32], spacing: NDArray[np.float32]) -> ND
     away = ndimage.distance_transform_edt(~outside) * _CELL
     solid: NDArray[np.bool_] = (away > ball - near + 0.5 * _CELL) | (distance < near)
     return solid
+
+
+def enclosed_places(points: NDArray[np.float32], spacing: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Return (K, 3) places that the points enclose on all sides, well away from any of them.
+
+    The middles of cells that nothing reaches from outside without passing between points, so far from these
+    that no gap between two walls, too narrow for the sampling to tell, is among them.
+    """
+    inside = _cell_centres()[solid_cells(points, spacing)]
+    return inside[cKDTree(points).query(inside)[0] > 1.25 * _void_radius(spacing)]
+
+
+def _void_radius(spacing: NDArray[np.float32]) -> float:
+    """Return the radius of a ball that passes between no neighbouring points of a surface."""
+    return max(0.87 * _CELL, _VOID_RATIO * float(np.median(spacing)))
 
 
 def _cell_centres() -> NDArray[np.float64]:

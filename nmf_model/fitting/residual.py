@@ -15,6 +15,7 @@ from scipy.sparse.csgraph import connected_components
 from scipy.spatial import cKDTree
 
 from nmf_model.findings import Region, Residual, Shell, Tunnel
+from nmf_model.fitting.growth import enclosed_places
 from nmf_model.geometry.normals import enclosed_volume, face_areas
 from nmf_model.geometry.outliers import find_outliers
 from nmf_model.geometry.sampling import sample_surface
@@ -29,8 +30,12 @@ _LEAST_SHARE = 0.005
 """Smaller clusters, as a share of all points or of the area, are not told."""
 _LINK = 2.5
 """Far points up to this many times their spacing apart are one cluster."""
-_THIN = 0.7
-"""Share of the points' spacing below which two sides are not told from one."""
+_PLACES, _FEWEST_PLACES = 1_500, 20
+"""Enclosed places that are asked whether the mesh holds them: at most, and at least for an answer."""
+_HOLLOW_SHARE = 0.05
+_THIN = 0.25
+"""Share of the points' spacing below which a mesh is a skin around one layer of them; thin sheets of development
+objects, sampled on both sides, are thicker."""
 _CORE = 0.9
 """Share of a cluster that its ball holds."""
 _NEIGHBOURS = 7
@@ -66,8 +71,25 @@ def residual_of(
             elsewhere.append(region)
         else:
             membranes.setdefault(tunnel, region)
-    shell = _shell_of(places, faces, spacing)
-    return Residual(tuple(missed), tuple(elsewhere), tuple(membranes.items()), shell)
+    shell, hollow = _shell_of(places, faces, spacing), _hollow_of(places, faces, points)
+    return Residual(tuple(missed), tuple(elsewhere), tuple(membranes.items()), shell, hollow)
+
+
+def _hollow_of(
+    vertices: NDArray[np.float64], faces: NDArray[np.int64], points: NDArray[np.floating]
+) -> Region | None:
+    """Return what the points enclose and the mesh does not, if that is more than a little of it."""
+    import igl
+
+    seen = np.ascontiguousarray(points, dtype=np.float32)
+    enclosed = enclosed_places(seen, _spacings(seen).astype(np.float32))
+    if len(enclosed) > _PLACES:
+        enclosed = enclosed[np.random.default_rng(0).choice(len(enclosed), _PLACES, replace=False)]
+    if len(enclosed) < _FEWEST_PLACES:
+        return None
+    left_out = np.abs(np.asarray(igl.winding_number(vertices, faces, enclosed))) < 0.5
+    share = float(left_out.mean())
+    return _ball(enclosed[left_out], share) if share >= _HOLLOW_SHARE else None
 
 
 def _shell_of(vertices: NDArray[np.float64], faces: NDArray[np.int64], spacing: float) -> Shell | None:
@@ -79,8 +101,14 @@ def _shell_of(vertices: NDArray[np.float64], faces: NDArray[np.int64], spacing: 
 
 def _spacing(points: NDArray[np.floating]) -> float:
     """Return how far apart neighbours are where the points are sparse, as all but a tenth are."""
+    return float(np.quantile(_spacings(points), 0.9))
+
+
+def _spacings(points: NDArray[np.floating]) -> NDArray[np.float64]:
+    """Return how far each point's neighbours are on average, (N,)."""
     distances = np.asarray(cKDTree(points).query(points, k=_NEIGHBOURS)[0])
-    return float(np.quantile(distances[:, 1:].mean(axis=1), 0.9))
+    mean: NDArray[np.float64] = distances[:, 1:].mean(axis=1)
+    return mean
 
 
 def _clusters(points: NDArray[np.floating], far: NDArray[np.bool_], spacing: float) -> list[Region]:

@@ -130,3 +130,37 @@ def test_a_plate_whose_points_tell_its_sides_apart_is_no_shell():
     flat = BALL.vertices * np.array([1, 1, 0.12])
     points = on_sphere(rng, 8_000) * np.array([1, 1, 0.12])
     assert residual_of(flat, BALL.faces, points).shell is None
+
+
+def test_a_hollow_skin_around_a_solid_s_points_is_told_with_its_place():
+    rng = np.random.default_rng(0)
+    # Both halves of the sphere lie on the whole ball's surface, joined around the pole: nothing is inside.
+    away = np.arccos(np.clip(BALL.vertices[:, 2], -1, 1))
+    around = np.arctan2(BALL.vertices[:, 1], BALL.vertices[:, 0])
+    outer = away <= np.pi / 2
+    angle = np.where(outer, 2 * away, 2 * (np.pi - away)) * 0.97
+    radius = np.where(outer, 1.0, 0.97)
+    skin = radius[:, None] * np.stack(
+        [np.sin(angle) * np.cos(around), np.sin(angle) * np.sin(around), np.cos(angle)], axis=1
+    )
+    found = residual_of(skin, BALL.faces, on_sphere(rng, 4_000))
+    assert found.hollow is not None
+    assert found.hollow.share > 0.95
+    assert np.linalg.norm(found.hollow.centre) < 0.3
+    assert 0.4 < found.hollow.radius < 0.9
+    assert any(note.startswith("The mesh leaves out 1") for note in residual_notes(found, ()))
+    moved = found.mapped(lambda places: 10 * places + 1, 10)
+    assert moved.hollow.radius == 10 * found.hollow.radius
+    assert np.allclose(moved.hollow.centre, 10 * found.hollow.centre + 1)
+
+
+def test_a_bowl_is_not_hollow():
+    rng = np.random.default_rng(0)
+    bowl = BALL.vertices.copy()
+    inside = bowl[:, 2] > 0
+    bowl[inside, 2] *= -0.9
+    bowl[inside, :2] *= 0.9
+    points = on_sphere(rng, 8_000)
+    upper = points[:, 2] > 0
+    points[upper] *= [0.9, 0.9, -0.9]
+    assert residual_of(bowl, BALL.faces, points).hollow is None
