@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import torch
@@ -14,9 +15,9 @@ from torch import Tensor
 from nmf_model.errors import Cancelled, InputError
 from nmf_model.findings import Residual, notes_of, residual_notes
 from nmf_model.fitting.findings import findings_in
-from nmf_model.fitting.fit import FittedFlow, fit_flow
+from nmf_model.fitting.fit import FitProgress, FittedFlow, fit_flow
 from nmf_model.fitting.placement import even_out
-from nmf_model.fitting.residual import residual_of
+from nmf_model.fitting.residual import emptiness_of, residual_of
 from nmf_model.flow.carrier import GridCarrier, MovingCarrier
 from nmf_model.geometry.normalization import normalize
 from nmf_model.geometry.outliers import find_outliers
@@ -57,8 +58,12 @@ _GLIMPSES = 25
 """Frames in which the network's flow is shown."""
 _FIT_SHARE = 0.90
 """Share of the progress bar that belongs to the fit ..."""
+_AGAIN_SHARE = 0.93
+"""... to a second one, where the first went wrong ..."""
 _SOUND_SHARE = 0.95
 """... and where the final flow begins; between them the template is refined and the mesh checked."""
+_JUDGED_LEVEL = 4
+"""Template level at which a fit is asked whether it left something out."""
 
 FrameHandler = Callable[[FlowFrame], None]
 
@@ -216,15 +221,38 @@ def _fit_frames(
     device: torch.device,
     cancel: CancelCheck,
 ) -> Generator[FlowFrame, None, FittedFlow]:
-    progress = fit_flow(points, start=start, device=device, seed=request.seed, cancel=cancel)
+    """Fit, and once more from outside if the mesh would leave out what the points enclose.
+
+    A body that grows between two walls meets their points before those of its ends, and can turn into a skin
+    around the walls; a sphere that shrinks cannot. Whichever leaves out less is taken.
+    """
+    fit = partial(fit_flow, points, device=device, seed=request.seed, cancel=cancel)
+    grown = yield from _followed(fit(start=start), "Fitting", begins, _FIT_SHARE)
+    empty = _emptiness(grown, points)
+    if not empty:
+        return grown
+    shrunk = yield from _followed(
+        fit(start=None, from_outside=True), "Fitting from outside", _FIT_SHARE, _AGAIN_SHARE
+    )
+    return shrunk if _emptiness(shrunk, points) < empty else grown
+
+
+def _followed(
+    progress: Generator[FitProgress, None, FittedFlow], stage: str, begins: float, ends: float
+) -> Generator[FlowFrame, None, FittedFlow]:
     while True:
         try:
             glimpse = next(progress)
         except StopIteration as end:
             fitted: FittedFlow = end.value
             return fitted
-        fraction = begins + (_FIT_SHARE - begins) * glimpse.fraction
-        yield FlowFrame(glimpse.vertices, glimpse.faces, "Fitting", fraction)
+        fraction = begins + (ends - begins) * glimpse.fraction
+        yield FlowFrame(glimpse.vertices, glimpse.faces, stage, fraction)
+
+
+def _emptiness(fitted: FittedFlow, points: NDArray[np.float32]) -> float:
+    sphere = icosphere(_JUDGED_LEVEL)
+    return emptiness_of(fitted.carrier.carry(sphere.vertices), sphere.faces, points)
 
 
 def _template_for(carrier: Carrier, method: str, level: int | None) -> tuple[Template, Budget]:
@@ -260,7 +288,7 @@ def _sound_frames(
         except StopIteration as end:
             surface: SoundSurface = end.value
             return surface
-        share = _FIT_SHARE + (_SOUND_SHARE - _FIT_SHARE) * progress.fraction
+        share = _AGAIN_SHARE + (_SOUND_SHARE - _AGAIN_SHARE) * progress.fraction
         shown = progress.surface
         yield FlowFrame(shown.image.astype(np.float32), shown.faces, progress.stage, share)
 

@@ -11,6 +11,7 @@ from nmf_model.errors import Cancelled, InputError
 from nmf_model.findings import notes_of
 from nmf_model.fitting.findings import findings_in
 from nmf_model.fitting.fit import fit_flow
+from nmf_model.geometry.normals import enclosed_volume
 from nmf_model.geometry.template import icosphere
 from nmf_model.quality import inspect_mesh
 from nmf_model.types import PointCloud, ReconstructionRequest
@@ -98,6 +99,35 @@ def test_frames_tell_the_whole_story():
     assert (np.diff(result.trajectory.times) > 0).all()
     assert result.nfe > 0
     assert result.method == "fit"
+
+
+def slab(count=2500, half=(0.895, 0.45, 0.18)):
+    """Points of a flat box, of which a short fit that grows from inside makes a skin around its walls."""
+    rng, half = np.random.default_rng(0), np.array(half)
+    axis = rng.choice(3, count, p=(1 / half) / (1 / half).sum())
+    points = rng.uniform(-1, 1, (count, 3))
+    points[np.arange(count), axis] = rng.choice([-1, 1], count)
+    return points * half
+
+
+def test_a_fit_that_leaves_the_inside_out_is_made_anew_from_outside():
+    points = slab()
+    frames, result = drain(ReconstructionRequest(cloud(points), "fit"))
+    grown = next(frame for frame in reversed(frames) if frame.stage == "Fitting")
+    true = 8 * 0.895 * 0.45 * 0.18
+    scale = result.normalization.scale**3
+    assert enclosed_volume(grown.vertices.astype(float), grown.faces) * scale < 0.3 * true
+    assert any(frame.stage == "Fitting from outside" for frame in frames)
+    fractions = [frame.fraction for frame in frames]
+    assert fractions == sorted(fractions)
+    assert enclosed_volume(result.mesh.vertices, result.mesh.faces) == pytest.approx(true, rel=0.06)
+    assert inspect_mesh(result.mesh).is_sound
+    assert not any("leaves out" in note or "shell" in note for note in result.notes)
+
+
+def test_a_fit_that_leaves_nothing_out_is_made_once():
+    frames, _ = drain(ReconstructionRequest(cloud(ellipsoid(600)), "fit", level=3))
+    assert {frame.stage for frame in frames} == {"Fitting", "Checking", "Refining", "Flowing"}
 
 
 def test_the_mesh_is_the_template_and_of_the_level_asked_for():

@@ -54,6 +54,7 @@ class FitSettings:
         stages: in order; the last one settles.
         stages_from_start: the same for a fit that starts from a flow which is nearly right.
         start_rate: share of the learning rates that such a fit begins with.
+        stages_from_outside: the same for a fit that shrinks a sphere around the cloud.
     """
 
     blocks: int = 6
@@ -69,6 +70,11 @@ class FitSettings:
     )
     stages_from_start: tuple[Stage, ...] = (Stage(3, 3, 200, 2), Stage(4, 3, 300, 3, settles=True))
     start_rate: float = 0.5
+    stages_from_outside: tuple[Stage, ...] = (
+        Stage(3, 3, 300, 2),
+        Stage(3, 3, 250, 2),
+        Stage(4, 3, 450, 3, settles=True),
+    )
 
 
 @dataclass(frozen=True)
@@ -108,6 +114,7 @@ def fit_flow(
     points: NDArray[np.float32],
     *,
     start: GridCarrier | None = None,
+    from_outside: bool = False,
     settings: FitSettings | None = None,
     device: torch.device | None = None,
     seed: int = 0,
@@ -121,6 +128,8 @@ def fit_flow(
         points: (N, 3), unit-sphere units, N ≥ 50.
         start: a flow that nearly fits, as a network answers it: it is improved, rather than grown from a
             small sphere. Of as many blocks, and no finer, than the fit's own.
+        from_outside: shrink a sphere around the cloud instead. It spans every opening with a film, but cannot
+            leave the inside of a body out.
         settings: None for the defaults.
         device: None for the CPU.
         seed: of the random samples.
@@ -130,8 +139,12 @@ def fit_flow(
         Cancelled: if ``cancel`` returned True.
         SolverError: if the optimisation produced a value that is not finite.
     """
-    fit = _Fit(points, settings or FitSettings(), device or torch.device("cpu"), seed, start)
-    stages = fit.settings.stages if start is None else fit.settings.stages_from_start
+    settings, device = settings or FitSettings(), device or torch.device("cpu")
+    stages = settings.stages if start is None else settings.stages_from_start
+    rate = settings.learning_rate * (1.0 if start is None else settings.start_rate)
+    if from_outside:
+        start, stages, rate = _around(settings), settings.stages_from_outside, settings.learning_rate
+    fit = _Fit(points, settings, device, seed, start, rate)
     total = sum(stage.max_steps for stage in stages)
     done_before = 0
     for stage in stages:
@@ -144,6 +157,14 @@ def fit_flow(
     return fit.result()
 
 
+def _around(settings: FitSettings) -> GridCarrier:
+    """Return the flow that leaves the unit sphere, which is around every cloud, as it is."""
+    finest = settings.resolutions[-1]
+    return GridCarrier(
+        torch.zeros(settings.blocks, 3, finest, finest, finest), np.zeros(3, dtype=np.float32), 1.0
+    )
+
+
 class _Fit:
     """State of one fit: the flow, its optimiser, the random generator and the last surface."""
 
@@ -153,7 +174,8 @@ class _Fit:
         settings: FitSettings,
         device: torch.device,
         seed: int,
-        start: GridCarrier | None = None,
+        start: GridCarrier | None,
+        rate: float,
     ) -> None:
         self.settings = settings
         self.device = device
@@ -161,11 +183,9 @@ class _Fit:
         self.objective = objective_for(self.target, settings.weights)
         self.flow = GridFlow(settings.blocks, settings.resolutions).to(device)
         self.centre, self.radius = self.target.growth.centre, self.target.growth.radius
-        rate = settings.learning_rate
         if start is not None:
             self.centre, self.radius = start.centre, start.radius
             self.flow.begin_from(start.fields.to(device))
-            rate *= settings.start_rate
         self.generator = torch.Generator().manual_seed(seed)
         self.rates = [rate * settings.rate_decay**k for k in range(len(self.flow.grids))]
         groups = [{"params": [g], "lr": r} for g, r in zip(self.flow.grids, self.rates, strict=True)]

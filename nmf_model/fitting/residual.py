@@ -34,8 +34,8 @@ _PLACES, _FEWEST_PLACES = 1_500, 20
 """Enclosed places that are asked whether the mesh holds them: at most, and at least for an answer."""
 _HOLLOW_SHARE = 0.05
 _THIN = 0.25
-"""Share of the points' spacing below which a mesh is a skin around one layer of them; thin sheets of development
-objects, sampled on both sides, are thicker."""
+"""Share of the points' spacing below which a mesh is a skin around one layer of them; thin sheets of
+development objects, sampled on both sides, are thicker."""
 _CORE = 0.9
 """Share of a cluster that its ball holds."""
 _NEIGHBOURS = 7
@@ -73,6 +73,23 @@ def residual_of(
             membranes.setdefault(tunnel, region)
     shell, hollow = _shell_of(places, faces, spacing), _hollow_of(places, faces, points)
     return Residual(tuple(missed), tuple(elsewhere), tuple(membranes.items()), shell, hollow)
+
+
+def emptiness_of(
+    vertices: NDArray[np.floating], faces: NDArray[np.int64], points: NDArray[np.floating]
+) -> float:
+    """Return how much of the space that points enclose a mesh leaves out, 0..1; 1 for a mere shell.
+
+    Args:
+        vertices: (V, 3), unit-sphere units.
+        faces: (F, 3).
+        points: (N, 3), unit-sphere units.
+    """
+    points, places = points[~find_outliers(points)], np.asarray(vertices, dtype=np.float64)
+    if _shell_of(places, faces, _spacing(points)) is not None:
+        return 1.0
+    hollow = _hollow_of(places, faces, points)
+    return 0.0 if hollow is None else hollow.share
 
 
 def _hollow_of(

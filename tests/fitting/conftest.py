@@ -12,6 +12,7 @@ QUICK = FitSettings(
     weights=Weights(urgency=0.0),
     stages=(Stage(2, 3, 80, 2, grows=True), Stage(3, 3, 60, 3, settles=True)),
     stages_from_start=(Stage(2, 3, 30, 2), Stage(3, 3, 50, 3, settles=True)),
+    stages_from_outside=(Stage(2, 3, 80, 2), Stage(3, 3, 60, 3, settles=True)),
 )
 
 
