@@ -93,7 +93,7 @@ def test_sheets_that_coincide_are_pushed_apart():
 
 def test_a_tangle_of_whole_sheets_is_given_up_soon_and_said():
     flow = Tangled()
-    surface = make_sound(flow, flow.carry(icosphere(5).vertices), icosphere(5), PLAIN)
+    surface = make_sound(flow, flow.carry(icosphere(4).vertices), icosphere(4), PLAIN)
     assert surface.report.crossing_faces > 1_500
     assert surface.report.crossings_before > 1_500
     (note,) = surface.report.notes()
