@@ -130,11 +130,13 @@ def test_progress_comes_more_slowly_where_drawing_it_is_slow(runner, qtbot):
 
     seen = Recorder(runner)
     runner.pace(0.1)
+    started = time.monotonic()
     runner.submit(job(1, chatter))
     qtbot.wait(1000)
     runner.cancel_all()
     qtbot.waitUntil(lambda: bool(seen.states(1)) and seen.states(1)[-1].is_terminal)
-    assert 2 <= sum(event.progress is not None for event in seen.events) <= 6
+    told = sum(event.progress is not None for event in seen.events)
+    assert 1 <= told <= 2 + (time.monotonic() - started) / 0.2
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere a niceness is the whole process's")
