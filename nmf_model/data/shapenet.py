@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +25,10 @@ from nmf_model.data.layout import (
 from nmf_model.data.renderings import Renderings
 from nmf_model.data.splits import Split, split_of
 from nmf_model.errors import InputError
+
+_ONE_AT_A_TIME = threading.Lock()
+"""numpy parses a file's head as Python, and Python 3.11 counts the depth of that for all threads together:
+now and then two of them end in "AST constructor recursion depth mismatch"."""
 
 
 @dataclass(frozen=True)
@@ -212,7 +217,8 @@ def _read_rows(path: Path) -> NDArray[np.float32]:
 
 def _opened(path: Path, mmap_mode: Literal["r"] | None = None) -> NDArray[Any]:
     try:
-        rows = np.load(path, allow_pickle=False, mmap_mode=mmap_mode)
+        with _ONE_AT_A_TIME:
+            rows = np.load(path, allow_pickle=False, mmap_mode=mmap_mode)
     except (OSError, ValueError, EOFError) as error:
         raise InputError(f"{path} is missing or damaged; make or copy it again.") from error
     if not isinstance(rows, np.ndarray) or rows.ndim != 2 or rows.shape[1] != 3 or not len(rows):
