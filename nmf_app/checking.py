@@ -9,12 +9,13 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from nmf_app.console import Console, counted
+from nmf_app.console import Console
 from nmf_app.exit_codes import BAD_USE, DONE, INTERNAL_FAILURE, NOT_PRINTED, NOT_SOUND
 from nmf_app.targets import check_report
 from nmf_model.errors import InputError
-from nmf_model.io.atomic import write_atomically
+from nmf_model.io.atomic import write_text_atomically
 from nmf_model.io.suffixes import MESH_SUFFIXES, SOLID_SUFFIXES
+from nmf_model.words import counted
 
 if TYPE_CHECKING:
     from nmf_model.verify import Verification
@@ -120,4 +121,4 @@ def _coloured() -> bool:
 
 def _write(values: object, path: Path) -> None:
     text = json.dumps(values, indent=2, allow_nan=False) + "\n"
-    write_atomically(path, lambda stream: stream.write(text.encode()))
+    write_text_atomically(path, text)

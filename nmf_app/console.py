@@ -11,6 +11,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Protocol, TextIO, cast
 
+from nmf_model.words import counted
+
 if TYPE_CHECKING:
     from nmf_model.types import FlowFrame, QualityReport
 
@@ -141,11 +143,6 @@ def _drain(stream: TextIO) -> None:
 def _reader_left(error: OSError) -> bool:
     # Windows calls a pipe without a reader an invalid argument.
     return isinstance(error, BrokenPipeError) or (os.name == "nt" and error.errno == errno.EINVAL)
-
-
-def counted(number: int, one: str, many: str) -> str:
-    """Write a number with its noun: "1 face", "1,280 faces"."""
-    return f"{number:,} {one if number == 1 else many}"
 
 
 def verdict(report: QualityReport) -> str:

@@ -20,7 +20,7 @@ from nmf_app.exit_codes import BAD_USE, DONE, INTERNAL_FAILURE, INTERRUPTED
 from nmf_app.targets import Target, check_device, check_options, check_weights, numbered, plan
 from nmf_model.certificate import Origin
 from nmf_model.errors import Cancelled, CheckpointError, InputError
-from nmf_model.io.atomic import write_atomically
+from nmf_model.io.atomic import write_text_atomically
 from nmf_model.types import (
     CancelCheck,
     PointCloud,
@@ -211,7 +211,7 @@ class _Run:
 
 def _write_list(entries: list[Entry], path: Path) -> None:
     text = json.dumps(entries, indent=2) + "\n"
-    write_atomically(path, lambda stream: stream.write(text.encode()))
+    write_text_atomically(path, text)
 
 
 @contextmanager

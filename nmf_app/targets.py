@@ -9,10 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from nmf_model.certificate import certificate_path
-from nmf_model.errors import CheckpointError, InputError
+from nmf_model.errors import InputError
 from nmf_model.io.output_formats import texture_files
 from nmf_model.io.suffixes import IMAGE_SUFFIXES, OUTPUT_SUFFIXES, POINT_SUFFIXES, TEXTURE_SUFFIXES, listed
+from nmf_model.methods import check_method
 from nmf_model.types import Device, Method
+from nmf_model.weights import opened
 
 FOLDER_SUFFIX = ".ply"
 """The format of the results that are written into a folder."""
@@ -89,22 +91,10 @@ def numbered(target: Target, count: int, others: Sequence[Target]) -> list[Targe
 def check_weights(weights: Path) -> None:
     """Raise CheckpointError unless a file of ``--weights`` says that it is a checkpoint.
 
-    What needs no torch comes first, in the words of ``nmf_model.checkpoint``: loading that takes seconds.
+    What needs no torch comes first: loading that takes seconds.
     """
-    from safetensors import SafetensorError, safe_open
-
-    if os.path.isdir(weights):
-        raise CheckpointError(f"{weights} is a folder; name the checkpoint file in it.")
-    try:
-        with safe_open(str(weights), framework="numpy"):
-            pass
-    except FileNotFoundError as error:
-        raise CheckpointError(f"There is no checkpoint {weights}; check its name.") from error
-    except SafetensorError as error:
-        raise CheckpointError(f"{weights} is damaged or not a safetensors file; fetch it again.") from error
-    except OSError as error:
-        reason = error.strerror or error
-        raise CheckpointError(f"The checkpoint {weights} cannot be read: {reason}.") from error
+    with opened(weights, "numpy"):
+        pass
     from nmf_model.checkpoint import read_header
 
     read_header(weights)
@@ -130,14 +120,11 @@ def check_options(source: Path, method: Method, texture: bool) -> None:
     suffix = source.suffix.lower()
     if suffix in POINT_SUFFIXES and method == "silhouette":
         reading(source, lambda: check_file(source, POINT_SUFFIXES))
-        raise InputError(f"{source.stem} is a point cloud; the method 'silhouette' needs a picture.")
+        check_method(method, source.stem, is_picture=False)
     if suffix not in IMAGE_SUFFIXES or not (method == "fit" or texture):
         return
     read_image(source)
-    if method == "fit":
-        raise InputError(
-            f"{source.stem} is a picture; the method 'fit' needs points: use auto or silhouette."
-        )
+    check_method(method, source.stem, is_picture=True)
     raise InputError(
         f"{source.name} is a picture, and no method carries a picture's colours to the mesh: leave out "
         "--texture."

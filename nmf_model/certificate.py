@@ -40,7 +40,7 @@ from numpy.typing import NDArray
 
 from nmf_model.checks import faults, statement
 from nmf_model.errors import InputError
-from nmf_model.io.atomic import write_atomically
+from nmf_model.io.atomic import write_text_atomically
 from nmf_model.types import Mesh, QualityReport, TetMesh
 from nmf_model.version import program_version
 
@@ -177,7 +177,7 @@ def write_beside(mesh_file: Path, inside: Values, report: QualityReport, origin:
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
     }
     text = json.dumps(_with_hash(values), indent=2, allow_nan=False) + "\n"
-    write_atomically(certificate_path(mesh_file), lambda stream: stream.write(text.encode()))
+    write_text_atomically(certificate_path(mesh_file), text)
     _remove(shared_certificate_path(mesh_file), mesh_file.name)
 
 

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
 import torch
-from safetensors import SafetensorError, safe_open
 from safetensors.torch import save as serialize
 from torch import Tensor
 
@@ -18,6 +16,7 @@ from nmf_model.config import ModelConfig, from_dict, to_dict
 from nmf_model.errors import CheckpointError, NmfError
 from nmf_model.io.atomic import write_atomically
 from nmf_model.model import NeuralMeshFlow
+from nmf_model.weights import opened
 
 FORMAT_VERSION = 1
 MODEL_KIND = "neural-mesh-flow"
@@ -79,7 +78,7 @@ def load(path: Path | str, device: torch.device | str = "cpu") -> NeuralMeshFlow
         CheckpointError: if the file cannot be read, is damaged, or does not match its own configuration.
     """
     header = read_header(path)
-    with _opened(path) as file:
+    with opened(path) as file:
         tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (no mapping)
     with torch.device("meta"):
         model = NeuralMeshFlow(header.config)
@@ -97,7 +96,7 @@ def read_header(path: Path | str) -> Header:
     Raises:
         CheckpointError: if the file cannot be read, is damaged, or is of another kind or a newer format.
     """
-    with _opened(path) as file:
+    with opened(path) as file:
         metadata = file.metadata() or {}
     if _METADATA_KEY not in metadata:
         raise CheckpointError(
@@ -165,19 +164,3 @@ def _halved(name: str, tensor: Tensor) -> Tensor:
     if not torch.equal(torch.isfinite(half), torch.isfinite(tensor)):
         raise CheckpointError(f"The weight '{name}' is too large for half precision; save as float32.")
     return half
-
-
-@contextlib.contextmanager
-def _opened(path: Path | str) -> Iterator[Any]:
-    """Open a safetensors file; what it holds is read on demand."""
-    if Path(path).is_dir():
-        raise CheckpointError(f"{path} is a folder; name the checkpoint file in it.")
-    try:
-        with safe_open(str(path), framework="pt") as file:
-            yield file
-    except FileNotFoundError as error:
-        raise CheckpointError(f"There is no checkpoint {path}; check its name.") from error
-    except SafetensorError as error:
-        raise CheckpointError(f"{path} is damaged or not a safetensors file; fetch it again.") from error
-    except OSError as error:
-        raise CheckpointError(f"The checkpoint {path} cannot be read: {error.strerror or error}.") from error

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from nmf_model.defects import Defects
 from nmf_model.types import QualityReport, SolidFacts, SolidReport
+from nmf_model.words import counted
 
 
 @dataclass(frozen=True)
@@ -75,7 +76,7 @@ def solid_facts(solid: SolidFacts) -> str:
     """Say in words what is inside a solid: "40,000 tetrahedra, none inverted, ..."."""
     inverted = f"{solid.inverted_tetrahedra:,}" if solid.inverted_tetrahedra else "none"
     return (
-        f"{solid.tetrahedra:,} tetrahedra, {inverted} inverted, "
+        f"{counted(solid.tetrahedra, 'tetrahedron', 'tetrahedra')}, {inverted} inverted, "
         f"smallest dihedral angle {solid.min_dihedral_degrees:.2f}° "
         f"(5 % below {solid.p5_dihedral_degrees:.1f}°, mean {solid.mean_dihedral_degrees:.1f}°), "
         f"volume {solid.solid_volume:.6g}"

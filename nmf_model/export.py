@@ -23,7 +23,7 @@ from nmf_model.certificate import (
 )
 from nmf_model.errors import InputError
 from nmf_model.geometry.sampling import sample_surface
-from nmf_model.io.atomic import write_atomically
+from nmf_model.io.atomic import write_text_atomically
 from nmf_model.io.meshes import read_joined, write_mesh
 from nmf_model.io.output_formats import output_format
 from nmf_model.io.suffixes import SOLID_SUFFIXES
@@ -157,7 +157,7 @@ def write_report(report: QualityReport, path: Path) -> None:
         InputError: the file could not be written; nothing was left behind.
     """
     text = json.dumps(finite(report), indent=2, allow_nan=False) + "\n"
-    write_atomically(path, lambda stream: stream.write(text.encode()))
+    write_text_atomically(path, text)
 
 
 def precision_warning(mesh: Mesh, path: Path) -> str | None:

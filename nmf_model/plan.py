@@ -15,6 +15,7 @@ from nmf_model.flow.carrier import MovingCarrier, PlacedCarrier
 from nmf_model.geometry.normalization import normalize
 from nmf_model.geometry.sampling import sample_surface
 from nmf_model.geometry.template import icosphere
+from nmf_model.methods import check_method
 from nmf_model.model import NeuralMeshFlow
 from nmf_model.network import as_seen, predict_cloud, predict_flow
 from nmf_model.types import Carrier, Mesh, Normalization, PointCloud, ReconstructionRequest, ShapeImage
@@ -30,6 +31,9 @@ FAMILIAR_MISFIT = 0.02
 """chamfer_l2 between the points that the network sees on a familiar picture and the mesh it makes of them."""
 FLAT = 0.98
 """Share of a picture's object that is of one colour from which nothing but the outline tells its shape."""
+_IS_FLAT = "The object has one colour and no shading, so only its outline tells its shape"
+_IS_UNFAMILIAR = "This picture is unlike what the model knows"
+_INSTEAD = "showing the inflated outline instead"
 _LEVEL = 3
 
 
@@ -65,30 +69,16 @@ class Familiarity:
         outline: intersection over union of the picture's outline and the reconstruction's; None for a
             network that answers in a frame of its own.
         misfit: chamfer_l2 between the predicted points and the mesh made of them.
-        flatness: share of the object that is of one colour.
     """
 
     outline: float | None
     misfit: float
-    flatness: float = 0.0
-
-    @property
-    def is_flat(self) -> bool:
-        """The object has one colour and no shading."""
-        return self.flatness >= FLAT
 
     @property
     def is_familiar(self) -> bool:
-        """No measure speaks against it."""
+        """Neither measure speaks against it."""
         fits_outline = self.outline is None or self.outline >= FAMILIAR_OUTLINE
-        return fits_outline and self.misfit <= FAMILIAR_MISFIT and not self.is_flat
-
-    def note(self, consequence: str) -> str:
-        """Say why the network's answer is not to be trusted, and what follows."""
-        why = "This picture is unlike what the model knows"
-        if self.is_flat:
-            why = "The object has one colour and no shading, so only its outline tells its shape"
-        return f"{why}; {consequence}."
+        return fits_outline and self.misfit <= FAMILIAR_MISFIT
 
 
 def make_plan(request: ReconstructionRequest, device: torch.device) -> Plan:
@@ -113,8 +103,7 @@ def is_near(carrier: Carrier, points: NDArray[np.float32]) -> bool:
 
 
 def _plan_cloud(cloud: PointCloud, request: ReconstructionRequest) -> Plan:
-    if request.method == "silhouette":
-        raise InputError(f"{cloud.name} is a point cloud; the method 'silhouette' needs a picture.")
+    check_method(request.method, cloud.name, is_picture=False)
     asked = request.method == "network" or request.weights is not None
     available = asked or shipped_path("ae") is not None
     model = load_weights("ae", request.weights) if request.method != "fit" and available else None
@@ -124,18 +113,21 @@ def _plan_cloud(cloud: PointCloud, request: ReconstructionRequest) -> Plan:
 
 
 def _plan_picture(image: ShapeImage, request: ReconstructionRequest, device: torch.device) -> Plan:
-    if request.method == "fit":
-        raise InputError(f"{image.name} is a picture; the method 'fit' needs points: use auto or silhouette.")
+    check_method(request.method, image.name, is_picture=True)
     found = _with_mask(image)
     asked = request.method == "network" or request.weights is not None
     if request.method == "silhouette" or not (asked or shipped_path("svr") is not None):
         return _silhouette(found, request.seed)
+    assert found.mask is not None
+    is_flat = flat_share(found.rgba, found.mask) >= FLAT
+    if request.method == "auto" and is_flat:
+        return _silhouette(found, request.seed, f"{_IS_FLAT}; {_INSTEAD}.")
     model = load_weights("svr", request.weights)
     seen, answer, familiarity = _look(model, found, device, request.seed)
     if request.method == "auto" and not familiarity.is_familiar:
-        return _silhouette(found, request.seed, familiarity.note("showing the inflated outline instead"))
-    doubts = () if familiarity.is_familiar else (familiarity.note("do not trust its far side"),)
-    notes = (*found.notes, *doubts)
+        return _silhouette(found, request.seed, f"{_IS_UNFAMILIAR}; {_INSTEAD}.")
+    doubts = [_IS_FLAT] if is_flat else [] if familiarity.is_familiar else [_IS_UNFAMILIAR]
+    notes = (*found.notes, *(f"{doubt}; do not trust its far side." for doubt in doubts))
     return Plan(seen, "network", None, False, True, notes, answer)
 
 
@@ -175,9 +167,7 @@ def _look(
         outline = outline_iou(as_seen(Mesh(vertices * scale + shift, template.faces)), image.mask)
         places = places * scale + shift
         carrier = _placed(carrier, normalization, scale, shift, normalize(places))
-    flatness = 0.0 if image.mask is None else flat_share(image.rgba, image.mask)
-    familiarity = Familiarity(outline, misfit, flatness)
-    return PointCloud(places, image.name, image.path), (carrier, strays), familiarity
+    return PointCloud(places, image.name, image.path), (carrier, strays), Familiarity(outline, misfit)
 
 
 def _placed(

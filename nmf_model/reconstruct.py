@@ -37,6 +37,7 @@ from nmf_model.types import (
     ReconstructionRequest,
     Trajectory,
 )
+from nmf_model.words import counted
 
 BASE_LEVEL = 3
 """Template level that the adaptive template starts from, if no level was asked for."""
@@ -194,12 +195,8 @@ def _flow_of(
 def _stray(outliers: int) -> tuple[str, ...]:
     if not outliers:
         return ()
-    counted = (
-        "1 stray point far from the surface was"
-        if outliers == 1
-        else f"{outliers} stray points far from the surface were"
-    )
-    return (f"{counted} left out.",)
+    were = "was" if outliers == 1 else "were"
+    return (f"{counted(outliers, 'stray point')} far from the surface {were} left out.",)
 
 
 def _glimpses(
@@ -318,7 +315,8 @@ def _notes_on(surface: SoundSurface, level: int | None) -> tuple[str, ...]:
     notes = surface.report.notes()
     added = len(surface.sphere) - (len(surface.sphere) if level is None else 10 * 4**level + 2)
     if added:
-        notes = (f"{added} vertices were added to those of level {level} so that no faces cross.", *notes)
+        were = f"{counted(added, 'vertex', 'vertices')} {'was' if added == 1 else 'were'}"
+        notes = (f"{were} added to those of level {level} so that no faces cross.", *notes)
     return notes
 
 

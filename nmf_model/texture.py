@@ -22,7 +22,7 @@ from scipy import ndimage
 from nmf_model.certificate import Origin, texture_sha256
 from nmf_model.errors import InputError
 from nmf_model.export import export_surface
-from nmf_model.io.atomic import write_atomically
+from nmf_model.io.atomic import write_atomically, write_text_atomically
 from nmf_model.io.meshes import load_surface
 from nmf_model.io.notes import as_comments, carries
 from nmf_model.io.opening import reading
@@ -144,7 +144,7 @@ def _write_companions(path: Path, picture: NDArray[np.uint8]) -> None:
     material, image = texture_files(path)
     write_atomically(image, lambda stream: _write_png(picture, stream))
     words = f"newmtl surface\nKd 1 1 1\nmap_Kd {image.name}\n"
-    write_atomically(material, lambda stream: stream.write(words.encode()))
+    write_text_atomically(material, words)
 
 
 def _stereographic(sphere: NDArray[np.float64], chart: NDArray[np.int64]) -> NDArray[np.float64]:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-from nmf_model.errors import InputError
+from nmf_model.errors import CheckpointError, InputError
 
 if TYPE_CHECKING:
     from nmf_model.model import NeuralMeshFlow
@@ -26,6 +28,28 @@ def shipped_path(kind: Kind) -> Path | None:
     ]
     files = (root / "checkpoints" / f"{kind}.safetensors" for root in roots)
     return next((file for file in files if file.is_file()), None)
+
+
+@contextmanager
+def opened(path: Path | str, framework: Literal["pt", "numpy"] = "pt") -> Iterator[Any]:
+    """Open a safetensors file; what it holds is read on demand. Without torch, if ``framework`` is "numpy".
+
+    Raises:
+        CheckpointError: if it is missing, damaged or of another kind.
+    """
+    from safetensors import SafetensorError, safe_open
+
+    if Path(path).is_dir():
+        raise CheckpointError(f"{path} is a folder; name the checkpoint file in it.")
+    try:
+        with safe_open(str(path), framework=framework) as file:
+            yield file
+    except FileNotFoundError as error:
+        raise CheckpointError(f"There is no checkpoint {path}; check its name.") from error
+    except SafetensorError as error:
+        raise CheckpointError(f"{path} is damaged or not a safetensors file; fetch it again.") from error
+    except OSError as error:
+        raise CheckpointError(f"The checkpoint {path} cannot be read: {error.strerror or error}.") from error
 
 
 def load_weights(kind: Kind, named: Path | None = None) -> NeuralMeshFlow:

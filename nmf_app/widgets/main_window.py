@@ -49,7 +49,6 @@ class MainWindow(QMainWindow):
 
     ready = Signal()
     drawn = Signal(float)
-    """The 3-D view is built: everything works."""
 
     def __init__(self, session: Session, settings: Settings, version: str) -> None:
         super().__init__()

@@ -16,7 +16,7 @@ from typing import Any
 
 from nmf_model.data.splits import Split
 from nmf_model.errors import InputError
-from nmf_model.io.atomic import write_atomically
+from nmf_model.io.atomic import write_text_atomically
 
 POINTS_FOLDER, VIEWS_FOLDER = "ShapeNetPoints", "ShapeNetRendering"
 SPLIT_FILE, MANIFEST_FILE, SETTINGS_FILE = "split.json", "manifest.json", "settings.json"
@@ -102,7 +102,7 @@ def write_split(path: Path, parts: Mapping[str, Split]) -> None:
     """Write which part each key belongs to, as ``{"train": [...], "validation": [...], "test": [...]}``."""
     lists = {split: sorted(key for key, part in parts.items() if part == split) for split in _SPLITS}
     text = json.dumps(lists, indent=1) + "\n"
-    write_atomically(path, lambda stream: stream.write(text.encode("utf-8")))
+    write_text_atomically(path, text)
 
 
 def _keys_of(listed: Any, path: Path) -> list[str]:

@@ -21,7 +21,7 @@ from nmf_model.data.library import LibraryEntry
 from nmf_model.data.sources import SourceObject
 from nmf_model.data.splits import split_of
 from nmf_model.errors import InputError
-from nmf_model.io.atomic import write_atomically
+from nmf_model.io.atomic import write_text_atomically
 
 CREDITS_FILE = "credits.md"
 Entry = dict[str, Any]
@@ -93,12 +93,7 @@ def write_lists(out: Path, items: Sequence[SourceObject], failures: Mapping[str,
     """
     present = _write_manifest(out, items, failures)
     write_split(out / SPLIT_FILE, {entry["path"]: entry["split"] for entry in present})
-    write_text(out / CREDITS_FILE, _credits(present))
-
-
-def write_text(path: Path, text: str) -> None:
-    """Write a UTF-8 file, whole or not at all."""
-    write_atomically(path, lambda stream: stream.write(text.encode("utf-8")))
+    write_text_atomically(out / CREDITS_FILE, _credits(present))
 
 
 def _write_manifest(out: Path, items: Sequence[SourceObject], failures: Mapping[str, str]) -> list[Entry]:
@@ -118,7 +113,7 @@ def _write_manifest(out: Path, items: Sequence[SourceObject], failures: Mapping[
         "skipped": _listed(entry for entry in kept if entry.id not in there),
         "without_views": _listed(entry for entry in plain if entry.id in there),
     }
-    write_text(out / MANIFEST_FILE, json.dumps(manifest, indent=1, ensure_ascii=False) + "\n")
+    write_text_atomically(out / MANIFEST_FILE, json.dumps(manifest, indent=1, ensure_ascii=False) + "\n")
     return present
 
 

@@ -22,12 +22,13 @@ from numpy.typing import NDArray
 
 from nmf_model.data.layout import CAMERA_FILE, POINTS_FOLDER, SETTINGS_FILE, VIEWS_FOLDER
 from nmf_model.data.lock import held
-from nmf_model.data.manifest import Skipped, announce, read_lists, write_lists, write_text
+from nmf_model.data.manifest import Skipped, announce, read_lists, write_lists
 from nmf_model.data.outer_surface import sample_outer_surface
 from nmf_model.data.render import DISTANCE, FIELD_OF_VIEW, VIEW_SIZE, draw_cameras, render_views
 from nmf_model.data.sources import Known, LoadedObject, SourceObject, list_objects, loaded
 from nmf_model.data.workers import Failure, run_isolated
 from nmf_model.errors import InputError
+from nmf_model.io.atomic import write_text_atomically
 from nmf_model.types import Mesh, Normalization
 
 OnProgress = Callable[[int, int, str], None]
@@ -102,7 +103,9 @@ def prepare(
         listing = list_objects(sources, Known(_read_places(out), read_lists(out).ids))
         items = list(listing.objects)
         _settle(out, points, views)
-        write_text(out / PLACES_FILE, json.dumps(listing.places, indent=1, ensure_ascii=False) + "\n")
+        write_text_atomically(
+            out / PLACES_FILE, json.dumps(listing.places, indent=1, ensure_ascii=False) + "\n"
+        )
         todo = [_Task(item, out, points, views) for item in items if not _is_complete(item, out, views)]
         failures: dict[str, str] = {}
         if todo:
@@ -260,7 +263,7 @@ def _settle(out: Path, points: int, views: int) -> None:
                     f"{out} was prepared with other settings ({path.name}); choose another folder."
                 )
         else:
-            write_text(path, json.dumps(settings) + "\n")
+            write_text_atomically(path, json.dumps(settings) + "\n")
         for partial in out.glob(".partial-*"):
             shutil.rmtree(partial, ignore_errors=True)
     except (OSError, ValueError) as error:

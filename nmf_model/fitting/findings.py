@@ -23,6 +23,7 @@ from scipy.spatial import cKDTree
 
 from nmf_model.findings import Body, InputFindings, Tunnel
 from nmf_model.geometry.normalization import normalize
+from nmf_model.geometry.outliers import neighbours_of
 from nmf_model.types import PointCloud
 
 MAX_POINTS = 10_000
@@ -61,7 +62,7 @@ def findings_in(cloud: PointCloud) -> InputFindings:
 def findings_of(points: NDArray[np.floating]) -> InputFindings:
     """Look for separate bodies and tunnels in (N, 3) points in unit-sphere units, N >= 50."""
     chosen = _thinned(points)
-    distances, others = _neighbours(chosen)
+    distances, others = neighbours_of(chosen, min(_NEIGHBOURS, len(chosen)))
     spacing = distances[:, 1:_SPACED].mean(axis=1)
     labels = _body_labels(chosen, distances, others)
     count = int(labels.max()) + 1
@@ -80,7 +81,7 @@ def split_bodies(cloud: PointCloud) -> list[PointCloud]:
     if len(cloud.points) > MAX_POINTS:
         chosen = np.sort(np.random.default_rng(0).choice(len(cloud.points), MAX_POINTS, replace=False))
     points = cloud.points[chosen]
-    labels = _body_labels(points, *_neighbours(points))
+    labels = _body_labels(points, *neighbours_of(points, min(_NEIGHBOURS, len(points))))
     count = int(labels.max()) + 1
     if count < 2:
         return [cloud]
@@ -103,12 +104,6 @@ def _thinned(points: NDArray[np.floating]) -> NDArray[np.float64]:
     if len(points) > MAX_POINTS:
         points = points[np.random.default_rng(0).choice(len(points), MAX_POINTS, replace=False)]
     return np.asarray(points, dtype=np.float64)
-
-
-def _neighbours(points: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
-    """Return distances and indices (N, K) of the nearest points, each point itself first."""
-    distances, indices = cKDTree(points).query(points, k=min(_NEIGHBOURS, len(points)))
-    return np.asarray(distances), np.asarray(indices, dtype=np.int64)
 
 
 def _body_labels(

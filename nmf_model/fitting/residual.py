@@ -17,7 +17,7 @@ from scipy.spatial import cKDTree
 from nmf_model.findings import Region, Residual, Shell, Tunnel
 from nmf_model.fitting.growth import enclosed_places
 from nmf_model.geometry.normals import enclosed_volume, face_areas
-from nmf_model.geometry.outliers import find_outliers
+from nmf_model.geometry.outliers import find_outliers, neighbours_of
 from nmf_model.geometry.sampling import sample_surface
 
 SAMPLES = 20_000
@@ -123,8 +123,7 @@ def _spacing(points: NDArray[np.floating]) -> float:
 
 def _spacings(points: NDArray[np.floating]) -> NDArray[np.float64]:
     """Return how far each point's neighbours are on average, (N,)."""
-    distances = np.asarray(cKDTree(points).query(points, k=_NEIGHBOURS)[0])
-    mean: NDArray[np.float64] = distances[:, 1:].mean(axis=1)
+    mean: NDArray[np.float64] = neighbours_of(points, _NEIGHBOURS)[0][:, 1:].mean(axis=1)
     return mean
 
 

@@ -26,6 +26,11 @@ _REMEDIES = {
 }
 
 
+def write_text_atomically(path: Path, text: str) -> None:
+    """Write a UTF-8 file, whole or not at all; see ``write_atomically``."""
+    write_atomically(path, lambda stream: stream.write(text.encode("utf-8")))
+
+
 def write_atomically(
     path: Path,
     write: Callable[[BinaryIO], object],

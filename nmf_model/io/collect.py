@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nmf_model.errors import InputError
-from nmf_model.io.opening import counted
 from nmf_model.types import PointCloud
+from nmf_model.words import counted
 
 CHUNK_ROWS = 1 << 18
 """Rows a reader should hand over at a time."""

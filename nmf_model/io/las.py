@@ -10,7 +10,8 @@ from pathlib import Path
 import numpy as np
 
 from nmf_model.io.collect import CHUNK_ROWS, Chunk
-from nmf_model.io.opening import counted, damaged, require_bytes, truncated
+from nmf_model.io.opening import damaged, require_bytes, truncated
+from nmf_model.words import counted
 
 _COLORS = ("red", "green", "blue")
 

@@ -12,8 +12,9 @@ from pathlib import Path
 import numpy as np
 
 from nmf_model.errors import InputError
-from nmf_model.io.opening import counted, damaged, truncated
+from nmf_model.io.opening import damaged, truncated
 from nmf_model.io.surface import Surface, checked, coordinates, fan
+from nmf_model.words import counted
 
 
 def read_obj(path: Path) -> Surface:

@@ -90,11 +90,6 @@ def truncated(path: Path, detail: str) -> InputError:
     return InputError(f"{path.name} is truncated ({detail}); copy or export it again.")
 
 
-def counted(number: int, noun: str, plural: str = "") -> str:
-    """Return a number of things in words: "1 point", "2,000 points"; ``plural`` where "s" is not enough."""
-    return f"{number:,} {noun if number == 1 else plural or noun + 's'}"
-
-
 def require_bytes(path: Path, needed: int) -> None:
     """Raise InputError if the file is shorter than its own header promises."""
     size = os.path.getsize(path)

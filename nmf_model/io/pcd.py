@@ -11,8 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nmf_model.io.collect import CHUNK_ROWS, Chunk
-from nmf_model.io.opening import counted, damaged, require_bytes, truncated
+from nmf_model.io.opening import damaged, require_bytes, truncated
 from nmf_model.io.text import LINES_AT_ONCE, parse_rows
+from nmf_model.words import counted
 
 _MAX_HEADER_LINES = 200
 _MAX_UNPACKED_BYTES = 8 << 30

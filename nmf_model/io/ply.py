@@ -13,10 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nmf_model.io.collect import CHUNK_ROWS, Chunk
-from nmf_model.io.opening import counted, damaged, require_bytes, truncated
+from nmf_model.io.opening import damaged, require_bytes, truncated
 from nmf_model.io.surface import NO_FACES, Surface, checked, fan
 from nmf_model.io.text import LINES_AT_ONCE, parse_rows
 from nmf_model.io.text_colors import COLOR_NAMES
+from nmf_model.words import counted
 
 _TYPES = {
     "char": "i1", "uchar": "u1", "short": "i2", "ushort": "u2", "int": "i4", "uint": "u4", "float": "f4",

@@ -10,8 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nmf_model.geometry.coincidence import merge_coincident
-from nmf_model.io.opening import counted, damaged, require_bytes, truncated
+from nmf_model.io.opening import damaged, require_bytes, truncated
 from nmf_model.io.surface import Surface, coordinates
+from nmf_model.words import counted
 
 RECORD = np.dtype([("normal", "<f4", 3), ("corners", "<f4", (3, 3)), ("attribute", "<u2")])
 HEADER_BYTES = 84

@@ -14,8 +14,9 @@ from numpy.typing import NDArray
 
 from nmf_model.errors import InputError
 from nmf_model.io.collect import Chunk
-from nmf_model.io.opening import counted, damaged, truncated
+from nmf_model.io.opening import damaged, truncated
 from nmf_model.io.text_colors import TextColors, likely_columns, named_columns
+from nmf_model.words import counted
 
 LINES_AT_ONCE = 1 << 16
 _COMMENTS = ("#", "//")

@@ -14,9 +14,9 @@ from nmf_model.geometry.coincidence import merge_coincident
 from nmf_model.geometry.defects import MAX_FACES_FOR_CROSSINGS, diagnose, pieces_of
 from nmf_model.geometry.sampling import sample_surface
 from nmf_model.geometry.seen import sample_seen
-from nmf_model.io.opening import counted
 from nmf_model.io.paint import load_paint
 from nmf_model.io.surface import Surface
+from nmf_model.words import counted
 
 _MAX_BAD_SHARE = 0.05
 _NOT_LOOKED = f"With more than {MAX_FACES_FOR_CROSSINGS:,} faces the mesh was not checked for crossings."

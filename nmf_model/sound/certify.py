@@ -24,6 +24,7 @@ from nmf_model.sound.injectivity import Solve, settle_steps
 from nmf_model.sound.relax import relax
 from nmf_model.sound.surface import Flow, FlowedSphere
 from nmf_model.types import CancelCheck, Carrier
+from nmf_model.words import counted
 
 
 @dataclass(frozen=True)
@@ -86,9 +87,10 @@ class SoundReport:
             return ()
         what = []
         if self.crossing_faces:
-            what.append(f"{self.crossing_faces} faces still cross others")
+            cross = "crosses" if self.crossing_faces == 1 else "cross"
+            what.append(f"{counted(self.crossing_faces, 'face')} still {cross} others")
         if self.flat_faces:
-            what.append(f"{self.flat_faces} faces have no area")
+            what.append(f"{counted(self.flat_faces, 'face')} without area")
         return (f"{' and '.join(what)}: this mesh is not certified.",)
 
 

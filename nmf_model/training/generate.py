@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import zlib
@@ -16,10 +15,11 @@ import torch
 from numpy.typing import NDArray
 
 from nmf_model import checkpoint as checkpoints
+from nmf_model.certificate import file_sha256
 from nmf_model.data.layout import CAMERA_FILE
 from nmf_model.data.workers import Failure
 from nmf_model.errors import InputError, NmfError
-from nmf_model.io.atomic import write_atomically
+from nmf_model.io.atomic import write_text_atomically
 from nmf_model.io.meshes import write_mesh
 from nmf_model.io.source import read_source
 from nmf_model.io.suffixes import EXPORT_SUFFIXES, IMAGE_SUFFIXES, POINT_SUFFIXES, listed
@@ -135,7 +135,7 @@ def claim(out: Path, tasks: Sequence[Task], checkpoint: Path, input_points: int 
         CheckpointError: the model is missing or damaged.
     """
     checkpoints.read_header(checkpoint)
-    record: dict[str, Any] = {"checkpoint": checkpoint.name, "sha256": _hash(checkpoint)}
+    record: dict[str, Any] = {"checkpoint": checkpoint.name, "sha256": file_sha256(checkpoint)}
     if any(task.is_of_cloud for task in tasks):
         record["input_points"] = input_points or "all"
     known = _record_of(out, tasks)
@@ -152,7 +152,7 @@ def claim(out: Path, tasks: Sequence[Task], checkpoint: Path, input_points: int 
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise InputError(f"The folder {out} cannot be made: {error.strerror}.") from error
-    write_atomically(out / RECORD, lambda file: file.write(text.encode()))
+    write_text_atomically(out / RECORD, text)
 
 
 def _record_of(out: Path, tasks: Sequence[Task]) -> dict[str, Any]:
@@ -171,11 +171,6 @@ def _record_of(out: Path, tasks: Sequence[Task]) -> dict[str, Any]:
     if not isinstance(known, dict):
         raise InputError(f"{out / RECORD} cannot be read; name another --out, or remove it.")
     return known
-
-
-def _hash(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def shard(tasks: Sequence[Task], number: int, count: int) -> list[Task]:

@@ -13,10 +13,10 @@ from nmf_model.data.layout import POINTS_FOLDER
 from nmf_model.errors import InputError
 from nmf_model.training.settings import load_run_config
 from nmf_model.training.unused_settings import use_of
+from nmf_model.weights import shipped_path
 
 _RESOURCES = Path(__file__).parents[2] / "resources"
 _CONFIGS = {"ae": "default.toml", "svr": "default_svr.toml"}
-_SHIPPED_AE = _RESOURCES / "checkpoints" / "ae.safetensors"
 _SETTINGS = {
     "learning_rate": "training.learning_rate",
     "batch_size": "training.batch_size",
@@ -70,7 +70,12 @@ def _training(known: argparse.Namespace) -> list[str]:
     if kind == "svr":
         if known.img_path is None:
             raise InputError("--train SVR needs --img_path, the renderings.")
-        command += ["--views", known.img_path, "--ae", known.pretrained_ae_weights or str(_SHIPPED_AE)]
+        ae = known.pretrained_ae_weights or shipped_path("ae")
+        if ae is None:
+            raise InputError(
+                "--train SVR needs --pretrained_ae_weights, a trained auto-encoder (.safetensors)."
+            )
+        command += ["--views", known.img_path, "--ae", str(ae)]
         used |= {"img_path", "pretrained_ae_weights", "model_folder_SVR"}
     unused = _without_effect(config, kind)
     _say_unused(known, [*(name for name in _FILES if name not in used), *unused])

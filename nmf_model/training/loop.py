@@ -154,7 +154,7 @@ def train(
     votes = Votes(devices, progress.step)
     is_first = devices.global_rank == 0
     trackers = by_first(devices, lambda: open_trackers(run.path, task.config, comet)) or []
-    reporter = Reporter(run, trackers, active=is_first, steps=config.steps)
+    reporter = Reporter(run, trackers, task.parts, active=is_first, steps=config.steps)
     for sentence in task.notes:
         reporter.note(sentence)
     reporter.note(

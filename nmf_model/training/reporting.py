@@ -13,9 +13,6 @@ from rich.status import Status
 from nmf_model.training.run_dir import RunDir
 from nmf_model.training.trackers import Tracker
 
-_OTHER_PARTS = ("normals", "depths", "roughness", "steepness")
-"""Of the loss, besides chamfer distances."""
-
 
 class Reporter:
     """Writes what is measured; on any process but the first it does nothing.
@@ -23,12 +20,16 @@ class Reporter:
     Args:
         run: its metrics file is appended to.
         trackers: told the same.
+        parts: names of the parts of the loss.
         active: whether this is the first process.
         steps: length of the schedule.
     """
 
-    def __init__(self, run: RunDir, trackers: Sequence[Tracker], *, active: bool, steps: int) -> None:
+    def __init__(
+        self, run: RunDir, trackers: Sequence[Tracker], parts: Sequence[str], *, active: bool, steps: int
+    ) -> None:
         self._run, self._trackers, self._active, self._steps = run, trackers, active, steps
+        self._others = [name for name in parts if not name.startswith("chamfer_")]
         self.console = Console(highlight=False, soft_wrap=True, stderr=False)
         self._status: Status | None = None
         if active and self.console.is_terminal:
@@ -42,7 +43,7 @@ class Reporter:
         if deadline is not None:
             left = min(left, max(0.0, deadline - time.monotonic()))
         blocks = " ".join(f"{value:.5f}" for name, value in record.items() if name.startswith("chamfer_"))
-        others = "".join(f"{name} {record[name]:.4f}  " for name in _OTHER_PARTS if name in record)
+        others = "".join(f"{name} {record[name]:.4f}  " for name in self._others)
         self._say(
             f"step {record['step']}/{self._steps}  loss {record['loss']:.5f}  chamfer {blocks}  {others}"
             f"lr {record['learning_rate']:.1e}  {record['shapes_per_second']:.1f} shapes/s  "

@@ -24,7 +24,7 @@ from torch import Tensor
 
 from nmf_model.config import from_dict, to_dict
 from nmf_model.errors import CheckpointError, InputError
-from nmf_model.io.atomic import write_atomically
+from nmf_model.io.atomic import write_atomically, write_text_atomically
 from nmf_model.training.settings import RunConfig
 
 PART_BYTES = 14 * 2**20
@@ -87,7 +87,7 @@ class RunDir:
         except OSError as error:
             raise InputError(f"The folder {self.path} cannot be made: {error.strerror}.") from error
         text = json.dumps({"kind": kind, "data": dict(data or {}), **to_dict(config)}, indent=1) + "\n"
-        write_atomically(known, lambda file: file.write(text.encode()))
+        write_text_atomically(known, text)
         snapshot = self.latest() if resume else None
         self._drop_metrics_after(0 if snapshot is None else snapshot.step)
         return snapshot
@@ -113,7 +113,7 @@ class RunDir:
             state = json.dumps(
                 {"step": snapshot.step, "parts": len(parts), "numbers": dict(snapshot.numbers)}
             )
-            write_atomically(unfinished / "state.json", lambda file: file.write(state.encode()))
+            write_text_atomically(unfinished / "state.json", state)
             _put_in_place(unfinished, target)
         except OSError as error:
             raise InputError(f"The checkpoint {target} cannot be written: {error.strerror}.") from error
@@ -165,7 +165,7 @@ class RunDir:
         writer = csv.DictWriter(text, columns)
         writer.writeheader()
         writer.writerows(records)
-        write_atomically(self.path / "metrics.csv", lambda file: file.write(text.getvalue().encode()))
+        write_text_atomically(self.path / "metrics.csv", text.getvalue())
 
     def _check_same(self, known: Path, kind: str, config: RunConfig, data: Mapping[str, str]) -> None:
         """Refuse another model or other data; how it is trained may change, the number of steps above all."""
@@ -188,7 +188,7 @@ class RunDir:
         """Forget what was measured after the checkpoint: it will be measured again."""
         lines = [json.dumps(record) + "\n" for record in self.records() if record["step"] <= step]
         if (self.path / "metrics.jsonl").exists():
-            write_atomically(self.path / "metrics.jsonl", lambda file: file.write("".join(lines).encode()))
+            write_text_atomically(self.path / "metrics.jsonl", "".join(lines))
 
     def _prune(self, newest: str) -> None:
         """Keep the newest checkpoints up to the one just written: any later one is damaged."""

@@ -11,7 +11,7 @@ import numpy as np
 
 from nmf_model.config import to_dict
 from nmf_model.errors import InputError
-from nmf_model.io.atomic import write_atomically
+from nmf_model.io.atomic import write_text_atomically
 from nmf_model.training.settings import RunConfig
 
 
@@ -100,7 +100,7 @@ class _Comet:
             raise InputError(
                 f"Comet did not accept the run ({error}); check the key, the workspace and the network."
             ) from error
-        write_atomically(known, lambda file: file.write(key.encode("ascii")))
+        write_text_atomically(known, key)
         self._experiment.log_parameters(to_dict(config))
 
     def numbers(self, values: Mapping[str, float], step: int) -> None:

@@ -20,8 +20,8 @@ def front_and_back(seen: Float[Tensor, "B P 3"], cells: int) -> Float[Tensor, "B
     Returns:
         back and front; NaN where no point is seen.
     """
-    return torch.stack([-_nearest_sheet(-seen[..., 2], _cell_of(seen, cells), cells),
-                        _nearest_sheet(seen[..., 2], _cell_of(seen, cells), cells)], dim=-1)  # fmt: skip
+    cell, depth = _cell_of(seen, cells), seen[..., 2]
+    return torch.stack([-_nearest_sheet(-depth, cell, cells), _nearest_sheet(depth, cell, cells)], dim=-1)
 
 
 def _cell_of(seen: Tensor, cells: int) -> Tensor:
