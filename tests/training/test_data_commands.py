@@ -95,7 +95,7 @@ def test_a_killed_run_leaves_every_object_in_its_part_and_meanwhile_no_other_get
     assert_parts_are_by_id(out)
     outcome = in_process.training(tmp_path, *words)
     assert outcome.code == 2
-    assert f"Another prepare (process {process.pid}) is at work" in outcome.err
+    assert f"Another prepare is at work in {out}" in outcome.err
     assert process.poll() is None
     os.killpg(process.pid, signal.SIGKILL)
     process.communicate(timeout=60)
