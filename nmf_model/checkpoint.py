@@ -115,6 +115,26 @@ def read_header(path: Path | str) -> Header:
     return _header_from(path, values)
 
 
+def take_over(model: NeuralMeshFlow, path: Path | str) -> tuple[str, ...]:
+    """Copy into a model what of a checkpoint fits it.
+
+    Returns:
+        the names of the model's weights that the checkpoint has no fitting ones for; they stay as they are.
+
+    Raises:
+        CheckpointError: if the file cannot be read or is damaged, or nothing of it fits.
+    """
+    found = load(path).state_dict()
+    own = model.state_dict()
+    fitting = {n: t for n, t in own.items() if n in found and found[n].shape == t.shape}
+    if not fitting:
+        raise CheckpointError(f"Nothing in {path} fits the model to train; it belongs to another one.")
+    with torch.no_grad():
+        for name, tensor in fitting.items():
+            tensor.copy_(found[name])
+    return tuple(name for name in own if name not in fitting)
+
+
 def check_layout(
     path: Path | str, expected: Mapping[str, tuple[int, ...]], found: Mapping[str, Tensor]
 ) -> None:

@@ -151,6 +151,9 @@ class VolumeConfig:
         radius: of the sphere that flows, unit-sphere units.
         reference_level: icosphere that the network looks at between blocks.
         steps: midpoint steps of each ODE while it looks, and in training.
+        fine_blocks: how many of the last blocks see and write in cells half as large, by half of the
+            ``cell_features``.
+        fine_width, fine_channels: ``width`` and ``code_channels`` of those.
     """
 
     cells: int = 16
@@ -161,17 +164,35 @@ class VolumeConfig:
     radius: float = 0.5
     reference_level: int = 3
     steps: int = 2
+    fine_blocks: int = 0
+    fine_width: int = 24
+    fine_channels: int = 8
 
     def __post_init__(self) -> None:
         _check_positive(self, "cells", "cell_features", "width", "layers", "code_channels", "radius", "steps")
-        _check_not_negative(self, "reference_level")
-        if self.cells % 4 or self.width % 8:
+        _check_positive(self, "fine_width", "fine_channels")
+        _check_not_negative(self, "reference_level", "fine_blocks")
+        if self.cells % 4 or self.width % 8 or self.fine_width % 8:
             raise InputError("The settings 'cells' and 'width' must be multiples of 4 and 8.")
 
     @property
     def latent_size(self) -> int:
-        """Z, numbers in a code."""
-        return self.code_channels * (self.cells // 2) ** 3
+        """Z, numbers in a code: those of the coarse cells, then those of the fine blocks' own."""
+        side = self.cells // 2
+        fine = self.fine_channels * (2 * side) ** 3 if self.fine_blocks else 0
+        return self.code_channels * side**3 + fine
+
+    @property
+    def fine(self) -> VolumeConfig:
+        """What the fine blocks are made by."""
+        return dataclasses.replace(
+            self,
+            cells=2 * self.cells,
+            cell_features=max(1, self.cell_features // 2),
+            width=self.fine_width,
+            code_channels=self.fine_channels,
+            fine_blocks=0,
+        )
 
 
 @dataclass(frozen=True)
@@ -235,6 +256,10 @@ class ModelConfig:
 
     def __post_init__(self) -> None:
         _check_not_negative(self, "template_level")
+        if self.volume is not None and self.volume.fine_blocks > self.flow.blocks:
+            raise InputError(
+                f"The setting 'volume.fine_blocks' must be at most {self.flow.blocks}, the number of blocks."
+            )
         if self.flow.latent_size == 0:
             raise InputError("A model with an encoder needs a latent_size of at least 1.")
 

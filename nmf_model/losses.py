@@ -63,6 +63,23 @@ def normal_disagreement(
     return 1 - (there + back) / 2
 
 
+def extent_disagreement(
+    first: Float[Tensor, "B S 3"], second: Float[Tensor, "B T 3"], directions: Float[Tensor, "D 3"]
+) -> Float[Tensor, " B"]:
+    """Return the mean squared difference of how far two clouds reach in each direction.
+
+    The nearest neighbours of a missed tip are few, so chamfer distances hardly feel it, though it decides how
+    large the shape is. What is compared here are the support functions of the two convex hulls.
+
+    Args:
+        first: one cloud of each pair; a surface's vertices will do, since nothing of it reaches farther.
+        second: the other.
+        directions: unit vectors.
+    """
+    reach_first, reach_second = ((points @ directions.t()).amax(dim=1) for points in (first, second))
+    return (reach_first - reach_second).square().mean(dim=1)
+
+
 @torch.no_grad()
 def nearest(first: Float[Tensor, "B S 3"], second: Float[Tensor, "B T 3"]) -> Nearest:
     """Return for each point the index of the nearest of the other cloud, in both directions.

@@ -43,6 +43,21 @@ def test_the_sum_of_both_directions_is_meant():
     assert losses.chamfer(first, second).item() == pytest.approx(1 + (1 + 9) / 2)
 
 
+def test_extents_compare_how_far_clouds_reach_and_nothing_else():
+    axes = torch.cat([torch.eye(3), -torch.eye(3)]).double()
+    first = torch.tensor([[[1.0, 0, 0], [-2.0, 0, 0], [0, 0.5, 0], [0, 0, 0]]]).double()
+    # Reaches (x, y, z, -x, -y, -z) are (1, .5, 0, 2, 0, 0) and (1.5, .5, 0, 2, 0, .25).
+    second = torch.tensor([[[1.5, 0, 0], [-2.0, 0, 0], [1, 0.5, 0], [0, 0, -0.25]]]).double()
+    found = losses.extent_disagreement(first, second, axes)
+    assert found.tolist() == pytest.approx([(0.5**2 + 0.25**2) / 6])
+    within = torch.cat([second, 0.3 * second, second.mean(dim=1, keepdim=True)], dim=1)
+    assert torch.equal(losses.extent_disagreement(first, within, axes), found)
+    moving = first.requires_grad_()
+    losses.extent_disagreement(moving, second, axes).sum().backward()
+    # Along x only the tip that is too short is drawn on.
+    assert moving.grad[0, :, 0].tolist() == pytest.approx([2 * -0.5 / 6, 0, 0, 0])
+
+
 def test_empty_and_undefined_clouds_are_refused():
     good = torch.zeros(1, 2, 3)
     with pytest.raises(InputError, match="at least one point"):

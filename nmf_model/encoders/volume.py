@@ -88,7 +88,11 @@ class Hourglass(nn.Module):
 
 
 class VolumeEncoder(nn.Module):
-    """Return a code: a small volume of features, as one row of Z = code_channels · (cells / 2)³ numbers."""
+    """Return a code: a small volume of features, as one row of Z = code_channels · (cells / 2)³ numbers.
+
+    For fine blocks a second volume follows, of cells half as large, with what lies in each cell alone: what
+    is around it is in the first one, and the blocks themselves look around.
+    """
 
     def __init__(self, config: VolumeConfig) -> None:
         super().__init__()
@@ -97,11 +101,16 @@ class VolumeEncoder(nn.Module):
         self.place = nn.Parameter(torch.zeros(1, config.width, side, side, side))
         self.body = Hourglass(config.width, config.layers)
         self.code = nn.Conv3d(config.width, config.code_channels, 1)
+        self.fine: nn.Sequential | None = None
+        if config.fine_blocks:
+            narrow = nn.Conv3d(config.fine_width, config.fine_channels, 1)
+            self.fine = nn.Sequential(CellPool(config.fine), nn.ReLU(), narrow)
 
     def forward(self, points: Float[Tensor, "B N 3"]) -> Float[Tensor, "B Z"]:
         """Return one code a cloud."""
         volume = self.body(self.pool(points) + self.place)
-        return cast(Tensor, self.code(volume)).flatten(1)
+        code = cast(Tensor, self.code(volume)).flatten(1)
+        return code if self.fine is None else torch.cat([code, self.fine(points).flatten(1)], dim=1)
 
 
 def _merged(fine: Float[Tensor, "B C3 F"], cells: int) -> Tensor:

@@ -106,6 +106,14 @@ def gradient_energy(fields: Float[Tensor, "K 3 R R R"]) -> Float[Tensor, ""]:
     return _gradient_norms(fields).mean()
 
 
+def roughness_and_excess(
+    fields: Float[Tensor, "K 3 R R R"], bound: float
+) -> tuple[Float[Tensor, ""], Float[Tensor, ""]]:
+    """Return ``gradient_energy`` and ``lipschitz_excess``, for little more than the price of one."""
+    norms = _gradient_norms(fields)
+    return norms.mean(), F.relu(norms - bound**2).mean()
+
+
 def lipschitz_bound(fields: Float[Tensor, "K 3 R R R"]) -> float:
     """Return a bound on |∇v| everywhere, over all blocks.
 

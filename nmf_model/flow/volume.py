@@ -5,8 +5,9 @@ the whole velocity on a grid, and a vertex only interpolates: the flow costs hun
 the same kind as the one that ``fitting`` optimises, which can therefore start from it.
 
 Between two blocks the network sees where the surface is by then, so a later block corrects what an earlier
-one missed. What it sees is always the same reference template, carried along by the same few steps: the
-velocity is a function of the code alone, and any other template follows the same flow.
+one missed; the last ones may see and write in cells half as large. What it sees is always the same reference
+template, carried along by the same few steps: the velocity is a function of the code alone, and any other
+template follows the same flow.
 """
 
 from __future__ import annotations
@@ -39,11 +40,11 @@ class Unrolled(NamedTuple):
 
     Attributes:
         surfaces: a (B, V, 3) of the reference template after each block.
-        fields: (B, K, 3, G, G, G), velocity of each ODE.
+        fields: a (B, 3, G, G, G) for each ODE, its velocity; G is larger in fine blocks.
     """
 
     surfaces: tuple[Float[Tensor, "B V 3"], ...]
-    fields: Float[Tensor, "B K 3 G G G"]
+    fields: tuple[Float[Tensor, "B 3 G G G"], ...]
 
 
 class VolumeFlow(FlowNetwork):
@@ -52,7 +53,14 @@ class VolumeFlow(FlowNetwork):
     def __init__(self, volume: VolumeConfig, flow: FlowConfig, solver: SolverConfig) -> None:
         super().__init__(flow, solver)
         self.volume = volume
-        self.heads = nn.ModuleList(_BlockHead(volume, flow.nodes_per_block) for _ in range(flow.blocks))
+        coarse = flow.blocks - volume.fine_blocks
+        self.heads = nn.ModuleList(
+            _BlockHead(volume, volume.code_channels, flow.nodes_per_block) for _ in range(coarse)
+        )
+        both = volume.code_channels + volume.fine_channels
+        self.heads.extend(
+            _BlockHead(volume.fine, both, flow.nodes_per_block) for _ in range(volume.fine_blocks)
+        )
 
     def unroll(self, code: Float[Tensor, "B Z"], steps: int | None = None) -> Unrolled:
         """Return the velocities and the reference surface after each block; differentiable.
@@ -61,22 +69,41 @@ class VolumeFlow(FlowNetwork):
             code: one row a shape.
             steps: midpoint steps of each ODE; None for the configured number.
         """
-        side = self.volume.cells // 2
-        target = code.unflatten(1, (self.volume.code_channels, side, side, side))
+        targets = self._targets(code)
         sphere, faces = _reference(self.volume.reference_level, code.device)
         x = start = (sphere * self.volume.radius).expand(len(code), -1, -1)
         surfaces, fields = [], []
-        for head in self.heads:
-            written = head(target, _seen(x, start, faces))
-            for field in written.unbind(dim=1):
+        for head, target in zip(self.heads, targets, strict=True):
+            for field in head(target, _seen(x, start, faces)).unbind(dim=1):
                 x = _midpoint(field, x, steps or self.volume.steps)
+                fields.append(field)
             surfaces.append(x)
-            fields.append(written)
-        return Unrolled(tuple(surfaces), torch.cat(fields, dim=1))
+        return Unrolled(tuple(surfaces), tuple(fields))
 
     def fields(self, code: Float[Tensor, "B Z"]) -> Float[Tensor, "B K 3 G G G"]:
-        """Return the velocity of each ODE."""
-        return self.unroll(code).fields
+        """Return the velocity of each ODE, all on the finest grid, which holds the coarser ones exactly."""
+        fields = self.unroll(code).fields
+        size = fields[-1].shape[2:]
+        return torch.stack(
+            [
+                field
+                if field.shape[2:] == size
+                else F.interpolate(field, size, mode="trilinear", align_corners=True)
+                for field in fields
+            ],
+            dim=1,
+        )
+
+    def _targets(self, code: Float[Tensor, "B Z"]) -> list[Tensor]:
+        """Return the volume that each block is told the shape by."""
+        side, channels = self.volume.cells // 2, self.volume.code_channels
+        coarse = code[:, : channels * side**3].unflatten(1, (channels, side, side, side))
+        count = self.volume.fine_blocks
+        targets = [coarse] * (len(self.heads) - count)
+        if count:
+            fine = code[:, channels * side**3 :].unflatten(1, (self.volume.fine_channels, *(2 * side,) * 3))
+            targets += [torch.cat([F.interpolate(coarse, scale_factor=2), fine], dim=1)] * count
+        return targets
 
     def carrier(self, code: Float[Tensor, "1 Z"]) -> GridCarrier:
         """See ``FlowNetwork.carrier``."""
@@ -88,23 +115,25 @@ class VolumeFlow(FlowNetwork):
         self, x: Tensor, code: Tensor, solver: SolverConfig, cancel: CancelCheck | None
     ) -> Iterator[Flowed]:
         x = x * self.volume.radius
-        for block in self.fields(code).split(self.config.nodes_per_block, dim=1):
+        fields = self.unroll(code).fields
+        nodes = self.config.nodes_per_block
+        for first in range(0, len(fields), nodes):
             nfe = 0
-            for field in block.unbind(dim=1):
+            for field in fields[first : first + nodes]:
                 solution = integrate(_of(field), x, (0.0, 1.0), solver, params=(field,), cancel=cancel)
                 x, nfe = solution.states[-1], nfe + solution.nfe
             yield Flowed(x, nfe)
 
 
 class _BlockHead(nn.Module):
-    """Write the velocities of one block from the code and the surface so far."""
+    """Write the velocities of one block from the code, a volume of ``channels``, and the surface so far."""
 
-    def __init__(self, config: VolumeConfig, nodes: int) -> None:
+    def __init__(self, config: VolumeConfig, channels: int, nodes: int) -> None:
         super().__init__()
         side = config.cells // 2
         self.nodes, self.side = nodes, side
         self.pool = CellPool(config, extra=_SEEN_PER_FACE)
-        self.target = nn.Conv3d(config.code_channels, config.width, 1)
+        self.target = nn.Conv3d(channels, config.width, 1)
         self.place = nn.Parameter(torch.zeros(1, config.width, side, side, side))
         self.body = Hourglass(config.width, config.layers)
         self.norm = nn.GroupNorm(8, config.width)

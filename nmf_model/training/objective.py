@@ -10,14 +10,17 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from nmf_model.errors import InputError
-from nmf_model.flow.grid import gradient_energy, lipschitz_excess
+from nmf_model.flow.grid import roughness_and_excess
 from nmf_model.flow.volume import VolumeFlow
 from nmf_model.geometry.template import icosphere
-from nmf_model.losses import chamfer, nearest, normal_disagreement
+from nmf_model.losses import chamfer, extent_disagreement, nearest, normal_disagreement
 from nmf_model.model import NeuralMeshFlow
 from nmf_model.training.batches import CloudBatch
 from nmf_model.training.settings import TrainingConfig
 from nmf_model.training.unrolled import Velocity, evaluate_velocity, flow_surfaces
+
+_DIRECTIONS_LEVEL = 2
+"""Icosphere whose 162 vertices are the directions in which extents are compared."""
 
 
 class LossTerms(NamedTuple):
@@ -61,6 +64,7 @@ class AutoEncoderObjective(nn.Module):
     template: Tensor
     faces: Tensor
     weights: Tensor
+    directions: Tensor
 
     def __init__(self, model: NeuralMeshFlow, config: TrainingConfig, *, low_precision: bool = False) -> None:
         super().__init__()
@@ -72,6 +76,7 @@ class AutoEncoderObjective(nn.Module):
         self.model, self.low_precision = model, low_precision
         self.velocity: Velocity = compiled_velocity() if config.compile else evaluate_velocity
         self.early_share, self.normal_weight = config.early_share, config.normal_weight
+        self.extent_weight = config.extent_weight
         self.smoothness, self.lipschitz = config.smoothness_weight, config.lipschitz_weight
         self.lipschitz_bound = config.lipschitz_bound
         sphere = icosphere(_template_level(model, config))
@@ -79,13 +84,16 @@ class AutoEncoderObjective(nn.Module):
         self.register_buffer("template", torch.tensor(sphere.vertices), persistent=False)
         self.register_buffer("faces", torch.tensor(sphere.faces), persistent=False)
         self.register_buffer("weights", weights / weights.sum(), persistent=False)
+        directions = torch.tensor(icosphere(_DIRECTIONS_LEVEL).vertices)
+        self.register_buffer("directions", directions, persistent=False)
 
     @property
     def parts(self) -> tuple[str, ...]:
         """Names of the parts of the loss."""
         normals = ("normals",) if self.normal_weight else ()
+        extents = ("extents",) if self.extent_weight else ()
         on_grids = ("roughness", "steepness") if isinstance(self.model.flow, VolumeFlow) else ()
-        return (*chamfer_names(len(self.weights)), *normals, *on_grids)
+        return (*chamfer_names(len(self.weights)), *normals, *extents, *on_grids)
 
     def forward(self, batch: CloudBatch) -> LossTerms:
         """Reconstruct the clouds and compare each surface with its target."""
@@ -107,13 +115,13 @@ class AutoEncoderObjective(nn.Module):
         with torch.autocast(batch.inputs.device.type, torch.bfloat16, enabled=self.low_precision):
             unrolled = flow.unroll(self.model.encode(batch.inputs))
         terms = self.compare(unrolled.surfaces, batch)
-        fields = unrolled.fields.flatten(0, 1)
-        roughness, steepness = gradient_energy(fields), lipschitz_excess(fields, self.lipschitz_bound)
+        rates = [roughness_and_excess(field, self.lipschitz_bound) for field in unrolled.fields]
+        roughness, steepness = (torch.stack(rate).mean() for rate in zip(*rates, strict=True))
         total = terms.total + self.smoothness * roughness + self.lipschitz * steepness
         return LossTerms(total, torch.cat([terms.parts, torch.stack([roughness, steepness]).detach()]))
 
     def compare(self, surfaces: Sequence[Tensor], batch: CloudBatch) -> LossTerms:
-        """Compare the surfaces after each block with the targets, the last one's normals as well."""
+        """Compare the surfaces after each block with the targets, the last one's normals and extents too."""
         chamfers, crooked = [], surfaces[0].new_zeros(())
         for index, surface in enumerate(surfaces):
             seen, aim = self._seen(surface, index, batch), self._aim(index, batch)
@@ -123,8 +131,12 @@ class AutoEncoderObjective(nn.Module):
                 crooked = normal_disagreement(seen.normals(), batch.normals, near).mean()
         distances = torch.stack(chamfers)
         total = (self.weights * distances).sum() + self.normal_weight * crooked
-        parts = torch.cat([distances, crooked[None]]) if self.normal_weight else distances
-        return LossTerms(total, parts.detach())
+        parts = [distances, crooked[None]] if self.normal_weight else [distances]
+        if self.extent_weight:
+            short = extent_disagreement(surfaces[-1], batch.targets, self.directions).mean()
+            total = total + self.extent_weight * short
+            parts.append(short[None])
+        return LossTerms(total, torch.cat(parts).detach())
 
     def _seen(self, surface: Tensor, index: int, batch: CloudBatch) -> SurfacePoints:
         """Return what of a surface is compared: the first one's vertices, samples of the others."""

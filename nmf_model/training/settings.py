@@ -17,8 +17,8 @@ _AT_LEAST = {
     "steps": 1, "batch_size": 1, "accumulate": 1, "input_points": 1, "fewest_points": 1, "target_points": 1,
     "samples": 1, "points_per_shape": 1, "log_every": 1, "validate_every": 1, "validation_shapes": 1,
     "epochs": 0, "data_workers": -1, "sample_shapes": 0, "final_rate": 0, "warmup": 0, "weight_decay": 0,
-    "clip": 0, "normal_weight": 0, "depth_weight": 0, "smoothness_weight": 0, "lipschitz_weight": 0,
-    "lipschitz_bound": 0, "checkpoint_minutes": 0,
+    "clip": 0, "normal_weight": 0, "extent_weight": 0, "depth_weight": 0, "smoothness_weight": 0,
+    "lipschitz_weight": 0, "lipschitz_bound": 0, "checkpoint_minutes": 0,
 }  # fmt: skip
 
 
@@ -70,6 +70,8 @@ class TrainingConfig:
         early_share: share of them for all surfaces but the last; finding neighbours is half of a step's time.
         normal_weight: of the disagreement between the last surface's normals and those of the nearest target
             points, 1 - cos²; only where the data has normals.
+        extent_weight: of the mean squared difference of how far the last surface and the target reach in each
+            direction; what keeps tips from coming out short.
         depth_weight: of the mean error of the depths of front and back behind each cell, halves of a
             picture's side ("pixels" only).
         smoothness_weight, lipschitz_weight, lipschitz_bound: for a flow on grids, of the mean squared
@@ -109,6 +111,7 @@ class TrainingConfig:
     block_weights: tuple[float, ...] = (1.0, 2.0, 7.0)
     early_share: float = 1.0
     normal_weight: float = 0.0
+    extent_weight: float = 0.0
     depth_weight: float = 0.0
     smoothness_weight: float = 1e-4
     lipschitz_weight: float = 0.5

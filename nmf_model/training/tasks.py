@@ -46,7 +46,11 @@ _EVALUATIONS = {"euler": 1, "midpoint": 2, "rk4": 4, "dopri5": 0}
 
 
 def autoencoder_task(
-    config: RunConfig, data: Sequence[Path], devices: Any, split_file: Path | None = None
+    config: RunConfig,
+    data: Sequence[Path],
+    devices: Any,
+    split_file: Path | None = None,
+    begin_from: Path | None = None,
 ) -> Task:
     """Set up the training of encoder and flow on clouds.
 
@@ -55,16 +59,23 @@ def autoencoder_task(
         data: shapes; see ``shapes.load_shapes``.
         devices: see ``devices.open_devices``.
         split_file: for folders of shapes.
+        begin_from: checkpoint whose weights are taken over where they fit, instead of random ones.
 
     Raises:
-        InputError: if the data or a setting cannot be used.
+        InputError, CheckpointError: if the data, a setting or the checkpoint cannot be used.
     """
     shapes = load_shapes(data, split_file=split_file, points=config.training.points_per_shape)
     training = with_epochs(config.training, len(shapes.part("train").ids))
     config = RunConfig(dataclasses.replace(config.model, image=None), training)
     _check_share(training, devices)
     torch.manual_seed(training.seed)
-    model = _placed(NeuralMeshFlow(config.model), devices)
+    model = NeuralMeshFlow(config.model)
+    provenance = {"data": ", ".join(path.name for path in data), "shapes": str(len(shapes.part("train").ids))}
+    notes = [_NO_NORMALS] if training.normal_weight and shapes.normals is None else []
+    if begin_from is not None:
+        notes.append(_taken_over(model, begin_from))
+        provenance["begun_from"] = begin_from.name
+    model = _placed(model, devices)
     generator = _generator(training, devices)
     points = to_device(shapes.part("train").points, devices.device)
     normals = _learnt_normals(shapes, training, devices.device)
@@ -87,10 +98,10 @@ def autoencoder_task(
         generator=generator,
         validation=_cloud_validation(objective, shapes, training, devices.device),
         nfe=_evaluations(config.model) or EvaluationCounter(model.flow),
-        provenance={"data": ", ".join(path.name for path in data), "shapes": str(len(points))},
+        provenance=provenance,
         data=_identities(shapes.part("train"), shapes.part("validation")),
         samples=cloud_samples(model, shapes.part("validation"), training, devices.device),
-        notes=(_NO_NORMALS,) if training.normal_weight and normals is None else (),
+        notes=tuple(notes),
     )
 
 
@@ -164,6 +175,20 @@ def single_view_task(
         samples=samples,
         notes=_left_out(len(part.ids) - len(learnt[1].ids)),
     )
+
+
+def _taken_over(model: NeuralMeshFlow, path: Path) -> str:
+    """Take over what fits, and say what does not."""
+    afresh = checkpoint.take_over(model, path)
+    if not afresh:
+        return f"Begun from the weights of {path}."
+    count = sum(1 for _ in model.state_dict())
+    return f"Begun from the weights of {path}; {len(afresh)} of {count} begin afresh: {_places(afresh)}."
+
+
+def _places(names: Sequence[str]) -> str:
+    """Return the modules that weights belong to, named down to the third level: flow.heads.2."""
+    return ", ".join(dict.fromkeys(".".join(name.split(".")[:3]) for name in names))
 
 
 def _identities(learnt: ShapeSet, held: ShapeSet) -> dict[str, str]:

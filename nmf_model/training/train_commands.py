@@ -57,6 +57,10 @@ def train_autoencoder(
     split_file: SplitOption = None,
     synthetic: SyntheticOption = None,
     settings: SetOption = None,
+    begin_from: Annotated[
+        Path | None,
+        typer.Option(help="Begin from the weights of this checkpoint, where they fit the model."),
+    ] = None,
     resume: ResumeOption = False,
     max_minutes: MinutesOption = None,
     device: DeviceOption = "auto",
@@ -76,7 +80,7 @@ def train_autoencoder(
     run_config, notes = load_used(config, [*_procedural(synthetic), *(settings or [])], "ae")
     data = _data(packed, points_path, procedural=run_config.training.synthetic_share == 1)
     opened = _opened(device, devices, nodes, max_minutes)
-    task = autoencoder_task(run_config, data, opened, split_file)
+    task = autoencoder_task(run_config, data, opened, split_file, begin_from)
     comet = _comet(comet_api_key, comet_workspace, comet_project)
     _train(task, notes, out, opened, resume=resume, max_minutes=max_minutes, comet=comet)
 

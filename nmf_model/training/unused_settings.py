@@ -18,6 +18,7 @@ _OF_SURFACES = (
     "training.samples",
     "training.early_share",
     "training.block_weights",
+    "training.extent_weight",
     *_POINTWISE,
     *_SMOOTHNESS,
 )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -14,14 +16,15 @@ from nmf_model.geometry.template import icosphere
 from nmf_model.model import NeuralMeshFlow
 
 SMALL = VolumeConfig(cells=8, cell_features=8, width=16, code_channels=4, reference_level=2)
+FINE = replace(SMALL, fine_blocks=1, fine_width=8, fine_channels=4)
 FLOW = FlowConfig(blocks=3, nodes_per_block=2)
 SOLVER = SolverConfig(method="midpoint", steps=2)
 
 
-@pytest.fixture
-def model() -> NeuralMeshFlow:
+@pytest.fixture(params=[SMALL, FINE], ids=["coarse", "fine"])
+def model(request) -> NeuralMeshFlow:
     torch.manual_seed(0)
-    made = NeuralMeshFlow(ModelConfig(flow=FLOW, solver=SOLVER, volume=SMALL))
+    made = NeuralMeshFlow(ModelConfig(flow=FLOW, solver=SOLVER, volume=request.param))
     with torch.no_grad():
         for head in made.flow.heads:
             head.write.weight.mul_(200)  # a fresh network stands nearly still
@@ -37,7 +40,7 @@ def clouds(count: int = 2, points: int = 300) -> torch.Tensor:
 def test_the_code_is_the_same_for_any_order_of_the_points_and_for_repeated_ones(model):
     points = clouds()
     code = model.encode(points)
-    assert code.shape == (2, SMALL.latent_size)
+    assert code.shape == (2, model.config.volume.latent_size)
     shuffled = points[:, torch.randperm(points.shape[1])]
     assert torch.allclose(model.encode(shuffled), code, atol=1e-6)
     assert torch.allclose(model.encode(torch.cat([points, points], dim=1)), code, atol=1e-6)
@@ -55,7 +58,7 @@ def test_the_reference_surface_is_the_flow_of_the_reference_template(model):
     unrolled = model.flow.unroll(code)
     template = torch.tensor(icosphere(SMALL.reference_level).vertices)
     for shape in range(len(code)):
-        flowed = flow_midpoint(template * SMALL.radius, unrolled.fields[shape], SMALL.steps)
+        flowed = flow_midpoint(template * SMALL.radius, model.flow.fields(code)[shape], SMALL.steps)
         assert torch.allclose(flowed, unrolled.surfaces[-1][shape], atol=1e-5)
     assert (unrolled.surfaces[-1] - template * SMALL.radius).norm(dim=2).mean() > 0.02
 
@@ -104,7 +107,37 @@ def test_moving_a_cloud_by_whole_cells_moves_what_its_cells_hold():
     assert torch.allclose(here[..., :-1], there[..., 1:], atol=1e-4)
 
 
-@pytest.mark.parametrize("change", [{"cells": 10}, {"width": 20}, {"radius": 0.0}])
+def test_only_fine_blocks_see_what_lies_within_a_coarse_cell():
+    torch.manual_seed(0)
+    coarse, fine = (
+        NeuralMeshFlow(ModelConfig(flow=FLOW, solver=SOLVER, volume=v)).eval() for v in (SMALL, FINE)
+    )
+    with torch.no_grad():
+        for head in (*coarse.flow.heads, *fine.flow.heads):
+            head.write.weight.mul_(200)
+    fields = fine.flow.unroll(fine.encode(clouds())).fields
+    assert [field.shape[-1] for field in fields] == [SMALL.cells + 1] * 4 + [2 * SMALL.cells + 1] * 2
+    assert {field.shape[-1] for field in coarse.flow.unroll(coarse.encode(clouds())).fields} == {9}
+    # Every second node of a coarse field on the finest grid is its own, and between them it is straight.
+    finest = fine.flow.fields(fine.encode(clouds()))
+    assert finest.shape == (2, 6, 3, 17, 17, 17)
+    for index, field in enumerate(fields[:4]):
+        assert torch.allclose(finest[:, index, :, ::2, ::2, ::2], field, atol=1e-6)
+        between = (finest[:, index, :, :-2:2] + finest[:, index, :, 2::2]) / 2
+        assert torch.allclose(finest[:, index, :, 1::2], between, atol=1e-6)
+    # The last block's own nodes are not.
+    between = (fields[5][:, :, :-2:2] + fields[5][:, :, 2::2]) / 2
+    assert not torch.allclose(fields[5][:, :, 1::2], between, atol=1e-3)
+
+
+@pytest.mark.parametrize(
+    "change", [{"cells": 10}, {"width": 20}, {"radius": 0.0}, {"fine_width": 12}, {"fine_blocks": -1}]
+)
 def test_settings_that_cannot_work_are_refused(change):
     with pytest.raises(InputError):
         VolumeConfig(**change)
+
+
+def test_more_fine_blocks_than_blocks_are_refused():
+    with pytest.raises(InputError, match=r"'volume\.fine_blocks' must be at most 3"):
+        ModelConfig(flow=FLOW, volume=replace(SMALL, fine_blocks=4))

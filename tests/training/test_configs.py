@@ -70,9 +70,9 @@ def test_epochs_decide_the_steps_by_the_shapes_there_are():
         "synthetic_share=1.5", "data_workers=-2", "rate_decay=0.0", "epochs=-1", "learning_rate=-1",
         "learning_rate=nan", "learning_rate=inf", "final_rate=-1", "augment.axis_scale=0",
         "augment.axis_scale=nan", "augment.noise=-1", "clip=-1", "clip=nan", "warmup=-5",
-        "checkpoint_minutes=-1", "normal_weight=-1", "depth_weight=-1", "smoothness_weight=nan",
-        "lipschitz_bound=-1", "weight_decay=inf", "seed=-1", "seed=4294967296", "synthetic_seed=-1",
-        "early_share=0", "early_share=1.1", "early_share=1e-9", "block_weights=[1, nan, 1]",
+        "checkpoint_minutes=-1", "normal_weight=-1", "extent_weight=-1", "depth_weight=-1",
+        "smoothness_weight=nan", "lipschitz_bound=-1", "weight_decay=inf", "seed=-1", "seed=4294967296",
+        "synthetic_seed=-1", "early_share=0", "early_share=1.1", "early_share=1e-9", "block_weights=[1, nan, 1]",
         "block_weights=[]", "template_level=8",
     ],
 )  # fmt: skip

@@ -90,6 +90,7 @@ def test_the_named_parts_weighed_are_the_loss():
     config = TrainingConfig(
         block_weights=(1.0, 3.0),
         normal_weight=0.5,
+        extent_weight=3.0,
         smoothness_weight=0.1,
         lipschitz_weight=2.0,
         lipschitz_bound=0.01,
@@ -98,8 +99,9 @@ def test_the_named_parts_weighed_are_the_loss():
     points = torch.nn.functional.normalize(torch.randn(2, 300, 3), dim=2)
     terms = objective(CloudBatch(points, points, torch.rand(2, 2, 3, 400), points))
     named = dict(zip(objective.parts, terms.parts.tolist(), strict=True))
-    weights = {"chamfer_1": 0.25, "chamfer_2": 0.75, "normals": 0.5, "roughness": 0.1, "steepness": 2.0}
-    assert named.keys() == weights.keys()
+    weights = {"chamfer_1": 0.25, "chamfer_2": 0.75, "normals": 0.5, "extents": 3.0}
+    weights |= {"roughness": 0.1, "steepness": 2.0}
+    assert list(named) == list(weights)
     assert min(named.values()) > 0
     assert terms.total.item() == pytest.approx(sum(weights[name] * named[name] for name in weights), rel=1e-5)
 

@@ -104,3 +104,38 @@ def test_what_a_model_on_grids_does_not_use_changes_nothing_and_is_said(packed, 
     with torch.inference_mode():
         answers = [model(points).vertices[-1] for model in models]
     assert not torch.equal(*answers)
+
+
+def test_a_training_begins_from_weights_as_far_as_they_fit(packed, tmp_path):
+    config = ROOT / "resources" / "configs" / "default.toml"
+    words = ("train", "ae", "--config", config, "--packed", packed, "--device", "cpu")
+    outcome = in_process.training(tmp_path, *words, "--out", "first", *sets(*TINY_GRIDS))
+    assert outcome.code == 0, outcome.err
+    begun = ("--begin-from", "first/latest.safetensors")
+    # A rate of nought leaves the weights as they began.
+    still = sets(*TINY_GRIDS, "training.learning_rate=1e-30", "training.final_rate=0", "training.steps=1")
+    outcome = in_process.training(tmp_path, *words, "--out", "same", *begun, *still)
+    assert outcome.code == 0, outcome.err
+    assert "Begun from the weights of first/latest.safetensors.\n" in outcome.out
+    first, same = (checkpoint.load(tmp_path / run / "latest.safetensors") for run in ("first", "same"))
+    assert all(torch.equal(tensor, same.state_dict()[name]) for name, tensor in first.state_dict().items())
+    assert checkpoint.read_header(tmp_path / "same" / "latest.safetensors").provenance["begun_from"] == (
+        "latest.safetensors"
+    )
+
+    finer = ["--set", "volume.fine_blocks=1", "--set", "volume.fine_width=16"]
+    outcome = in_process.training(tmp_path, *words, "--out", "finer", *begun, *still, *finer)
+    assert outcome.code == 0, outcome.err
+    assert "begin afresh: encoder.fine.0, encoder.fine.2, flow.heads.2." in outcome.out
+    made = checkpoint.load(tmp_path / "finer" / "latest.safetensors")
+    assert made.config.volume.fine_blocks == 1
+    kept = [name for name in made.state_dict() if not name.startswith(("encoder.fine", "flow.heads.2"))]
+    assert kept
+    assert all(torch.equal(made.state_dict()[name], first.state_dict()[name]) for name in kept)
+
+    outcome = in_process.training(
+        tmp_path, *words, "--out", "none", "--begin-from", "nowhere.safetensors", *still
+    )
+    assert outcome.code == 2
+    assert outcome.err.count("nowhere.safetensors") == 1
+    assert not (tmp_path / "none").exists()
