@@ -72,8 +72,8 @@ def test_epochs_decide_the_steps_by_the_shapes_there_are():
         "augment.axis_scale=nan", "augment.noise=-1", "clip=-1", "clip=nan", "warmup=-5",
         "checkpoint_minutes=-1", "normal_weight=-1", "extent_weight=-1", "depth_weight=-1",
         "smoothness_weight=nan", "lipschitz_bound=-1", "weight_decay=inf", "seed=-1", "seed=4294967296",
-        "synthetic_seed=-1", "early_share=0", "early_share=1.1", "early_share=1e-9", "block_weights=[1, nan, 1]",
-        "block_weights=[]", "template_level=8",
+        "synthetic_seed=-1", "early_share=0", "early_share=1.1", "early_share=1e-9",
+        "block_weights=[1, nan, 1]", "block_weights=[]", "template_level=8",
     ],
 )  # fmt: skip
 def test_settings_out_of_range_are_named(setting):
