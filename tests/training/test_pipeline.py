@@ -36,7 +36,7 @@ LIBRARY = sorted((Path(__file__).parent / "library").glob("*.sh3f"))
 ENTRIES: dict[str, LibraryEntry] = {entry.id: entry for path in LIBRARY for entry in read_library(path)}
 VIEWS, POINTS = 4, 1200
 TEST_IDS = {object_id for object_id in ENTRIES if split_of(object_id) == "test"}
-STEPS = {"ae": (1, 40), "svr": (1, 12)}
+STEPS = {"ae": (1, 150), "svr": (1, 12)}
 """Updates before and after a training is gone on with."""
 TINY_AE = (
     "volume.cells=8", "volume.cell_features=8", "volume.width=8", "volume.code_channels=4",
@@ -190,7 +190,7 @@ def test_training_goes_on_where_it_stopped_and_lowers_the_loss_of_the_same_batch
     loss = {"ae": cloud_loss, "svr": picture_loss}[kind]
     first, last = (loss(pipeline, pipeline.weights(kind, steps)) for steps in STEPS[kind])
     assert np.isfinite(first)
-    assert last < 0.9 * first
+    assert last < {"ae": 0.6, "svr": 0.9}[kind] * first
 
 
 def cloud_loss(pipeline: Pipeline, weights: Path) -> float:
