@@ -13,8 +13,14 @@ run: setup
 		mkdir -p out && exec $(PY) main.py "$(EXAMPLE)" --output out/; \
 	fi
 
+# All tests: two files at a time, then those that measure time, one after the other. With ARGS only those, in order.
 test: setup
+ifdef ARGS
 	$(PY) -m pytest $(ARGS)
+else
+	$(PY) -m pytest -n 2 --dist loadfile -m "not alone"
+	$(PY) -m pytest -m alone
+endif
 
 check: setup
 	$(PY) -m ruff check .

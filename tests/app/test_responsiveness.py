@@ -11,6 +11,7 @@ import itertools
 import time
 
 import numpy as np
+import pytest
 from PySide6.QtCore import QPoint, QTimer
 from PySide6.QtGui import QImage
 from PySide6.QtWidgets import QApplication
@@ -20,6 +21,8 @@ from nmf_model.errors import Cancelled
 from nmf_model.types import FlowFrame
 
 from .conftest import ellipsoid_flow
+
+pytestmark = pytest.mark.alone
 
 LIMIT_S = 0.1
 SHARE = 2.25
