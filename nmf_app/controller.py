@@ -43,11 +43,13 @@ _STATE_WHILE_RUNNING = {JobKind.READ: ItemState.READING, JobKind.RECONSTRUCT: It
 
 @dataclass(frozen=True)
 class _Known:
-    """A job whose events still matter, and the item it belongs to."""
+    """A job whose events still matter, and the item it belongs to; an export's outcome and file name."""
 
     kind: JobKind
     item: int
     title: str
+    outcome: Outcome | None = None
+    file: str = ""
 
 
 class Controller(QObject):
@@ -168,8 +170,10 @@ class Controller(QObject):
 
     @Slot(int)
     def remove(self, key: int) -> None:
-        """Forget an item; its jobs are cancelled and their late events ignored."""
+        """Forget an item; its jobs are cancelled and their late events ignored, but exports go on."""
         for job in self._jobs_of(key):
+            if self._known[job].kind is JobKind.EXPORT:
+                continue
             del self._known[job]
             self._runner.cancel(job)
         state = self._session.state
@@ -177,7 +181,9 @@ class Controller(QObject):
         current = state.current
         if current == key:
             current = items[-1].key if items else None
-        active = None if state.active and state.active.item == key else state.active
+        active = state.active
+        if active is not None and active.item == key and active.kind is not JobKind.EXPORT:
+            active = None
         self._session.update(items=items, current=current, active=active, waiting=self._runner.waiting())
 
     @Slot()
@@ -193,11 +199,18 @@ class Controller(QObject):
         item = self._session.state.current_item
         if item is None or item.outcome is None:
             return
-        choice = self._dialogs.choose_export(item.outcome, item.stem, self._settings.folder())
+        choice = self._dialogs.choose_export(item.outcome, item.stem, self._settings.folder(), item.path)
         if choice is not None:
             self._settings.save_folder(choice.path.parent)
             source = item.loaded.source if item.loaded is not None else None
-            self._submit(JobKind.EXPORT, item, work.export(item.outcome, choice, source))
+            task = work.export(item.outcome, choice, source)
+            self._submit(JobKind.EXPORT, item, task, item.outcome, choice.path.name)
+            active = self._session.state.active
+            if active is not None:
+                self._notify(
+                    NoticeKind.INFO,
+                    f"“{choice.path.name}” will be written as soon as the work on “{active.title}” is done.",
+                )
 
     @Slot()
     def save_animation(self) -> None:
@@ -249,6 +262,10 @@ class Controller(QObject):
         """Load what a reconstruction needs while nothing else is to do; the user is not told."""
         if self._stream is None:
             self._runner.submit(Job(next(self._ids), JobKind.WARM_UP, "warm up", work.warm_up()))
+
+    def unwritten(self) -> tuple[str, ...]:
+        """Return the names of the files that are still to be written."""
+        return tuple(known.file for known in self._known.values() if known.kind is JobKind.EXPORT)
 
     def shutdown(self) -> bool:
         """Cancel everything and wait for the worker; True if it ended."""
@@ -318,7 +335,10 @@ class Controller(QObject):
             kind = NoticeKind.SUCCESS if result.report.is_sound else NoticeKind.INFO
             self._notify(kind, done_sentence(known.title, result))
         elif isinstance(result, Exported):
-            self._session.update_item(known.item, exported=result)
+            item = self._session.state.item(known.item)
+            # Meanwhile another outcome may be shown, of which this file says nothing.
+            if item is not None and item.outcome is known.outcome:
+                self._session.update_item(known.item, exported=result)
             kind = NoticeKind.SUCCESS if result.report.is_closed_sphere else NoticeKind.ERROR
             self._notify(kind, export_sentence(result))
         elif isinstance(result, tuple):
@@ -386,10 +406,12 @@ class Controller(QObject):
         self._session.update_item(item.key, state=ItemState.WAITING)
         self._submit(JobKind.RECONSTRUCT, item, work.reconstruct(request, self._stream, item.loaded.sha256))
 
-    def _submit(self, kind: JobKind, item: Item, task: Task) -> None:
+    def _submit(
+        self, kind: JobKind, item: Item, task: Task, outcome: Outcome | None = None, file: str = ""
+    ) -> None:
         priority = Priority.LONG if kind in (JobKind.RECONSTRUCT, JobKind.ANIMATION) else Priority.QUICK
         job = Job(next(self._ids), kind, item.title, task, priority)
-        self._known[job.id] = _Known(kind, item.key, item.title)
+        self._known[job.id] = _Known(kind, item.key, item.title, outcome, file)
         self._runner.submit(job)
         self._session.update(waiting=self._runner.waiting())
 

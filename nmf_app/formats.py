@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from nmf_model.io.output_formats import OUTPUT_FORMATS, output_format
 
 if TYPE_CHECKING:
-    from nmf_model.types import Reconstruction
+    from nmf_model.types import LengthUnit, Reconstruction
 
 
 @dataclass(frozen=True)
@@ -61,19 +61,27 @@ def certificate_place(suffix: str) -> str:
 
 @dataclass(frozen=True)
 class Unit:
-    """A unit of length, in metres."""
+    """A unit of length, in metres; ``key`` is what files call it."""
 
     name: str
     symbol: str
     metres: float
+    key: LengthUnit
 
 
 UNITS = (
-    Unit("millimetres", "mm", 0.001),
-    Unit("centimetres", "cm", 0.01),
-    Unit("metres", "m", 1.0),
-    Unit("inches", "in", 0.0254),
+    Unit("millimetres", "mm", 0.001, "millimeter"),
+    Unit("centimetres", "cm", 0.01, "centimeter"),
+    Unit("metres", "m", 1.0, "meter"),
+    Unit("inches", "in", 0.0254, "inch"),
+    Unit("feet", "ft", 0.3048, "foot"),
+    Unit("micrometres", "µm", 1e-6, "micron"),
 )
+
+
+def unit_named(key: LengthUnit | None) -> Unit | None:
+    """Return the unit that files call so, or None for None."""
+    return next((unit for unit in UNITS if unit.key == key), None)
 
 
 def conversion(given: Unit, wanted: Unit) -> float:

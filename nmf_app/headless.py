@@ -79,6 +79,7 @@ class _Run:
             counter = f"[{number}/{len(targets)}] " if len(targets) > 1 else ""
             codes.add(self._one(target, counter + target.source.name))
             if INTERRUPTED in codes:
+                self._write_report()
                 return INTERRUPTED
         codes.add(self._write_report())
         return next(code for code in (INTERNAL_FAILURE, BAD_USE, DONE) if code in codes)
@@ -192,17 +193,17 @@ class _Run:
         self._entries.append({"input": str(target.source), "output": str(target.output), **report.to_dict()})
 
     def _write_report(self) -> int:
-        """Write one report as it is, several as a list; nothing if no mesh was written."""
+        """Write the report of one mesh as it is; several, and what failed, as a list, interrupted or not."""
         path: Path | None = self._args.report
-        if path is None or not self._reports:
+        if path is None or not self._entries:
             return DONE
         from nmf_model.export import write_report
 
         try:
-            if len(self._args.files) > 1 or len(self._reports) > 1:
-                _write_list(self._entries, path)
-            else:
+            if len(self._args.files) == len(self._entries) == len(self._reports) == 1:
                 write_report(self._reports[0], path)
+            else:
+                _write_list(self._entries, path)
         except InputError as error:
             self._console.error(str(error))
             return BAD_USE

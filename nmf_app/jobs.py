@@ -277,13 +277,13 @@ def _run(job: Job, report: Report, cancel: CancelToken) -> JobEvent:
         result = job.task(report, cancel)
     except Cancelled:
         return JobEvent(job.id, job.kind, JobState.CANCELLED)
-    except Exception as error:  # noqa: BLE001  a job must end in a state, never in a silent thread
+    except BaseException as error:  # noqa: BLE001  libraries raise SystemExit too; a job must end in a state
         sentence = explain(error, job.title)
         return JobEvent(job.id, job.kind, JobState.FAILED, sentence=sentence, details=traceback.format_exc())
     return JobEvent(job.id, job.kind, JobState.DONE, result=result)
 
 
-def explain(error: Exception, title: str) -> str:
+def explain(error: BaseException, title: str) -> str:
     """Say in one sentence what went wrong with ``title``, and what to do about it."""
     if isinstance(error, NmfError):
         return str(error)

@@ -8,6 +8,7 @@ from typing import Protocol
 
 from nmf_app.jobs import Job
 from nmf_app.session import Outcome, Parameters, ViewOptions
+from nmf_model.types import LengthUnit
 
 
 @dataclass(frozen=True)
@@ -17,9 +18,10 @@ class ExportChoice:
     Attributes:
         path: the file to write; its suffix chooses the format.
         scale: factor from the input's units to the file's.
-        with_report: also write the quality report beside the mesh, as JSON.
+        with_report: also write the quality report beside the mesh, as ``NAME.EXT.report.json``.
         with_certificate: also write the certificate, into the mesh and beside it.
         with_texture: bake the input's colours into a texture; only for formats that can hold one.
+        unit: the file's, if lengths are converted to one; None leaves it at the input's, known or not.
     """
 
     path: Path
@@ -27,6 +29,7 @@ class ExportChoice:
     with_report: bool = False
     with_certificate: bool = True
     with_texture: bool = False
+    unit: LengthUnit | None = None
 
 
 class RunnerPort(Protocol):
@@ -54,7 +57,9 @@ class DialogsPort(Protocol):
     def choose_sources(self, folder: Path | None) -> list[Path]:
         """Ask for files to open."""
 
-    def choose_export(self, outcome: Outcome, name: str, folder: Path | None) -> ExportChoice | None:
+    def choose_export(
+        self, outcome: Outcome, name: str, folder: Path | None, source: Path | None
+    ) -> ExportChoice | None:
         """Ask where and how to write a mesh."""
 
     def choose_animation(self, name: str, folder: Path | None) -> Path | None:

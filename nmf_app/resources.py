@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import tempfile
 from dataclasses import dataclass
 from functools import lru_cache
@@ -16,6 +15,7 @@ from PySide6.QtGui import QIcon, QPainter, QPixmap
 from PySide6.QtSvg import QSvgRenderer
 
 from nmf_app.session import Theme
+from nmf_model.resources import resource
 
 Palette = dict[str, str]
 
@@ -36,16 +36,12 @@ class Example:
 @lru_cache
 def root() -> Path:
     """Return the resources folder of a checkout or an installation."""
-    override = os.environ.get("NMF_RESOURCES")
-    candidates = [
-        *([Path(override)] if override else []),
-        Path(__file__).resolve().parent.parent / "resources",
-        Path(__file__).resolve().parent / "_resources",
-    ]
-    for candidate in candidates:
-        if (candidate / "style" / "palette.json").is_file():
-            return candidate
-    raise FileNotFoundError("The resources folder is missing: reinstall the program or set NMF_RESOURCES.")
+    found = resource("style/palette.json")
+    if found is None:
+        raise FileNotFoundError(
+            "The resources folder is missing: reinstall the program or set NMF_RESOURCES."
+        )
+    return found.parents[1]
 
 
 @lru_cache

@@ -112,7 +112,7 @@ def seal_words(report: QualityReport) -> tuple[str, str]:
 def seal_facts(report: QualityReport) -> str:
     """Return the facts behind a seal, one line each, for its tooltip."""
     lines = [f"{'✓' if line.good else '✗'}  {line.text}: {line.meaning}" for line in check_lines(report)]
-    return "\n".join([*lines, "", "python main.py --verify MESH checks an exported file again."])
+    return "\n".join([*lines, "", "The option --verify checks an exported file again."])
 
 
 def broken_lines(surface: BrokenSurface) -> tuple[tuple[str, CheckLine], ...]:

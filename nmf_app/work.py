@@ -26,9 +26,11 @@ from nmf_model.certificate import Origin, certificate_path, file_sha256
 from nmf_model.errors import Cancelled, InputError
 from nmf_model.findings import Region, Tunnel
 from nmf_model.geometry.normalization import normalize
+from nmf_model.io.output_formats import report_path
 from nmf_model.types import (
     CancelCheck,
     FlowFrame,
+    LengthUnit,
     Mesh,
     Normalization,
     PointCloud,
@@ -195,10 +197,6 @@ def warm_up() -> Task:
 
 def _default_stream() -> Stream:
     _load_torch_library()
-    import torch
-
-    # One core stays free, so that the window draws smoothly while the worker computes.
-    torch.set_num_threads(max(1, (os.cpu_count() or 2) - 1))
     from nmf_model import reconstruct as reconstruction
 
     return reconstruction.stream
@@ -246,7 +244,7 @@ def export(outcome: Outcome, choice: ExportChoice, source: Source | None = None)
         from nmf_model.export import export_reconstruction, precision_warning, write_report
 
         report(Progress("Writing and reading back", 0.2))
-        wanted = scaled(result, choice.scale)
+        wanted = scaled(result, choice.scale, choice.unit)
         if choice.with_texture:
             assert source is not None
             report(Progress("Baking the texture", 0.2))
@@ -254,7 +252,7 @@ def export(outcome: Outcome, choice: ExportChoice, source: Source | None = None)
         else:
             quality = export_reconstruction(wanted, choice.path, origin, cancel)
         if choice.with_report:
-            write_report(quality, choice.path.with_suffix(".json"))
+            write_report(quality, report_path(choice.path))
         beside = certificate_path(choice.path) if choice.with_certificate else None
         return Exported(choice.path, quality, precision_warning(wanted.mesh, choice.path) or "", beside)
 
@@ -272,14 +270,15 @@ def _export_textured(
     return export_textured(wanted, choice.path, in_place, origin)
 
 
-def scaled(result: Reconstruction, factor: float) -> Reconstruction:
-    """Multiply every length of a reconstruction by ``factor``."""
+def scaled(result: Reconstruction, factor: float, unit: LengthUnit | None = None) -> Reconstruction:
+    """Multiply every length of a reconstruction by ``factor``, after which they are in ``unit``, if given."""
+    mesh = replace(result.mesh, unit=unit or result.mesh.unit)
     if factor == 1.0:
-        return result
+        return replace(result, mesh=mesh)
     frame = result.normalization
     return replace(
         result,
-        mesh=replace(result.mesh, vertices=result.mesh.vertices * factor),
+        mesh=replace(mesh, vertices=mesh.vertices * factor),
         normalization=Normalization(frame.offset * factor, frame.scale * factor),
         target=result.target * factor,
         residual=result.residual.mapped(lambda places: places * factor, factor),

@@ -40,7 +40,7 @@ from numpy.typing import NDArray
 
 from nmf_model.checks import faults, statement
 from nmf_model.errors import InputError
-from nmf_model.io.atomic import write_text_atomically
+from nmf_model.io.atomic import FileGroup
 from nmf_model.types import Mesh, QualityReport, TetMesh
 from nmf_model.version import program_version
 
@@ -162,29 +162,43 @@ def embedded(
     return _with_hash(values)
 
 
-def write_beside(mesh_file: Path, inside: Values, report: QualityReport, origin: Origin) -> None:
-    """Write the certificate beside a mesh, whole or not at all, in place of any earlier one of that file.
+def stage_beside(
+    group: FileGroup, mesh_file: Path, written: Path, inside: Values, report: QualityReport, origin: Origin
+) -> None:
+    """Write the certificate beside a mesh, to replace any earlier one of that file together with the mesh.
+
+    Args:
+        group: the files that take their names together.
+        mesh_file: the mesh, by the name it will have.
+        written: where its content lies until then.
+        inside: the certificate in the mesh.
+        report: of the mesh.
+        origin: what it was made from.
 
     Raises:
-        InputError: the file could not be written; nothing was left behind.
+        InputError: the file could not be written.
     """
     values = {
         **inside,
         "report": finite(report),
         "input": {"name": origin.input_name, **inside["input"]},
         "file": mesh_file.name,
-        "file_sha256": file_sha256(mesh_file),
+        "file_sha256": file_sha256(written),
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
     }
     text = json.dumps(_with_hash(values), indent=2, allow_nan=False) + "\n"
-    write_text_atomically(certificate_path(mesh_file), text)
+    group.write_text(certificate_path(mesh_file), text)
+
+
+def remove_shared(mesh_file: Path) -> None:
+    """Remove a certificate of this file under the name that earlier versions gave it."""
     _remove(shared_certificate_path(mesh_file), mesh_file.name)
 
 
 def remove_outdated(mesh_file: Path) -> None:
     """Remove certificates of ours that speak of an earlier file of this name, which they no longer fit."""
     _remove(certificate_path(mesh_file), None)
-    _remove(shared_certificate_path(mesh_file), mesh_file.name)
+    remove_shared(mesh_file)
 
 
 def _remove(path: Path, owner: str | None) -> None:

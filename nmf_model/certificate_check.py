@@ -270,7 +270,12 @@ def _shown(claims: dict[Field, Any], place: Field) -> str:
 
 def _plain(value: object) -> str:
     """Return a text from a certificate so that it can be printed: a terminal obeys some signs."""
-    return _clipped(json.dumps(str(value), ensure_ascii=False)[1:-1])
+    text = json.dumps(str(value), ensure_ascii=False)[1:-1]
+    return _clipped("".join(map(_printable, text)))
+
+
+def _printable(sign: str) -> str:
+    return sign if sign.isprintable() else sign.encode("unicode_escape").decode("ascii")
 
 
 def _clipped(text: str) -> str:

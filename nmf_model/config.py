@@ -10,7 +10,6 @@ import dataclasses
 import types
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from nmf_model.errors import InputError
@@ -294,26 +293,6 @@ def from_dict(kind: type[ConfigT], values: Mapping[str, Any], where: str = "") -
         name: _convert(hints[name], value, f"{where}.{name}".lstrip(".")) for name, value in values.items()
     }
     return kind(**converted)
-
-
-def load_config(path: Path | str) -> ModelConfig:
-    """Read a model's configuration from a TOML file; a table ``training`` is left to the training side.
-
-    Raises:
-        InputError: if the file cannot be read, is not TOML, or holds a wrong setting.
-    """
-    import tomllib
-
-    try:
-        values = tomllib.loads(Path(path).read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"The configuration {path} cannot be read: {error}.") from error
-    except tomllib.TOMLDecodeError as error:
-        raise InputError(f"The configuration {path} is not valid TOML: {error}.") from error
-    try:
-        return from_dict(ModelConfig, {name: value for name, value in values.items() if name != "training"})
-    except InputError as error:
-        raise InputError(f"The configuration {path} cannot be used: {error}") from error
 
 
 def _plain(value: Any) -> Any:

@@ -19,17 +19,18 @@ from nmf_model.certificate import (
     finite,
     geometry_sha256,
     remove_outdated,
-    write_beside,
+    remove_shared,
+    stage_beside,
 )
 from nmf_model.errors import InputError
 from nmf_model.geometry.sampling import sample_surface
-from nmf_model.io.atomic import write_text_atomically
-from nmf_model.io.meshes import read_joined, write_mesh
+from nmf_model.io.atomic import FileGroup, write_text_atomically
+from nmf_model.io.meshes import read_joined, stage_mesh
 from nmf_model.io.output_formats import output_format
 from nmf_model.io.suffixes import SOLID_SUFFIXES
 from nmf_model.io.writers import local_origin
 from nmf_model.quality import inspect_mesh
-from nmf_model.types import CancelCheck, Mesh, QualityReport, Reconstruction, SolidReport
+from nmf_model.types import CancelCheck, Mesh, QualityReport, Reconstruction, SolidReport, TetMesh
 
 CHAMFER_SAMPLES = 10_000
 _COARSE_SHARE = 0.01
@@ -40,7 +41,7 @@ AnyReport = TypeVar("AnyReport", bound=QualityReport)
 def export_reconstruction(
     result: Reconstruction, path: Path, origin: Origin | None = None, cancel: CancelCheck | None = None
 ) -> QualityReport:
-    """Write the mesh whole or not at all, and report on it as re-read from the file.
+    """Write the mesh and its certificate, both or neither, and report on the mesh as re-read from the file.
 
     Args:
         result: the finished job.
@@ -55,18 +56,22 @@ def export_reconstruction(
         For one of ``SOLID_SUFFIXES`` a ``SolidReport``, whose surface is the solid's boundary.
 
     Raises:
-        InputError: the file could not be written; nothing was left behind.
+        InputError: a file could not be written; older files are as they were, and nothing was left behind.
         Cancelled: if ``cancel`` returned True.
     """
     if path.suffix.lower() in SOLID_SUFFIXES:
         return _export_solid(result, path, origin, cancel)
-    return export_surface(result, path, lambda place, note: write_mesh(result.mesh, place, note), origin)
+
+    def stage(group: FileGroup, place: Path, note: str) -> Path:
+        return stage_mesh(group, result.mesh, place, note)
+
+    return export_surface(result, path, stage, origin)
 
 
 def export_surface(
     result: Reconstruction,
     path: Path,
-    write: Callable[[Path, str], None],
+    stage: Callable[[FileGroup, Path, str], Path],
     origin: Origin | None = None,
     extras: Mapping[str, object] | None = None,
 ) -> QualityReport:
@@ -75,28 +80,31 @@ def export_surface(
     Args:
         result: what the surface was made by.
         path: its suffix decides the format.
-        write: writes the surface to a file of that suffix with a note, or "", inside.
+        stage: writes the surface to a file of that suffix with a note, or "", inside, and what else belongs
+            to it, as parts of a group; returns where the surface lies until the group is complete.
         origin: as of ``export_reconstruction``.
         extras: more values for the certificate.
 
     Raises:
-        InputError: the file could not be written.
+        InputError: a file could not be written; older files are as they were, and nothing was left behind.
     """
     if origin is None:
-        write(path, "")
+        with FileGroup() as group:
+            mesh, _ = read_joined(stage(group, path, ""))
         remove_outdated(path)
-        return measured(read_joined(path)[0], result)
+        return measured(mesh, result)
     # A certificate must be ready before its file, so it is that of a draft; equal hashes make it the file's.
-    with tempfile.TemporaryDirectory(prefix="nmf-") as folder:
-        draft = Path(folder) / f"draft{path.suffix}"
-        write(draft, "")
-        mesh, joined = read_joined(draft)
+    with tempfile.TemporaryDirectory(prefix="nmf-") as folder, FileGroup() as group:
+        mesh, joined = read_joined(stage(group, Path(folder) / f"draft{path.suffix}", ""))
     report = measured(mesh, result)
     certificate = embedded(
         mesh, report, origin, {**({"reading": joined} if joined else {}), **(extras or {})}
     )
-    write(path, _as_note(certificate))
-    _finish(path, geometry_sha256(read_joined(path)[0]), certificate, report, origin)
+    with FileGroup() as group:
+        written = stage(group, path, _as_note(certificate))
+        _check_same(path, read_joined(written)[0], certificate)
+        stage_beside(group, path, written, certificate, report, origin)
+    remove_shared(path)
     return report
 
 
@@ -104,21 +112,24 @@ def _export_solid(
     result: Reconstruction, path: Path, origin: Origin | None, cancel: CancelCheck | None
 ) -> SolidReport:
     # Here, since making a solid needs torch and scipy, and a mesh can be written without.
-    from nmf_model.io.solids import read_solid, write_solid
+    from nmf_model.io.solids import read_solid, stage_solid
     from nmf_model.solid import solid_of
     from nmf_model.solid_quality import boundary_of, inspect_solid
 
     solid = solid_of(result, cancel)
     if origin is None:
-        write_solid(solid, path)
+        with FileGroup() as group:
+            solid = read_solid(stage_solid(group, solid, path))
         remove_outdated(path)
-        solid = read_solid(path)
     report = _with_origin(inspect_solid(solid), boundary_of(solid), result)
     if origin is not None:
         # The formats are exact: equal hashes make the report that of the file.
         certificate = embedded(solid, report, origin)
-        write_solid(solid, path, _as_note(certificate))
-        _finish(path, geometry_sha256(read_solid(path)), certificate, report, origin)
+        with FileGroup() as group:
+            written = stage_solid(group, solid, path, _as_note(certificate))
+            _check_same(path, read_solid(written), certificate)
+            stage_beside(group, path, written, certificate, report, origin)
+        remove_shared(path)
     return report
 
 
@@ -126,11 +137,10 @@ def _as_note(certificate: Values) -> str:
     return json.dumps(certificate, allow_nan=False)
 
 
-def _finish(path: Path, found: str, certificate: Values, report: QualityReport, origin: Origin) -> None:
-    """Write the certificate beside a file that was read back with the hash ``found``."""
-    if found != certificate["geometry_sha256"]:
+def _check_same(path: Path, found: Mesh | TetMesh, certificate: Values) -> None:
+    """Raise InputError unless what was read back from a file is what its certificate speaks of."""
+    if geometry_sha256(found) != certificate["geometry_sha256"]:
         raise InputError(f"{path} changed while it was written; export it again.")
-    write_beside(path, certificate, report, origin)
 
 
 def measured(mesh: Mesh, result: Reconstruction) -> QualityReport:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
@@ -116,8 +117,8 @@ def notes_of(findings: InputFindings) -> tuple[str, ...]:
             "thin bridges. Split into bodies (--bodies split) makes one mesh of each."
         )
     notes += [
-        f"The object seems to have a hole through it near ({_place(hole.centre)}), as in a ring, about "
-        f"{2 * hole.radius:.3g} wide: a mesh of genus 0 will span or pinch it."
+        f"The object seems to have a hole through it {_near(hole)}, as in a ring: a mesh of genus 0 will "
+        f"span or pinch it."
         for hole in findings.tunnels[:3]
     ]
     if len(findings.tunnels) > 3:
@@ -158,7 +159,7 @@ def residual_notes(residual: Residual, tunnels: Sequence[Tunnel]) -> tuple[str, 
 
 
 def _places(regions: Sequence[Region]) -> str:
-    named = [f"near ({_place(region.centre)}), about {2 * region.radius:.3g} wide" for region in regions[:3]]
+    named = [_near(region) for region in regions[:3]]
     return "; ".join([*named, *([f"and {len(regions) - 3} more"] if len(regions) > 3 else [])])
 
 
@@ -170,5 +171,8 @@ def _percent(share: float) -> str:
     return f"{100 * share:.1f} %" if share < 0.1 else f"{100 * share:.0f} %"
 
 
-def _place(centre: Place) -> str:
-    return ", ".join(f"{value:.4g}" for value in centre)
+def _near(place: Tunnel | Region) -> str:
+    """Say where something is, to about a tenth of its radius however far the origin is, and how wide."""
+    decimals = max(0, 1 - math.floor(math.log10(place.radius))) if place.radius > 0 else 6
+    centre = ", ".join(f"{value:.{decimals}f}" for value in place.centre)
+    return f"near ({centre}), about {2 * place.radius:.3g} wide"

@@ -26,6 +26,8 @@ from nmf_model.network import predict_flow
 from nmf_model.plan import Plan, is_near, make_plan
 from nmf_model.sound.certify import PLAIN, Budget, SoundSurface, sound_stages
 from nmf_model.sound.forms import written_forms
+from nmf_model.streams import drain
+from nmf_model.threads import single_thread
 from nmf_model.types import (
     CancelCheck,
     Carrier,
@@ -78,15 +80,7 @@ def run(
     request: ReconstructionRequest, cancel: CancelCheck = never, on_frame: FrameHandler | None = None
 ) -> Reconstruction:
     """Drain ``stream``, handing each frame to ``on_frame``, and return the result."""
-    frames = stream(request, cancel)
-    while True:
-        try:
-            frame = next(frames)
-        except StopIteration as end:
-            result: Reconstruction = end.value
-            return result
-        if on_frame is not None:
-            on_frame(frame)
+    return drain(stream(request, cancel), on_frame)
 
 
 def stream(
@@ -104,10 +98,13 @@ def stream(
     """
     started = time.perf_counter()
     device = choose_device(request.device)
-    if device.type == "cpu":
-        # Thousands of tiny operations: a second thread gains little on an idle machine, and on a busy one
-        # its barriers cost minutes. It also leaves a core to the window.
-        torch.set_num_threads(1)
+    with single_thread(device):
+        return (yield from _frames(request, device, started, cancel))
+
+
+def _frames(
+    request: ReconstructionRequest, device: torch.device, started: float, cancel: CancelCheck
+) -> Generator[FlowFrame, None, Reconstruction]:
     plan = make_plan(request, device)
     normalization = normalize(plan.cloud.points)
     chosen = _thin(normalization.to_unit(plan.cloud.points), request.seed)
@@ -117,7 +114,8 @@ def stream(
     trajectory, nfe = yield from _flow_frames(flow.carrier, surface, request.frames, cancel)
     residual, found = _residual(plan, request, chosen, surface, normalization)
     notes = (*plan.notes, *found, *flow.notes, *_notes_on(surface, request.level))
-    mesh = Mesh(normalization.to_file(surface.image), surface.faces, surface.sphere)
+    vertices = normalization.to_file(surface.image)
+    mesh = Mesh(vertices, surface.faces, surface.sphere, unit=plan.cloud.unit)
     return Reconstruction(
         mesh=mesh,
         trajectory=trajectory,

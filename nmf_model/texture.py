@@ -22,7 +22,7 @@ from scipy import ndimage
 from nmf_model.certificate import Origin, texture_sha256
 from nmf_model.errors import InputError
 from nmf_model.export import export_surface
-from nmf_model.io.atomic import write_atomically, write_text_atomically
+from nmf_model.io.atomic import FileGroup
 from nmf_model.io.meshes import load_surface
 from nmf_model.io.notes import as_comments, carries
 from nmf_model.io.opening import reading
@@ -114,7 +114,7 @@ def export_textured(
         the report on the file as read back by ``read_joined``.
 
     Raises:
-        InputError: no colours, another format, or the file could not be written.
+        InputError: no colours, another format, or a file could not be written; older files are as they were.
     """
     if cloud.colors is None:
         raise InputError(f"{cloud.name} has no colours, so there is nothing to make a texture of.")
@@ -122,29 +122,22 @@ def export_textured(
         raise InputError(f"{path} cannot hold a texture; let its name end in {listed(TEXTURE_SUFFIXES)}.")
     atlas = make_atlas(result.mesh, chart_size)
     picture = bake(result.mesh, atlas, cloud, chart_size)
-    _write_companions(path, picture)
+    mesh = result.mesh
 
-    def write(place: Path, note: str) -> None:
+    def stage(group: FileGroup, place: Path, note: str) -> Path:
         if path.suffix.lower() == ".glb":
-            _write(
-                place, result.mesh, note, lambda stream: _write_glb(result.mesh, atlas, picture, stream, note)
-            )
-        else:
-            _write(
-                place, result.mesh, note, lambda stream: _write_obj(result.mesh, atlas, path, stream, note)
-            )
+            return _stage(group, place, mesh, note, lambda f: _write_glb(mesh, atlas, picture, f, note))
+        _stage_companions(group, place, picture)
+        return _stage(group, place, mesh, note, lambda f: _write_obj(mesh, atlas, place, f, note))
 
-    return export_surface(result, path, write, origin, {"texture_sha256": texture_sha256(picture)})
+    return export_surface(result, path, stage, origin, {"texture_sha256": texture_sha256(picture)})
 
 
-def _write_companions(path: Path, picture: NDArray[np.uint8]) -> None:
-    """Write the material and the picture that an OBJ file names; GLB has both inside."""
-    if not texture_files(path):
-        return
+def _stage_companions(group: FileGroup, path: Path, picture: NDArray[np.uint8]) -> None:
+    """Write the picture and the material that an OBJ file names, as parts of its group."""
     material, image = texture_files(path)
-    write_atomically(image, lambda stream: _write_png(picture, stream))
-    words = f"newmtl surface\nKd 1 1 1\nmap_Kd {image.name}\n"
-    write_text_atomically(material, words)
+    group.write(image, lambda stream: _write_png(picture, stream))
+    group.write_text(material, f"newmtl surface\nKd 1 1 1\nmap_Kd {image.name}\n")
 
 
 def _stereographic(sphere: NDArray[np.float64], chart: NDArray[np.int64]) -> NDArray[np.float64]:
@@ -184,8 +177,12 @@ def _cross(one: NDArray[np.float64], other: NDArray[np.float64]) -> NDArray[np.f
     return product
 
 
-def _write(path: Path, mesh: Mesh, note: str, write: Callable[[BinaryIO], object]) -> None:
-    """Write a file and see that it holds the mesh's triangles, up to the format's rounding, and the note."""
+def _stage(group: FileGroup, path: Path, mesh: Mesh, note: str, write: Callable[[BinaryIO], object]) -> Path:
+    """Write a file and see that it holds the mesh's triangles, up to the format's rounding, and the note.
+
+    Returns:
+        where it lies until its group is complete.
+    """
 
     def verify(written: Path) -> None:
         surface = reading(written, lambda: load_surface(written))
@@ -197,7 +194,7 @@ def _write(path: Path, mesh: Mesh, note: str, write: Callable[[BinaryIO], object
         if not same:
             raise InputError(f"{path} did not hold the mesh when read back; choose another format or folder.")
 
-    write_atomically(path, write, verify)
+    return group.write(path, write, verify)
 
 
 def _write_png(picture: NDArray[np.uint8], stream: BinaryIO) -> None:

@@ -16,7 +16,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Literal, Protocol, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,6 +26,9 @@ from nmf_model.findings import InputFindings, Residual
 
 Method = Literal["auto", "network", "fit", "silhouette"]
 Device = Literal["auto", "cpu", "cuda"]
+LengthUnit = Literal["micron", "millimeter", "centimeter", "inch", "foot", "meter"]
+"""What a length in a file can be measured in, by the names that 3MF, the only format that says it, has."""
+LENGTH_UNITS: tuple[LengthUnit, ...] = get_args(LengthUnit)
 
 CancelCheck = Callable[[], bool]
 """Returns True once the caller wants the work to stop. Polled from the working thread, so it must be
@@ -70,6 +73,7 @@ class PointCloud:
         colors: (N, 3) uint8 or None.
         notes: sentences for the user on what was changed while reading ("3 points with NaN dropped").
         surface: the mesh that the points were sampled on, and where it is broken; None for bare points.
+        unit: of the points, if the file says it.
     """
 
     points: NDArray[np.float64]
@@ -78,6 +82,7 @@ class PointCloud:
     colors: NDArray[np.uint8] | None = None
     notes: tuple[str, ...] = ()
     surface: MeshSurface | None = None
+    unit: LengthUnit | None = None
 
 
 @dataclass(frozen=True)
@@ -136,12 +141,14 @@ class Mesh:
         sphere: (V, 3) float32 on the unit sphere: where each vertex started. It gives correspondence
             between shapes and UV coordinates; None for a mesh that is not ours.
         colors: (V, 3) uint8, sRGB; None for a mesh without colours.
+        unit: of the vertices; None where nothing says it.
     """
 
     vertices: NDArray[np.float64]
     faces: NDArray[np.int64]
     sphere: NDArray[np.float32] | None = None
     colors: NDArray[np.uint8] | None = None
+    unit: LengthUnit | None = None
 
 
 @dataclass(frozen=True)

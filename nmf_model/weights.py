@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import lru_cache
@@ -10,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from nmf_model.errors import CheckpointError, InputError
+from nmf_model.resources import resource
 
 if TYPE_CHECKING:
     from nmf_model.model import NeuralMeshFlow
@@ -19,15 +19,7 @@ Kind = Literal["ae", "svr"]
 
 def shipped_path(kind: Kind) -> Path | None:
     """Return the file of the weights for clouds ("ae") or pictures ("svr"), None where none are installed."""
-    package = Path(__file__).resolve().parent
-    override = os.environ.get("NMF_RESOURCES")
-    roots = [
-        *([Path(override)] if override else []),
-        package.parent / "resources",
-        package.parent / "nmf_app" / "_resources",
-    ]
-    files = (root / "checkpoints" / f"{kind}.safetensors" for root in roots)
-    return next((file for file in files if file.is_file()), None)
+    return resource(f"checkpoints/{kind}.safetensors")
 
 
 @contextmanager

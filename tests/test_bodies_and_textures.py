@@ -91,11 +91,16 @@ def test_a_texture_that_cannot_be_is_one_sentence(pair, tmp_path, capsys, output
     assert not (tmp_path / output).exists()
 
 
-def test_the_colours_of_a_cloud_reach_the_vertices_of_the_file(tmp_path):
+@pytest.mark.parametrize("suffix", [".ply", ".obj", ".glb"])
+def test_the_colours_of_a_cloud_reach_the_vertices_of_the_file(tmp_path, suffix):
     ball = icosphere(3).vertices.astype(float)
     colors = np.where(ball[:, :1] > 0, (255, 0, 0), (0, 0, 255)).astype(np.uint8)
-    trimesh.PointCloud(ball, colors=colors).export(tmp_path / "cloud.ply")
-    assert main([str(tmp_path / "cloud.ply"), "--output", str(tmp_path / "mesh.ply")]) == 0
+    path = tmp_path / f"cloud{suffix}"
+    if suffix == ".obj":
+        np.savetxt(path, np.c_[ball, colors / 255], fmt="v" + 6 * " %.9g")
+    else:
+        trimesh.PointCloud(ball, colors=colors).export(path)
+    assert main([str(path), "--output", str(tmp_path / "mesh.ply")]) == 0
     mesh = trimesh.load_mesh(tmp_path / "mesh.ply", process=False)
     left = mesh.vertices[:, 0] < -0.3
     assert (mesh.visual.vertex_colors[left, :3] == (0, 0, 255)).all()

@@ -441,7 +441,8 @@ def test_signs_that_a_terminal_obeys_are_not_printed(tmp_path):
     export_reconstruction(result(), path, ORIGIN)
     beside = certificate_path(path)
     values = json.loads(beside.read_text())
-    hidden = {"program": "\x1b[2K\nx", "\x1b[2K": "\x1b[2K", "file": "\x1b[2K"}
+    obeyed = "\x1b[2K \x9b2K \u202e \x7f"
+    hidden = {"program": f"{obeyed}\nx", obeyed: obeyed, "file": obeyed}
     beside.write_text(json.dumps({**values, **hidden, "certificate_sha256": own_sha256(values | hidden)}))
     found = verify(path)
     for text in (*found.notes, *(line.text for line in found.certificate_lines)):

@@ -10,16 +10,16 @@ from nmf_model.config import (
     ModelConfig,
     SolverConfig,
     from_dict,
-    load_config,
     to_dict,
 )
 from nmf_model.errors import InputError
+from nmf_model.training.settings import load_run_config
 
 CONFIGS = Path(__file__).parent.parent / "resources" / "configs"
 
 
 def test_the_paper_file_is_the_paper_preset():
-    assert load_config(CONFIGS / "paper.toml") == PAPER
+    assert load_run_config(CONFIGS / "paper.toml").model == PAPER
 
 
 @pytest.mark.parametrize(
@@ -66,9 +66,9 @@ def test_a_flow_without_a_code_cannot_depend_on_it():
 def test_the_file_is_named(tmp_path, text):
     (tmp_path / "bad.toml").write_text(text)
     with pytest.raises(InputError, match=r"bad\.toml"):
-        load_config(tmp_path / "bad.toml")
+        load_run_config(tmp_path / "bad.toml")
     with pytest.raises(InputError, match=r"none\.toml"):
-        load_config(tmp_path / "none.toml")
+        load_run_config(tmp_path / "none.toml")
 
 
 def test_solver_settings_are_checked():

@@ -5,10 +5,12 @@ import json
 import numpy as np
 import pytest
 
+from nmf_model.certificate import Origin
 from nmf_model.errors import InputError
 from nmf_model.export import export_reconstruction, precision_warning, write_report
 from nmf_model.io.suffixes import EXPORT_SUFFIXES
 from nmf_model.types import Mesh, Normalization, QualityReport, Reconstruction, Trajectory
+from tests.support.disks import contents
 
 UTM = np.array([448_262.1, 5_411_932.7, 311.3])
 KEYS = (
@@ -90,6 +92,19 @@ def test_failure_leaves_nothing(tmp_path):
     with pytest.raises(InputError, match="does not exist"):
         export_reconstruction(reconstruction(), tmp_path / "none" / "a.ply")
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("suffix", EXPORT_SUFFIXES)
+@pytest.mark.parametrize("earlier", [True, False])
+def test_a_mesh_whose_certificate_cannot_be_written_is_not_written_either(tmp_path, suffix, earlier):
+    """A name just short enough for a file, with which that of its certificate is too long."""
+    path = tmp_path / f"{'a' * 240}{suffix}"
+    if earlier:
+        export_reconstruction(reconstruction(), path)
+    files = contents(tmp_path)
+    with pytest.raises(InputError, match=r"certificate\.json could not be written: the name is too long"):
+        export_reconstruction(reconstruction(level=2), path, Origin())
+    assert contents(tmp_path) == files
 
 
 def test_report_file(tmp_path):

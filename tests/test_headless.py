@@ -116,6 +116,17 @@ def test_a_bad_input_is_reported_and_the_others_go_on(tmp_path):
     assert b["chamfer_l2"] == a["chamfer_l2"]
 
 
+def test_a_report_tells_of_failures_too_and_none_of_yesterday_stays(tmp_path):
+    (tmp_path / "bad.xyz").write_text("no numbers here\n")
+    (tmp_path / "all.json").write_text("yesterday")
+    outcome = command_line.run(tmp_path, "bad.xyz", "--output", "bad.ply", "--report", "all.json")
+    assert outcome.code == 2
+    (entry,) = json.loads((tmp_path / "all.json").read_text())
+    assert entry["input"] == "bad.xyz"
+    assert entry["error"] == outcome.err.strip().removeprefix("nmf: ")
+    assert not (tmp_path / "bad.ply").exists()
+
+
 def read_until(handle: int, wanted: bytes, seconds: float = 60) -> bytes:
     seen, end = b"", time.monotonic() + seconds
     while wanted not in seen:

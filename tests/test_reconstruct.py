@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 
 from nmf_model import reconstruct
 from nmf_model.errors import Cancelled, InputError
@@ -123,6 +124,15 @@ def test_a_fit_that_leaves_the_inside_out_is_made_anew_from_outside():
     assert enclosed_volume(result.mesh.vertices, result.mesh.faces) == pytest.approx(true, rel=0.06)
     assert inspect_mesh(result.mesh).is_sound
     assert not any("leaves out" in note or "shell" in note for note in result.notes)
+
+
+def test_the_callers_threads_are_left_as_they_were():
+    torch.set_num_threads(2)
+    try:
+        reconstruct.run(ReconstructionRequest(cloud(ellipsoid(600)), "network", level=1))
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(1)
 
 
 def test_a_fit_that_leaves_nothing_out_is_made_once():

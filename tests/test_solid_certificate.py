@@ -28,6 +28,7 @@ from nmf_model.io.suffixes import SOLID_SUFFIXES
 from nmf_model.types import Mesh, Normalization, Reconstruction, TetMesh, Trajectory
 from nmf_model.verify import verify
 from tests.support import command_line
+from tests.support.disks import contents
 
 ORIGIN = Origin("scan.ply", "ef" * 32, 1, "cpu")
 FRAME = Normalization(np.array([445_000.0, 5_412_000.0, 310.0]), 2.5)
@@ -101,6 +102,19 @@ def test_it_is_written_in_the_file_and_beside_it_and_verifies(path):
     lines = spoken(found, False)
     assert lines[0].startswith(f"{path}: sound ({found.solid.tetrahedra:,} tetrahedra, 80 faces around them)")
     assert any("smallest dihedral angle" in line for line in lines)
+
+
+@pytest.mark.parametrize("suffix", SOLID_SUFFIXES)
+@pytest.mark.parametrize("earlier", [True, False])
+def test_a_solid_whose_certificate_cannot_be_written_is_not_written_either(tmp_path, suffix, earlier):
+    """A name just short enough for a file, with which that of its certificate is too long."""
+    path = tmp_path / f"{'a' * 240}{suffix}"
+    if earlier:
+        export_reconstruction(result(), path)
+    files = contents(tmp_path)
+    with pytest.raises(InputError, match=r"certificate\.json could not be written: the name is too long"):
+        export_reconstruction(result(), path, ORIGIN)
+    assert contents(tmp_path) == files
 
 
 def test_both_formats_certify_the_same_solid(tmp_path):

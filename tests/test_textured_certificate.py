@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import struct
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -12,7 +14,9 @@ import trimesh
 from PIL import Image
 
 from nmf_app.__main__ import main
+from nmf_model import texture
 from nmf_model.certificate import Origin, certificate_path
+from nmf_model.errors import InputError
 from nmf_model.geometry.template import icosphere
 from nmf_model.io.meshes import SEAM_NOTE, read_joined, read_mesh
 from nmf_model.io.notes import read_note
@@ -20,6 +24,7 @@ from nmf_model.io.suffixes import TEXTURE_SUFFIXES
 from nmf_model.texture import export_textured
 from nmf_model.types import Mesh, Normalization, PointCloud, Reconstruction, Trajectory
 from nmf_model.verify import verify
+from tests.support.disks import contents, mounted
 
 ORIGIN = Origin("scan.ply", "cd" * 32, 2, "cpu")
 CENTRE, HALF = np.array([445_000.0, 5_412_000.0, 310.0]), np.array([3.0, 2.0, 1.0])
@@ -262,3 +267,74 @@ def test_joining_hides_no_touching_places(tmp_path):
     path = tmp_path / "two.glb"
     both.export(path)
     assert "1 bad joint" in bad(path)
+
+
+def negative(cloud):
+    return replace(cloud, colors=255 - cloud.colors)
+
+
+def shown(path):
+    """The picture of a textured file, as another reader finds it."""
+    (part,) = trimesh.load_scene(path, process=False).geometry.values()
+    material = part.visual.material
+    picture = material.baseColorTexture if path.suffix == ".glb" else material.image
+    return np.asarray(picture.convert("RGB"))
+
+
+def test_a_second_export_replaces_all_of_the_first(path):
+    files, picture = contents(path.parent), shown(path)
+    export_textured(result(3), path, negative(cloud()), ORIGIN, chart_size=32)
+    assert contents(path.parent).keys() == files.keys()
+    assert verify(path).passed
+    assert verify(path).report.vertices == 642
+    # A texture's charts depend on the mesh, but the mean colour of a ball and of its negative do not.
+    assert picture.mean() + shown(path).mean() == pytest.approx(255, abs=4)
+    assert picture.std() > 20
+
+
+@pytest.mark.parametrize("origin", [ORIGIN, None])
+def test_an_export_that_fails_leaves_the_earlier_one_whole(path, origin, monkeypatch):
+    """The mesh is written last of its files; half way through it the disk is full."""
+    files, picture = contents(path.parent), shown(path)
+    name = f"_write_{path.suffix[1:]}"
+    true_writer = getattr(texture, name)
+    failed = []
+
+    def write(*arguments):
+        true_writer(*arguments)
+        *_, stream, note = arguments
+        if bool(note) is bool(origin):  # the draft of a certified file has no note yet
+            stream.truncate(stream.tell() // 2)
+            failed.append(note)
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(texture, name, write)
+    with pytest.raises(InputError, match="could not be written: the disk is full"):
+        export_textured(result(3), path, negative(cloud()), origin, chart_size=32)
+    assert len(failed) == 1
+    assert contents(path.parent) == files
+    assert verify(path).passed
+    np.testing.assert_array_equal(shown(path), picture)
+
+
+@pytest.mark.parametrize("suffix", TEXTURE_SUFFIXES)
+def test_a_disk_that_is_really_full_keeps_the_earlier_export(tmp_path, suffix):
+    with mounted(tmp_path / "disk", "size=200k") as disk:
+        path = disk / f"a{suffix}"
+        export_textured(result(), path, cloud(), ORIGIN, chart_size=32)
+        files = contents(disk)
+        with pytest.raises(InputError, match="the disk is full"):
+            export_textured(result(5), path, negative(cloud()), ORIGIN, chart_size=32)
+        assert contents(disk) == files
+        assert verify(path).passed
+
+
+@pytest.mark.parametrize("suffix", TEXTURE_SUFFIXES)
+def test_a_certificate_that_cannot_take_its_name_keeps_the_earlier_export(tmp_path, suffix):
+    """A name just short enough for a file, with which that of its certificate is too long."""
+    path = tmp_path / f"{'a' * 240}{suffix}"
+    export_textured(result(), path, cloud(), chart_size=32)
+    files = contents(tmp_path)
+    with pytest.raises(InputError, match=r"certificate\.json could not be written: the name is too long"):
+        export_textured(result(3), path, negative(cloud()), ORIGIN, chart_size=32)
+    assert contents(tmp_path) == files

@@ -24,6 +24,7 @@ from nmf_app.formats import open_filter
 from nmf_app.ports import ExportChoice
 from nmf_app.session import Outcome
 from nmf_app.widgets.basics import GRID, label
+from nmf_app.widgets.confirm import may_replace
 from nmf_app.widgets.export_dialog import ExportDialog
 
 GUIDE = (
@@ -77,9 +78,11 @@ class Dialogs:
         names, _ = QFileDialog.getOpenFileNames(self._window, "Open", start, open_filter())
         return [Path(name) for name in names]
 
-    def choose_export(self, outcome: Outcome, name: str, folder: Path | None) -> ExportChoice | None:
+    def choose_export(
+        self, outcome: Outcome, name: str, folder: Path | None, source: Path | None
+    ) -> ExportChoice | None:
         """Ask where and how to write a mesh."""
-        dialog = ExportDialog(outcome, name, folder or Path.home(), self._window)
+        dialog = ExportDialog(outcome, name, folder or Path.home(), self._window, source)
         accepted = dialog.exec() == QDialog.DialogCode.Accepted
         choice = dialog.choice if accepted else None
         dialog.deleteLater()
@@ -89,9 +92,15 @@ class Dialogs:
         """Ask where to write an animation."""
         start = str((folder or Path.home()) / f"{name}.gif")
         chosen, _ = QFileDialog.getSaveFileName(
-            self._window, "Save animation", start, "GIF animation (*.gif)"
-        )
-        return Path(chosen).with_suffix(".gif") if chosen else None
+            self._window, "Save animation", start, "GIF animation (*.gif)", "",
+            QFileDialog.Option.DontConfirmOverwrite,
+        )  # fmt: skip
+        if not chosen:
+            return None
+        path = Path(chosen)
+        path = path if path.suffix.lower() == ".gif" else path.with_name(f"{path.name}.gif")
+        # Asked here, for the name that is written: Qt would ask for the one that was typed.
+        return path if not path.exists() or may_replace(self._window, [path]) else None
 
     def show_details(self, sentence: str, details: str) -> None:
         """Show what lies behind an error sentence."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-from PySide6.QtCore import Qt
 from PySide6.QtGui import QIcon, QStandardItemModel
 from PySide6.QtWidgets import (
     QCheckBox,
@@ -17,7 +16,6 @@ from PySide6.QtWidgets import (
     QFormLayout,
     QHBoxLayout,
     QLineEdit,
-    QMessageBox,
     QPushButton,
     QStackedWidget,
     QVBoxLayout,
@@ -31,12 +29,15 @@ from nmf_app.formats import (
     conversion,
     format_obstacle,
     texture_obstacle,
+    unit_named,
 )
 from nmf_app.ports import ExportChoice
 from nmf_app.session import Outcome
 from nmf_app.widgets.basics import GRID, label
+from nmf_app.widgets.confirm import may_replace
 from nmf_app.wording import number
-from nmf_model.io.output_formats import texture_files
+from nmf_model.certificate import certificate_path
+from nmf_model.io.output_formats import report_path, texture_files
 
 KEEP, CONVERT, FACTOR = range(3)
 _TEXTURE_TIPS = {
@@ -47,16 +48,33 @@ _TEXTURE_TIPS = {
 
 
 class ExportDialog(QDialog):
-    """Asks for an ``ExportChoice``; ``choice`` is valid once the dialog was accepted."""
+    """Asks for an ``ExportChoice``; ``choice`` is valid once the dialog was accepted.
 
-    def __init__(self, outcome: Outcome, name: str, folder: Path, parent: QWidget | None = None) -> None:
+    Args:
+        outcome: what is exported.
+        name: of the file to propose, without a suffix.
+        folder: where to propose it.
+        parent: the window.
+        source: the file that the mesh was made from, which is never replaced.
+    """
+
+    def __init__(
+        self,
+        outcome: Outcome,
+        name: str,
+        folder: Path,
+        parent: QWidget | None = None,
+        source: Path | None = None,
+    ) -> None:
         super().__init__(parent)
         self.setWindowTitle("Export mesh")
         self.setMinimumWidth(64 * GRID)
         self._reconstruction = outcome.reconstruction
         self._wants_texture = False
         self._size = np.ptp(outcome.reconstruction.mesh.vertices, axis=0)
-        self._path = QLineEdit(str(folder / f"{name}.obj"))
+        self._known = unit_named(outcome.reconstruction.mesh.unit)
+        self._source = source
+        self._path = QLineEdit(str(_proposed(folder, name, source)))
         self._format = QComboBox()
         for entry in EXPORT_FORMATS:
             self._format.addItem(f"{entry.title}: {entry.use}", entry.suffix)
@@ -92,12 +110,15 @@ class ExportDialog(QDialog):
             self._report.isChecked(),
             self._certificate.isChecked(),
             self._texture.isChecked(),
+            UNITS[self._wanted.currentIndex()].key if self._units.currentIndex() == CONVERT else None,
         )
 
     def accept(self) -> None:
         """Close, unless files exist and the user would rather keep them."""
         choice = self.choice
-        written = (choice.path, *(texture_files(choice.path) if choice.with_texture else ()))
+        written = [choice.path, *(texture_files(choice.path) if choice.with_texture else ())]
+        written += [certificate_path(choice.path)] if choice.with_certificate else []
+        written += [report_path(choice.path)] if choice.with_report else []
         existing = [path for path in written if path.is_file()]
         if existing and not self._may_replace(existing):
             return
@@ -122,16 +143,19 @@ class ExportDialog(QDialog):
     def _build_units(self) -> None:
         self._units = QComboBox()
         self._units.addItems(["Keep the input's units", "Convert between units", "Multiply by a factor"])
-        self._units.setToolTip("Files rarely say which unit they are in; here it can be changed")
+        self._units.setToolTip(
+            "Files rarely say which unit they are in; here it can be changed.\n"
+            "3MF says one: that of the input or the one converted to, and millimetres where neither is known"
+        )
         self._given, self._wanted = QComboBox(), QComboBox()
         for unit in UNITS:
             for box in (self._given, self._wanted):
                 box.addItem(f"{unit.name} ({unit.symbol})")
-        self._given.setCurrentIndex(2)
+        self._given.setCurrentIndex(UNITS.index(self._known) if self._known is not None else 2)
         self._given.setToolTip("The unit the input is in")
         self._wanted.setToolTip("The unit the file shall be in")
         self._factor = QDoubleSpinBox(decimals=6, minimum=1e-6, maximum=1e6, value=1.0)
-        self._factor.setToolTip("Every length is multiplied by this")
+        self._factor.setToolTip("Every length is multiplied by this, and the unit stays")
         pair, row = QWidget(), QHBoxLayout()
         row.setContentsMargins(0, 0, 0, 0)
         row.setSpacing(GRID)
@@ -155,6 +179,8 @@ class ExportDialog(QDialog):
         form.setHorizontalSpacing(2 * GRID)
         form.setVerticalSpacing(GRID + 4)
         form.addRow("File", file_row)
+        self._problem = label(role="caption")
+        form.addRow("", self._problem)
         form.addRow("F&ormat", self._format)
         form.addRow("&Units", self._units)
         form.addRow("", self._unit_pages)
@@ -182,20 +208,38 @@ class ExportDialog(QDialog):
     def _on_format(self) -> None:
         path = Path(self._path.text())
         if path.name:
-            self._path.setText(str(path.with_suffix(f".{self._format.currentData()}")))
+            # A dot may be part of the name: “part 1.2”.
+            known = self._format.findData(path.suffix.lower().lstrip(".")) >= 0
+            stem = path.stem if known else path.name
+            self._path.setText(str(path.with_name(f"{stem}.{self._format.currentData()}")))
 
     def _on_path(self, text: str) -> None:
         path = Path(text).expanduser()
         suffix = path.suffix.lower().lstrip(".")
         row = self._format.findData(suffix)
-        obstacle = format_obstacle(suffix, self._reconstruction)
-        self._save.setEnabled(row >= 0 and not obstacle and path.parent.is_dir())
-        self._save.setToolTip(obstacle)
+        problem = self._problem_with(path, is_known=row >= 0)
+        self._save.setEnabled(not problem)
+        self._save.setToolTip(problem)
+        self._problem.setText(problem)
+        self._problem.setVisible(bool(problem))
         if row >= 0:
             self._format.blockSignals(True)
             self._format.setCurrentIndex(row)
             self._format.blockSignals(False)
         self._show_boxes()
+
+    def _problem_with(self, path: Path, *, is_known: bool) -> str:
+        """Return why nothing can be written there, or nothing."""
+        if not path.name:
+            return "Type the name of the file to write."
+        if not path.parent.is_dir():
+            return f"There is no folder {path.parent}."
+        if not is_known:
+            listed = ", ".join(f".{entry.suffix}" for entry in EXPORT_FORMATS)
+            return f"The name must end in one of {listed}."
+        if self._source is not None and _is_same(path, self._source):
+            return "This is the file that the mesh was made from; choose another name."
+        return format_obstacle(path.suffix.lower().lstrip("."), self._reconstruction)
 
     def _on_texture(self, wanted: bool) -> None:
         self._wants_texture = wanted
@@ -216,9 +260,9 @@ class ExportDialog(QDialog):
         self._show_size()
 
     def _show_size(self) -> None:
-        symbol = (
-            f" {UNITS[self._wanted.currentIndex()].symbol}" if self._units.currentIndex() == CONVERT else ""
-        )
+        converted = self._units.currentIndex() == CONVERT
+        unit = UNITS[self._wanted.currentIndex()] if converted else self._known
+        symbol = f" {unit.symbol}" if unit is not None else ""
         self._result.setText(" × ".join(number(float(side)) for side in self._size * self.scale) + symbol)
 
     def _browse(self) -> None:
@@ -234,13 +278,17 @@ class ExportDialog(QDialog):
             self._path.setText(str(path if known else path.with_name(f"{path.name}.{wanted.suffix}")))
 
     def _may_replace(self, existing: list[Path]) -> bool:
-        names = ", ".join(f"“{path.name}”" for path in existing)
-        one = len(existing) == 1
-        box = QMessageBox(self)
-        box.setWindowTitle("Replace the file?" if one else "Replace the files?")
-        box.setText(f"{names} already {'exists. Replace it?' if one else 'exist. Replace them?'}")
-        replace = box.addButton("Replace", QMessageBox.ButtonRole.AcceptRole)
-        box.addButton(QMessageBox.StandardButton.Cancel)
-        box.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-        box.exec()
-        return box.clickedButton() is replace
+        return may_replace(self, existing)
+
+
+def _proposed(folder: Path, name: str, source: Path | None) -> Path:
+    """Return the file to propose: never the one that the mesh was made from."""
+    path = folder / f"{name}.obj"
+    return folder / f"{name}-mesh.obj" if source is not None and _is_same(path, source) else path
+
+
+def _is_same(path: Path, other: Path) -> bool:
+    try:
+        return path.samefile(other)
+    except OSError:
+        return False

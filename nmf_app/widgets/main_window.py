@@ -21,6 +21,7 @@ from nmf_app.controller import Controller
 from nmf_app.session import Session, SessionState, Shading, Theme
 from nmf_app.settings import Settings
 from nmf_app.widgets.basics import GRID
+from nmf_app.widgets.confirm import may_lose_exports
 from nmf_app.widgets.dialogs import Dialogs
 from nmf_app.widgets.drop_zone import DropHint, DropZone
 from nmf_app.widgets.job_bar import JobBar
@@ -143,7 +144,14 @@ class MainWindow(QMainWindow):
         self._hint.setGeometry(self.rect().adjusted(2 * GRID, 6 * GRID, -2 * GRID, -2 * GRID))
 
     def closeEvent(self, event: QCloseEvent) -> None:
-        """Cancel the work, wait for it, close the view, remember the settings; in this order."""
+        """Cancel the work, wait for it, close the view, remember the settings; in this order.
+
+        Files that wait to be written are asked about first.
+        """
+        waiting = () if self._closed else self._controller.unwritten()
+        if waiting and not self._may_lose(waiting):
+            event.ignore()
+            return
         if not self._closed:
             self._closed = True
             self.setEnabled(False)
@@ -155,6 +163,9 @@ class MainWindow(QMainWindow):
             self._settings.save_geometry(self.saveGeometry(), self.saveState())
             self._settings.sync()
         super().closeEvent(event)
+
+    def _may_lose(self, names: tuple[str, ...]) -> bool:
+        return may_lose_exports(self, names)
 
     # Building.
 
@@ -177,7 +188,7 @@ class MainWindow(QMainWindow):
         self._hint = DropHint(self)
         self._connect_own()
         self._show_layout(state)
-        fill_recent(self.recent_menu, state.recent, self._open_one)
+        self._fill_recent(state)
 
     def _arrange(self) -> QWidget:
         middle = QVBoxLayout()
@@ -293,7 +304,10 @@ class MainWindow(QMainWindow):
         actions["at_once"].setChecked(state.parameters.start_at_once)
         actions[state.view.shading.value].setChecked(True)
         if self.recent_menu.property("shown") != [str(path) for path in state.recent]:
-            fill_recent(self.recent_menu, state.recent, self._open_one)
+            self._fill_recent(state)
+
+    def _fill_recent(self, state: SessionState) -> None:
+        fill_recent(self.recent_menu, state.recent, self._open_one, self._forget_recent)
 
     def _show_hint(self, shown: bool) -> None:
         empty = not self._session.state.items
@@ -306,6 +320,10 @@ class MainWindow(QMainWindow):
     @Slot(object)
     def _open_one(self, path: Path) -> None:
         self._controller.open_files([path])
+
+    @Slot()
+    def _forget_recent(self) -> None:
+        self._controller.clear_recent()
 
     @Slot()
     def _send_view(self) -> None:

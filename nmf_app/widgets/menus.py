@@ -34,8 +34,10 @@ def build_menus(bar: QMenuBar, actions: Actions) -> QMenu:
     return recent
 
 
-def fill_recent(menu: QMenu, paths: tuple[Path, ...], open_one: Callable[[Path], None]) -> None:
-    """List the recent files, newest first."""
+def fill_recent(
+    menu: QMenu, paths: tuple[Path, ...], open_one: Callable[[Path], None], forget: Callable[[], None]
+) -> None:
+    """List the recent files, newest first, and a command that forgets them."""
     menu.clear()
     menu.setProperty("shown", [str(path) for path in paths])
     menu.setEnabled(bool(paths))
@@ -43,6 +45,9 @@ def fill_recent(menu: QMenu, paths: tuple[Path, ...], open_one: Callable[[Path],
         action = menu.addAction(f"&{number}  {path.name}")
         action.setToolTip(str(path))
         action.triggered.connect(partial(_open, open_one, path))
+    if paths:
+        menu.addSeparator()
+        menu.addAction("&Forget these files").triggered.connect(forget)
 
 
 def _open(open_one: Callable[[Path], None], path: Path, _checked: bool = False) -> None:

@@ -92,6 +92,7 @@ class Timeline(QFrame):
     def _build(self) -> None:
         self._button = tool_button(self._play)
         self._slider = QSlider(Qt.Orientation.Horizontal)
+        self._slider.setMinimumWidth(12 * GRID)
         self._slider.setSingleStep(STEPS)
         self._slider.setPageStep(5 * STEPS)
         self._slider.setAccessibleName("Position in the flow")

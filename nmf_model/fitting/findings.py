@@ -12,7 +12,7 @@ where new cells close a hole is its place, and the ball that closes it its width
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,9 +21,11 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 from scipy.spatial import cKDTree
 
+from nmf_model.defects import MeshSurface
 from nmf_model.findings import Body, InputFindings, Tunnel
 from nmf_model.geometry.normalization import normalize
 from nmf_model.geometry.outliers import neighbours_of
+from nmf_model.geometry.topology import analyse
 from nmf_model.types import PointCloud
 
 MAX_POINTS = 10_000
@@ -56,7 +58,14 @@ _CONNECTED = np.ones((3, 3, 3), dtype=bool)
 def findings_in(cloud: PointCloud) -> InputFindings:
     """Look for separate bodies and tunnels in a cloud; places and lengths are in its own file units."""
     frame = normalize(cloud.points)
-    return findings_of(frame.to_unit(cloud.points)).mapped(frame.to_file, frame.scale)
+    found = findings_of(frame.to_unit(cloud.points)).mapped(frame.to_file, frame.scale)
+    # Of a closed mesh it is known, and not only guessed from points, that nothing goes through it.
+    return replace(found, tunnels=()) if cloud.surface is not None and _is_sphere(cloud.surface) else found
+
+
+def _is_sphere(surface: MeshSurface) -> bool:
+    found = analyse(surface.faces)
+    return found.watertight and found.components == 1 and found.euler_characteristic == 2
 
 
 def findings_of(points: NDArray[np.floating]) -> InputFindings:
@@ -95,6 +104,7 @@ def split_bodies(cloud: PointCloud) -> list[PointCloud]:
             cloud.path,
             None if cloud.colors is None else cloud.colors[owner == body],
             (*cloud.notes, f"Body {body + 1} of {count}."),
+            unit=cloud.unit,
         )
         for body in range(count)
     ]

@@ -23,8 +23,9 @@ _DEFECTS = tuple(entry.name for entry in fields(Defects))
 
 
 def save_cloud(cloud: PointCloud, path: Path) -> None:
-    """Write a cloud with its colours, notes and surface to an .npz file."""
-    arrays: dict[str, Any] = {"points": cloud.points, "words": json.dumps([cloud.name, list(cloud.notes)])}
+    """Write a cloud with its colours, notes, surface and unit to an .npz file."""
+    words = json.dumps([cloud.name, list(cloud.notes), cloud.unit])
+    arrays: dict[str, Any] = {"points": cloud.points, "words": words}
     if cloud.colors is not None:
         arrays["colors"] = cloud.colors
     if cloud.surface is not None:
@@ -44,8 +45,8 @@ def load_cloud(outcome: Path, source: Path) -> PointCloud:
         data = dict(stored)
     if "error" in data:
         raise InputError(str(data["error"]))
-    name, notes = json.loads(str(data["words"]))
-    return PointCloud(data["points"], name, source, data.get("colors"), tuple(notes), _surface(data))
+    name, notes, unit = json.loads(str(data["words"]))
+    return PointCloud(data["points"], name, source, data.get("colors"), tuple(notes), _surface(data), unit)
 
 
 def _surface(data: dict[str, NDArray[Any]]) -> MeshSurface | None:

@@ -1,4 +1,4 @@
-"""Write a file completely or not at all."""
+"""Write a file, or several that belong together, completely or not at all."""
 
 from __future__ import annotations
 
@@ -6,9 +6,11 @@ import contextlib
 import errno
 import os
 import secrets
-from collections.abc import Callable
+import shutil
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import BinaryIO
+from types import TracebackType
+from typing import BinaryIO, NamedTuple
 
 from nmf_model.errors import InputError
 
@@ -48,29 +50,148 @@ def write_atomically(
     Raises:
         InputError: the file cannot be written here; one sentence says why and what to do.
     """
-    target = Path(os.path.realpath(path))
-    if os.path.isdir(target):
-        raise InputError(f"{path} could not be written: {_REMEDIES[errno.EISDIR]}.")
-    if os.path.exists(target) and not os.access(target, os.W_OK):
-        # Renaming over it would succeed, but a write-protected file is meant to stay.
-        raise InputError(f"{path} could not be written: it is write-protected; choose another name.")
-    temporary = target.with_name(f".nmf-{secrets.token_hex(6)}{target.suffix}")
+    with FileGroup() as group:
+        group.write(path, write, verify)
+
+
+class _Staged(NamedTuple):
+    """A file that waits for its name: what it is called in messages, what it will replace, where it is."""
+
+    path: Path
+    target: Path
+    temporary: Path
+
+
+class FileGroup:
+    """Files that belong together, such as a mesh and its picture: all of them take their names, or none.
+
+    What is written within ``with`` lies beside its target until the block ends without an error; only then
+    are the targets replaced, in the order of writing. Whatever fails, also at the last of them, older files
+    are as they were and no temporary file is left.
+    """
+
+    def __init__(self) -> None:
+        self._staged: list[_Staged] = []
+
+    def __enter__(self) -> FileGroup:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        try:
+            if kind is None:
+                self._replace_all()
+        finally:
+            # Already renamed, or never created: then there is nothing to remove.
+            for file in self._staged:
+                _remove(file.temporary)
+
+    def write(
+        self,
+        path: Path,
+        write: Callable[[BinaryIO], object],
+        verify: Callable[[Path], None] | None = None,
+    ) -> Path:
+        """Write one of the files, force it to disk and verify it; arguments as of ``write_atomically``.
+
+        Returns:
+            where its content lies until the group is complete; the suffix is the target's.
+
+        Raises:
+            InputError: the file cannot be written here; one sentence says why and what to do.
+        """
+        target = Path(os.path.realpath(path))
+        if os.path.isdir(target):
+            raise InputError(f"{path} could not be written: {_REMEDIES[errno.EISDIR]}.")
+        if os.path.exists(target) and not os.access(target, os.W_OK):
+            # Renaming over it would succeed, but a write-protected file is meant to stay.
+            raise InputError(f"{path} could not be written: it is write-protected; choose another name.")
+        temporary = _new_name(target)
+        self._staged.append(_Staged(path, target, temporary))
+        with _explained(path):
+            with open(temporary, "xb") as stream:
+                write(stream)
+                stream.flush()
+                os.fsync(stream.fileno())
+            if verify is not None:
+                verify(temporary)
+        return temporary
+
+    def write_text(self, path: Path, text: str) -> Path:
+        """Write one of the files as UTF-8; see ``write``."""
+        return self.write(path, lambda stream: stream.write(text.encode("utf-8")))
+
+    def _replace_all(self) -> None:
+        """Rename every file over its target; if one cannot be, those before it get their old content back."""
+        kept: dict[Path, Path] = {}
+        replaced: list[Path] = []
+        try:
+            # After the last rename nothing can fail any more, so what the last one replaces is not kept.
+            for file in self._staged[:-1]:
+                with _explained(file.path):
+                    kept |= _second_name(file.target)
+            for file in self._staged:
+                with _explained(file.path):
+                    os.replace(file.temporary, file.target)
+                replaced.append(file.target)
+        except BaseException:
+            if len(replaced) < len(self._staged):
+                _put_back(replaced, kept)
+            raise
+        finally:
+            for older in kept.values():
+                _remove(older)
+        for folder in {file.target.parent for file in self._staged}:
+            _sync_folder(folder)
+
+
+@contextlib.contextmanager
+def _explained(path: Path) -> Iterator[None]:
+    """Turn what the system says of a file into one sentence that names it."""
     try:
-        with open(temporary, "xb") as stream:
-            write(stream)
-            stream.flush()
-            os.fsync(stream.fileno())
-        if verify is not None:
-            verify(temporary)
-        os.replace(temporary, target)
+        yield
     except OSError as error:
         reason = _REMEDIES.get(error.errno or 0, f"{error.strerror or error}; choose another folder")
         raise InputError(f"{path} could not be written: {reason}.") from error
-    finally:
-        # Already renamed, or never created: then there is nothing to remove.
-        with contextlib.suppress(OSError):
-            temporary.unlink()
-    _sync_folder(target.parent)
+
+
+def _new_name(target: Path) -> Path:
+    return target.with_name(f".nmf-{secrets.token_hex(6)}{target.suffix}")
+
+
+def _second_name(target: Path) -> dict[Path, Path]:
+    """Give a file another name too, by which its content outlives a rename over it; {} if there is none."""
+    if not os.path.exists(target):
+        return {}
+    second = _new_name(target)
+    try:
+        os.link(target, second)
+    except OSError:
+        # Some file systems have no hard links.
+        try:
+            shutil.copy2(target, second)
+        except BaseException:
+            _remove(second)
+            raise
+    return {target: second}
+
+
+def _put_back(targets: list[Path], kept: dict[Path, Path]) -> None:
+    """Give each target its older file back, by its second name; one that had none is removed."""
+    for target in targets:
+        if target not in kept:
+            _remove(target)
+            continue
+        try:
+            os.replace(kept[target], target)
+        except OSError:
+            del kept[target]  # better a file of a strange name than none
+
+
+def _remove(path: Path) -> None:
+    with contextlib.suppress(OSError):
+        path.unlink()
 
 
 def _sync_folder(folder: Path) -> None:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from nmf_model.errors import InputError
+from nmf_model.io.color_range import color_bytes, largest_color
 from nmf_model.types import PointCloud
 from nmf_model.words import counted
 
@@ -25,12 +26,13 @@ class Chunk(NamedTuple):
 
     Attributes:
         points: (n, 3) of any real type.
-        colors: (n, 3) or None.
+        colors: (n, 3) or None: bytes, or in another real type the numbers of the file, of which the largest
+            in the whole file tells what they are counted in (``color_range``).
         empty: how many more rows the file has where nothing was measured, which is no defect of it.
     """
 
     points: NDArray[np.generic]
-    colors: NDArray[np.uint8] | None = None
+    colors: NDArray[Any] | None = None
     empty: int = 0
 
 
@@ -38,7 +40,7 @@ class _Rows(NamedTuple):
     keys: NDArray[np.uint64]
     place: NDArray[np.int64]
     points: NDArray[np.float64]
-    colors: NDArray[np.uint8]
+    colors: NDArray[Any]
 
 
 class PointCollector:
@@ -60,6 +62,7 @@ class PointCollector:
         self._empty = 0
         self._precision = float(np.finfo(np.float64).eps)
         self._has_colors = True
+        self._largest_color = 0.0
 
     def add(self, chunk: Chunk) -> None:
         """Take in one chunk; its arrays are not kept."""
@@ -75,7 +78,11 @@ class PointCollector:
         keys = _hashed(points, self._seed)
         kept = finite & (keys <= self._limit)
         self._has_colors &= chunk.colors is not None
-        colors = chunk.colors[kept] if chunk.colors is not None else np.zeros((int(kept.sum()), 3), np.uint8)
+        colors = np.zeros((int(kept.sum()), 3), np.uint8)
+        if chunk.colors is not None:
+            # Those that are not kept tell as well what the others are counted in.
+            self._largest_color = max(self._largest_color, largest_color(chunk.colors[finite]))
+            colors = chunk.colors[kept]
         self._pending.append(_Rows(keys[kept], place[kept], points[kept], colors))
         self._pending_count += int(kept.sum())
         if self._pending_count > 2 * self._max_points + CHUNK_ROWS:
@@ -99,7 +106,7 @@ class PointCollector:
         order = np.argsort(rows.place)
         points = rows.points[order]
         _check_shape(points, path, self._precision)
-        colors = rows.colors[order] if self._has_colors else None
+        colors = color_bytes(rows.colors[order], self._largest_color) if self._has_colors else None
         return PointCloud(points, path.stem, path, colors, notes + self._own_notes(len(points)))
 
     def _own_notes(self, kept: int) -> tuple[str, ...]:

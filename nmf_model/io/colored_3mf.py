@@ -2,41 +2,28 @@
 
 from __future__ import annotations
 
-import io
-import zipfile
-
 import numpy as np
 from numpy.typing import NDArray
 
-_MODEL = "3D/3dmodel.model"
 _CORE = "http://schemas.microsoft.com/3dmanufacturing/core/2015/02"
 _MATERIALS = "http://schemas.microsoft.com/3dmanufacturing/material/2015/02"
 _GROUP_ID = "1000000"
 
 
-def colored_3mf(data: bytes, faces: NDArray[np.int64], colors: NDArray[np.uint8]) -> bytes:
-    """Return the archive with a colour for each corner of its one mesh.
+def colored_model(model: bytes, faces: NDArray[np.int64], colors: NDArray[np.uint8]) -> bytes:
+    """Return the text of a model with a colour for each corner of its one mesh.
 
     Args:
-        data: a 3MF archive with one mesh.
+        model: of a 3MF archive, with one mesh.
         faces: (F, 3) of that mesh, in order.
         colors: (V, 3) of its vertices.
     """
     from lxml import etree
 
-    result = io.BytesIO()
-    with (
-        zipfile.ZipFile(io.BytesIO(data)) as source,
-        zipfile.ZipFile(result, "w", zipfile.ZIP_DEFLATED) as out,
-    ):
-        for entry in source.infolist():
-            content = source.read(entry)
-            if entry.filename == _MODEL:
-                root = etree.fromstring(content)
-                _paint(root, faces, colors)
-                content = etree.tostring(root, xml_declaration=True, encoding="utf-8")
-            out.writestr(entry, content)
-    return result.getvalue()
+    root = etree.fromstring(model)
+    _paint(root, faces, colors)
+    painted: bytes = etree.tostring(root, xml_declaration=True, encoding="utf-8")
+    return painted
 
 
 def _paint(root: object, faces: NDArray[np.int64], colors: NDArray[np.uint8]) -> None:

@@ -17,7 +17,7 @@ _COLORS = ("red", "green", "blue")
 
 
 def read_las(path: Path) -> Iterator[Chunk]:
-    """Yield the scaled coordinates, in float64, with the colours if there are any."""
+    """Yield the scaled coordinates, in float64, with the colours as in the file, if there are any."""
     import laspy
 
     _check_header(path)
@@ -28,14 +28,9 @@ def read_las(path: Path) -> Iterator[Chunk]:
             record = header.point_format.size
             require_bytes(path, header.offset_to_point_data + header.point_count * record)
         colored = set(_COLORS) <= set(header.point_format.dimension_names)
-        shift = None
         for rows in reader.chunk_iterator(CHUNK_ROWS):
-            colors = None
-            if colored:
-                raw = np.stack([np.asarray(rows[name]) for name in _COLORS], axis=1)
-                # The standard asks for 16 bits, but many programs store 0..255; the first chunk tells.
-                shift = (8 if raw.max(initial=0) > 255 else 0) if shift is None else shift
-                colors = (raw >> shift).clip(0, 255).astype(np.uint8)
+            # The standard asks for 16 bits, but many programs store 0..255.
+            colors = np.stack([np.asarray(rows[name]) for name in _COLORS], axis=1) if colored else None
             read += len(rows)
             yield Chunk(
                 np.stack([np.asarray(rows.x), np.asarray(rows.y), np.asarray(rows.z)], axis=1), colors

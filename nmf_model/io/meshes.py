@@ -11,7 +11,8 @@ import numpy as np
 from nmf_model.errors import InputError
 from nmf_model.geometry.coincidence import merge_coincident
 from nmf_model.io import writers
-from nmf_model.io.atomic import write_atomically
+from nmf_model.io.archive_3mf import DEFAULT_UNIT
+from nmf_model.io.atomic import FileGroup
 from nmf_model.io.gltf_tree import has_texture_places
 from nmf_model.io.notes import carries
 from nmf_model.io.obj_off import read_obj, read_off
@@ -42,7 +43,8 @@ def read_mesh(path: Path) -> Mesh:
     """Read a mesh exactly as it is in the file.
 
     Nothing is merged, except the corners of STL that are at exactly the same position, since that
-    format does not say which belong together. Scenes are flattened with their transforms.
+    format does not say which belong together. Scenes are flattened with their transforms. ``unit`` is that of
+    a 3MF file; the other formats say none.
 
     Raises:
         InputError: the file cannot be used; one sentence says why and what to do.
@@ -53,7 +55,7 @@ def read_mesh(path: Path) -> Mesh:
         surface = load_surface(path)
         if len(surface.faces) == 0:
             raise InputError(f"{path.name} has points but no faces; choose a file with a surface.")
-        return Mesh(surface.vertices, surface.faces)
+        return Mesh(surface.vertices, surface.faces, unit=surface.unit)
 
     return reading(path, read)
 
@@ -86,7 +88,8 @@ def write_mesh(mesh: Mesh, path: Path, note: str = "") -> None:
     """Write a mesh in the format of the suffix, whole or not at all.
 
     OBJ, PLY, OFF and 3MF keep float64 exactly. GLB rounds to float32 relative to the middle of the
-    mesh, STL rounds to float32 relative to the origin. The written file is read back and compared
+    mesh, STL rounds to float32 relative to the origin. 3MF says the mesh's unit, or millimetres where none
+    is known; the other formats have no place for it. The written file is read back and compared
     before it takes its name.
 
     Args:
@@ -97,18 +100,24 @@ def write_mesh(mesh: Mesh, path: Path, note: str = "") -> None:
     Raises:
         InputError: the file cannot be written here, or the format cannot hold the mesh.
     """
+    with FileGroup() as group:
+        stage_mesh(group, mesh, path, note)
+
+
+def stage_mesh(group: FileGroup, mesh: Mesh, path: Path, note: str = "") -> Path:
+    """Write a mesh as ``write_mesh`` does, as one of several files; return where it lies until then."""
     write = _WRITERS.get(path.suffix.lower())
     if write is None:
         raise InputError(f"{path} cannot be written; let the name end in {listed(EXPORT_SUFFIXES)}.")
     if len(mesh.faces) == 0 or not np.isfinite(mesh.vertices).all():
         raise InputError(f"{path} was not written because the mesh is empty or has infinite coordinates.")
-    write_atomically(
+    return group.write(
         path, lambda stream: write(mesh, stream, note), lambda written: _verify(mesh, note, written, path)
     )
 
 
 def _verify(mesh: Mesh, note: str, written: Path, target: Path) -> None:
-    """Raise InputError unless the file holds the mesh, up to the rounding of its format, and the note."""
+    """Raise InputError unless the file holds mesh and unit, as far as its format can, and the note."""
     surface = reading(written, lambda: load_surface(written))
     suffix = target.suffix.lower()
     if suffix == ".stl":
@@ -122,6 +131,8 @@ def _verify(mesh: Mesh, note: str, written: Path, target: Path) -> None:
         )
     else:
         same = np.array_equal(surface.faces, mesh.faces) and np.array_equal(surface.vertices, mesh.vertices)
+    if suffix == ".3mf":
+        same = same and surface.unit == (mesh.unit or DEFAULT_UNIT)
     if note and suffix != ".stl":
         same = same and reading(written, lambda: carries(written, note))
     if not same:

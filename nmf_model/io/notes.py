@@ -7,7 +7,6 @@ both near the beginning, as indented JSON after one ``nmf-certificate``. STL has
 
 from __future__ import annotations
 
-import io
 import json
 import zipfile
 from collections.abc import Iterator
@@ -15,13 +14,13 @@ from pathlib import Path
 from typing import Any
 from xml.sax.saxutils import escape
 
+from nmf_model.io.archive_3mf import MODEL
 from nmf_model.io.gltf_tree import gltf_tree
 
 KEYWORD = "nmf-certificate"
 _EXTRA = "nmf_certificate"
 _NAMESPACE = "urn:neural-mesh-flow"
 _METADATA = "nmf:certificate"
-_MODEL = "3D/3dmodel.model"
 _LINES_SEARCHED = 2000
 _SOLID_FRAMES = {
     ".vtu": (b"<VTKFile", b">", f"<!-- {KEYWORD} ".encode(), b" -->"),
@@ -45,20 +44,11 @@ def as_extras(note: str, tree: dict[str, Any]) -> None:
         tree.setdefault("asset", {}).setdefault("extras", {})[_EXTRA] = json.loads(note)
 
 
-def with_metadata(note: str, archive: bytes) -> bytes:
-    """Return a 3MF archive with the note among the metadata of its model."""
-    if not note:
-        return archive
-    result = io.BytesIO()
-    with zipfile.ZipFile(io.BytesIO(archive)) as old, zipfile.ZipFile(result, "w") as new:
-        for entry in old.infolist():
-            data = old.read(entry)
-            if entry.filename == _MODEL:
-                element = f'<metadata name="{_METADATA}">{escape(note)}</metadata><resources'
-                data = data.replace(b"<model ", f'<model xmlns:nmf="{_NAMESPACE}" '.encode(), 1)
-                data = data.replace(b"<resources", element.encode(), 1)
-            new.writestr(entry, data, zipfile.ZIP_DEFLATED, compresslevel=5)
-    return result.getvalue()
+def with_metadata(note: str, model: bytes) -> bytes:
+    """Return the text of a 3MF archive's model with the note among its metadata."""
+    element = f'<metadata name="{_METADATA}">{escape(note)}</metadata><resources'
+    model = model.replace(b"<model ", f'<model xmlns:nmf="{_NAMESPACE}" '.encode(), 1)
+    return model.replace(b"<resources", element.encode(), 1)
 
 
 def in_solid(note: str, data: bytes, suffix: str) -> bytes:
@@ -133,9 +123,9 @@ def _from_metadata(path: Path) -> str | None:
     from lxml import etree
 
     with zipfile.ZipFile(path) as archive:
-        if _MODEL not in archive.namelist():
+        if MODEL not in archive.namelist():
             return None
-        with archive.open(_MODEL) as stream:
+        with archive.open(MODEL) as stream:
             for event, element in etree.iterparse(stream, events=("start", "end"), resolve_entities=False):
                 name = etree.QName(element).localname
                 if name == "resources":

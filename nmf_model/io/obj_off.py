@@ -12,20 +12,45 @@ from pathlib import Path
 import numpy as np
 
 from nmf_model.errors import InputError
+from nmf_model.io.color_range import color_bytes, largest_color
 from nmf_model.io.opening import damaged, truncated
 from nmf_model.io.surface import Surface, checked, coordinates, fan
 from nmf_model.words import counted
 
 
 def read_obj(path: Path) -> Surface:
-    """Read the vertices and faces of all objects and groups as one surface; all else is passed over."""
-    vertices, corners = array("d"), array("q")
+    """Read the vertices and faces of all objects and groups as one surface, with colours if it has no faces.
+
+    All else is passed over; ``paint`` reads the colours of faces, which materials and textures have a say in.
+    """
+    vertices, corners, colors = array("d"), array("q"), array("d")
     for number, words in _numbered_words(path):
         if words[0] == "v":
             vertices.extend(coordinates(path, words[1:4], number))
+            colors.extend(_obj_color(words))
         elif words[0] == "f":
             corners.extend(fan(_obj_polygon(path, words[1:], number, len(vertices) // 3)))
-    return checked(path, _surface(vertices, corners))
+    surface = _surface(vertices, corners)
+    return checked(path, surface if corners else _with_colors(surface, colors))
+
+
+def _obj_color(words: list[str]) -> tuple[float, ...]:
+    """Return red, green and blue behind the coordinates of a vertex, or () if it has none."""
+    try:
+        return tuple(map(float, words[4:7])) if len(words) >= 7 else ()
+    except ValueError:
+        return ()
+
+
+def _with_colors(surface: Surface, colors: array[float]) -> Surface:
+    """Return a cloud with its colours, if every point has one and none is below 0, as normals are."""
+    if len(colors) != surface.vertices.size or not colors:
+        return surface
+    values = np.array(colors, dtype=np.float64).reshape(-1, 3)
+    judged = values[np.isfinite(surface.vertices).all(axis=1)]
+    if (judged < 0).any():
+        return surface
+    return surface._replace(colors=color_bytes(values, largest_color(judged)))
 
 
 def _obj_polygon(path: Path, words: list[str], line: int, vertex_count: int) -> list[int]:

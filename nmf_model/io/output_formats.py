@@ -47,6 +47,14 @@ def output_format(path: Path) -> OutputFormat | None:
     return _BY_SUFFIX.get(path.suffix.lower())
 
 
+def report_path(path: Path) -> Path:
+    """Return where the quality report of a mesh file goes that is written beside it.
+
+    The whole name is in it, so that two formats of one name keep theirs and no file of the user's is hit.
+    """
+    return path.with_name(f"{path.name}.report.json")
+
+
 def texture_files(path: Path) -> tuple[Path, ...]:
     """Return what a textured export writes beside ``path``: an OBJ names a material, and that a picture."""
     return (path.with_suffix(".mtl"), path.with_suffix(".png")) if path.suffix.lower() == ".obj" else ()

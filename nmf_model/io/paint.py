@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from nmf_model.io.gltf_colors import wide_colors
 from nmf_model.io.surface import Surface
 
 _PAINTED_SUFFIXES = (".obj", ".glb", ".gltf", ".3mf", ".ply")
@@ -86,6 +87,7 @@ def _from_scene(path: Path) -> Paint | None:
 
     scene = trimesh.load_scene(path, process=False)
     parts, textures, start = [], [], 0
+    wide = wide_colors(path)
     for node in scene.graph.nodes_geometry:
         matrix, name = scene.graph[node]
         part = scene.geometry[name]
@@ -93,7 +95,7 @@ def _from_scene(path: Path) -> Paint | None:
             continue
         vertices = np.asarray(part.vertices, dtype=np.float64) @ matrix[:3, :3].T + matrix[:3, 3]
         faces = np.asarray(part.faces, dtype=np.int64)
-        corners, uv, picture = _looks(part)
+        corners, uv, picture = _looks(part, wide.get(name))
         textures += [picture] if picture is not None else []
         number = np.full(len(faces), len(textures) - 1 if picture is not None else -1)
         parts.append((vertices, start + faces, corners, uv, number, part.visual.defined))
@@ -106,12 +108,18 @@ def _from_scene(path: Path) -> Paint | None:
     return Paint(vertices, faces, corners, uv, number, tuple(textures))
 
 
-def _looks(part: Any) -> tuple[NDArray[np.float32], NDArray[np.float64], NDArray[np.uint8] | None]:
-    """Return corner colours, texture coordinates and the texture of one part of a scene."""
+def _looks(
+    part: Any, wide: NDArray[np.uint8] | None
+) -> tuple[NDArray[np.float32], NDArray[np.float64], NDArray[np.uint8] | None]:
+    """Return corner colours, texture coordinates and the texture of one part of a scene.
+
+    ``wide`` are the colours of its vertices, if trimesh reads them wrongly.
+    """
     faces, visual = np.asarray(part.faces), part.visual
     uv = np.zeros((len(faces), 3, 2))
     if visual.kind == "vertex":
-        return np.asarray(visual.vertex_colors)[faces, :3].astype(np.float32), uv, None
+        shades = np.asarray(visual.vertex_colors) if wide is None else wide
+        return shades[faces, :3].astype(np.float32), uv, None
     if visual.kind != "texture":
         by_face = np.asarray(visual.face_colors)[:, None, :3]
         return np.broadcast_to(by_face, (len(faces), 3, 3)).astype(np.float32), uv, None

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nmf_model.io.collect import CHUNK_ROWS, Chunk
+from nmf_model.io.color_range import color_bytes, largest_color
 from nmf_model.io.opening import damaged, require_bytes, truncated
 from nmf_model.io.surface import NO_FACES, Surface, checked, fan
 from nmf_model.io.text import LINES_AT_ONCE, parse_rows
@@ -82,7 +83,7 @@ def open_ply(path: Path) -> Ply:
 
 
 def read_ply_points(ply: Ply) -> Iterator[Chunk]:
-    """Yield the vertices, in pieces of bounded size."""
+    """Yield the vertices, in pieces of bounded size, with the colours as in the file."""
     if ply.order:
         yield from _binary_vertices(ply)
     else:
@@ -96,9 +97,16 @@ def read_ply(path: Path) -> Surface:
     vertices = np.concatenate(
         [np.asarray(chunk.points, dtype=np.float64) for chunk in chunks] or [np.zeros((0, 3))]
     )
-    colors = [chunk.colors for chunk in chunks if chunk.colors is not None]
     faces = (_binary_faces(ply) if ply.order else _text_faces(ply)) if ply.has_faces else NO_FACES
-    return checked(path, Surface(vertices, faces, np.concatenate(colors) if colors else None))
+    return checked(path, Surface(vertices, faces, _colors(vertices, chunks)))
+
+
+def _colors(vertices: NDArray[np.float64], chunks: list[Chunk]) -> NDArray[np.uint8] | None:
+    found = [chunk.colors for chunk in chunks if chunk.colors is not None]
+    if not found:
+        return None
+    values = np.concatenate(found)
+    return color_bytes(values, largest_color(values[np.isfinite(vertices).all(axis=1)]))
 
 
 def _header_words(path: Path, stream: BinaryIO) -> tuple[list[list[str]], int]:
@@ -129,13 +137,10 @@ def _color_names(element: _Element) -> tuple[str, str, str] | None:
     return next((colors for colors in COLOR_NAMES if names.issuperset(colors)), None)
 
 
-def _as_bytes(values: NDArray[Any]) -> NDArray[np.uint8]:
-    """Bring (n, 3) colours of any PLY type to 0..255."""
-    if values.dtype.kind == "f":
-        scaled = np.nan_to_num(values.astype(np.float64)).clip(0, 1) * 255
-        return scaled.round().astype(np.uint8)
-    shift = 8 * (values.dtype.itemsize - 1)
-    return np.right_shift(values.astype(np.int64), shift).astype(np.uint8)
+def _native(values: NDArray[Any]) -> NDArray[Any]:
+    """Return (n, 3) colours in this machine's order of bytes; one byte holds 0..255, signed or not."""
+    kind = values.dtype
+    return values.astype(np.uint8 if kind.itemsize == 1 else kind.newbyteorder("="))
 
 
 def _binary_vertices(ply: Ply) -> Iterator[Chunk]:
@@ -144,7 +149,7 @@ def _binary_vertices(ply: Ply) -> Iterator[Chunk]:
     names = _color_names(element)
     for first in range(0, len(table), CHUNK_ROWS):
         rows = table[first : first + CHUNK_ROWS]
-        colors = _as_bytes(np.stack([rows[c] for c in names], axis=1)) if names else None
+        colors = _native(np.stack([rows[c] for c in names], axis=1)) if names else None
         yield Chunk(np.stack([rows[axis] for axis in "xyz"], axis=1), colors)
 
 
@@ -255,7 +260,7 @@ def _text_vertices(ply: Ply) -> Iterator[Chunk]:
             yield Chunk(rows)
         else:
             kind = element.properties[columns[3]].type
-            yield Chunk(rows[:, :3], _as_bytes(np.nan_to_num(rows[:, 3:]).astype(kind)))
+            yield Chunk(rows[:, :3], _native(np.nan_to_num(rows[:, 3:]).astype(kind)))
 
 
 def _text_faces(ply: Ply) -> NDArray[np.int64]:

@@ -57,10 +57,10 @@ def _read(path: Path, max_points: int, seed: int, surface_samples: int) -> Point
         return _collected(path, read_ply_points(ply), max_points, seed)
     surface = load_surface(path)
     if len(surface.faces) == 0:
-        return _collected(path, _pieces(surface), max_points, seed)
+        return replace(_collected(path, _pieces(surface), max_points, seed), unit=surface.unit)
     wrapped = sample_outside(path, surface, min(surface_samples, max_points), seed)
     cloud = _collected(path, [Chunk(wrapped.points, wrapped.colors)], max_points, seed, wrapped.notes)
-    return replace(cloud, surface=wrapped.surface)
+    return replace(cloud, surface=wrapped.surface, unit=surface.unit)
 
 
 def _collected(

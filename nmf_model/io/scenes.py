@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from nmf_model.errors import InputError
+from nmf_model.io.archive_3mf import read_unit
+from nmf_model.io.gltf_colors import wide_colors
 from nmf_model.io.opening import require_bytes
 from nmf_model.io.surface import Surface, checked
 
@@ -24,20 +28,24 @@ def read_gltf(path: Path) -> Surface:
 
 
 def read_3mf(path: Path) -> Surface:
-    """Read 3mf, refusing archives that unpack to more than memory should be spent on."""
+    """Read 3mf with its unit, refusing archives that unpack to more than memory should be spent on."""
     with zipfile.ZipFile(path) as archive:
         unpacked = sum(entry.file_size for entry in archive.infolist())
     if unpacked > _MAX_UNPACKED_BYTES:
         raise InputError(f"{path.name} unpacks to {unpacked / 2**30:.0f} GB; export it with fewer faces.")
-    return _flattened(path)
+    return _flattened(path)._replace(unit=read_unit(path))
 
 
 def _flattened(path: Path) -> Surface:
-    """Join all parts in the scene's own frame, transforms applied in float64, nothing merged."""
+    """Join all parts in the scene's own frame, transforms applied in float64, nothing merged.
+
+    Colours are those of points, if there is nothing else and all have some; ``paint`` reads those of faces.
+    """
     import trimesh
 
     scene = trimesh.load_scene(path, process=False)
     vertices, faces, count = [np.zeros((0, 3))], [np.zeros((0, 3), dtype=np.int64)], 0
+    wide, colors = wide_colors(path), list[NDArray[np.uint8] | None]()
     for node in scene.graph.nodes_geometry:
         matrix, name = scene.graph[node]
         part = scene.geometry[name]
@@ -47,4 +55,16 @@ def _flattened(path: Path) -> Surface:
         # A mirroring transform turns faces inside out.
         faces.append(count + (corners[:, ::-1] if np.linalg.det(matrix[:3, :3]) < 0 else corners))
         count += len(local)
-    return checked(path, Surface(np.concatenate(vertices), np.concatenate(faces)))
+        if len(local):
+            colors.append(_point_colors(part, wide.get(name)))
+    painted = [shades for shades in colors if shades is not None]
+    whole = np.concatenate(painted) if painted and len(painted) == len(colors) else None
+    return checked(path, Surface(np.concatenate(vertices), np.concatenate(faces), whole))
+
+
+def _point_colors(part: Any, wide: NDArray[np.uint8] | None) -> NDArray[np.uint8] | None:
+    """Return (n, 3) the colours of the points of one part of a scene; None if it has none, or has faces."""
+    shades = np.asarray(getattr(part, "colors", None)) if wide is None else wide
+    if hasattr(part, "faces") or shades.ndim != 2 or len(shades) != len(part.vertices):
+        return None
+    return shades[:, :3].astype(np.uint8)

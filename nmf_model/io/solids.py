@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from nmf_model.errors import InputError
 from nmf_model.geometry.tetrahedra import boundary_faces
-from nmf_model.io.atomic import write_atomically
+from nmf_model.io.atomic import FileGroup
 from nmf_model.io.notes import carries, in_solid
 from nmf_model.io.opening import check_file, reading
 from nmf_model.io.suffixes import SOLID_SUFFIXES, listed
@@ -38,11 +38,17 @@ def write_solid(solid: TetMesh, path: Path, note: str = "") -> None:
     Raises:
         InputError: the file cannot be written here, or not in this format.
     """
+    with FileGroup() as group:
+        stage_solid(group, solid, path, note)
+
+
+def stage_solid(group: FileGroup, solid: TetMesh, path: Path, note: str = "") -> Path:
+    """Write a solid as ``write_solid`` does, as one of several files; return where it lies until then."""
     if path.suffix.lower() not in SOLID_SUFFIXES:
         raise InputError(f"{path} cannot be written; let the name end in {listed(SOLID_SUFFIXES)}.")
     if len(solid.tetrahedra) == 0 or not np.isfinite(solid.vertices).all():
         raise InputError(f"{path} was not written because the solid is empty or has infinite coordinates.")
-    write_atomically(
+    return group.write(
         path, lambda stream: _write(solid, path, stream, note), lambda file: _verify(solid, note, file, path)
     )
 

@@ -9,14 +9,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nmf_model.errors import InputError
+from nmf_model.types import LengthUnit
 
 
 class Surface(NamedTuple):
-    """Vertices (V, 3) float64 and faces (F, 3) int64, both exactly as in the file; F may be 0."""
+    """Vertices (V, 3) float64 and faces (F, 3) int64, both exactly as in the file; F may be 0.
+
+    ``colors`` are (V, 3) or None; ``unit`` is that of the vertices, if the file says it.
+    """
 
     vertices: NDArray[np.float64]
     faces: NDArray[np.int64]
     colors: NDArray[np.uint8] | None = None
+    unit: LengthUnit | None = None
 
 
 NO_FACES: NDArray[np.int64] = np.zeros((0, 3), dtype=np.int64)

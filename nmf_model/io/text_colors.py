@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from nmf_model.io.color_range import LARGEST
+
 COLOR_NAMES = (("red", "green", "blue"), ("diffuse_red", "diffuse_green", "diffuse_blue"), ("r", "g", "b"))
 """What the columns of a colour are called, in lower case."""
 _BYTE = 255
-_RANGES = (1, _BYTE, 65535)
-"""The largest values that programs write colours with."""
 
 
 def named_columns(names: Sequence[str]) -> tuple[int, ...]:
@@ -39,13 +40,12 @@ def likely_columns(row: Sequence[float]) -> tuple[int, ...]:
 class TextColors:
     """Turns three columns of a table into colours, block by block, as long as they can be colours.
 
-    Columns that a header names may hold 0..1, 0..255 or 0..65535; the first block that is not black tells.
+    Columns that a header names may hold 0..1, 0..255 or 0..65535, which only all blocks tell.
     Others are colours if all are whole numbers in 0..255 and not all are 0 or 1: normals and flags are.
     """
 
     def __init__(self, named: bool) -> None:
         self._named = named
-        self._range = 0 if named else _BYTE
         self._largest = 0.0
 
     @property
@@ -53,7 +53,7 @@ class TextColors:
         """Whether what was taken in so far are colours and not flags, or normals along the axes."""
         return self._named or self._largest > 1
 
-    def take(self, values: NDArray[np.float64], used: NDArray[np.bool_]) -> NDArray[np.uint8] | None:
+    def take(self, values: NDArray[np.float64], used: NDArray[np.bool_]) -> NDArray[Any] | None:
         """Return the colours of one block.
 
         Args:
@@ -61,26 +61,16 @@ class TextColors:
             used: (n,) rows that have a place; the others are not judged.
 
         Returns:
-            (n, 3), or None if these columns are no colours.
+            (n, 3), bytes or as in the file (see ``Chunk``), or None if these columns are no colours.
         """
-        judged = np.nan_to_num(values[used]) if self._named else values[used]
-        if not ((judged >= 0) & (judged <= _RANGES[-1])).all():
+        if self._named:
+            numbers = np.nan_to_num(values)
+            judged = numbers[used]
+            return numbers if ((judged >= 0) & (judged <= LARGEST)).all() else None
+        if not _all_bytes(values[used]):
             return None
-        largest = float(judged.max(initial=0))
-        self._largest = max(self._largest, largest)
-        if not self._range and largest > 0:
-            self._range = next(limit for limit in _RANGES if largest <= limit)
-        if largest > self._range or not (self._named or _all_bytes(judged)):
-            return None
-        return self._as_bytes(values)
-
-    def _as_bytes(self, values: NDArray[np.float64]) -> NDArray[np.uint8]:
-        scaled = np.nan_to_num(values).clip(0, self._range)
-        if self._range == 1:
-            scaled *= _BYTE
-        elif self._range > _BYTE:
-            scaled = np.floor(scaled / 256)
-        return scaled.round().astype(np.uint8)
+        self._largest = max(self._largest, float(values[used].max(initial=0)))
+        return np.nan_to_num(values).clip(0, _BYTE).astype(np.uint8)
 
 
 def _all_bytes(values: NDArray[np.float64]) -> bool:

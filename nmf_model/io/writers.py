@@ -5,13 +5,15 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
 
 from nmf_model.geometry.normals import face_normals
-from nmf_model.io.colored_3mf import colored_3mf
+from nmf_model.io.archive_3mf import DEFAULT_UNIT, rewritten, with_unit
+from nmf_model.io.colored_3mf import colored_model
 from nmf_model.io.notes import as_comments, as_extras, with_metadata
 from nmf_model.io.stl import HEADER_BYTES, RECORD
 from nmf_model.types import Mesh
@@ -98,13 +100,19 @@ def glb_bytes(part: Any, origin: NDArray[np.float64], note: str = "") -> bytes:
 
 
 def write_3mf(mesh: Mesh, stream: BinaryIO, note: str = "") -> None:
-    """Write zipped text with every digit of the float64 coordinates."""
+    """Write zipped text with every digit of the float64 coordinates.
+
+    The file says the mesh's unit, and millimetres, the format's default, where that is not known.
+    """
     import trimesh
 
     plain = trimesh.Trimesh(mesh.vertices, mesh.faces, process=False)
-    data = _exported(trimesh.Scene(plain), "3mf")
-    colored = data if mesh.colors is None else colored_3mf(data, mesh.faces, mesh.colors)
-    stream.write(with_metadata(note, colored))
+    changes = [lambda model: with_unit(model, mesh.unit or DEFAULT_UNIT)]
+    if mesh.colors is not None:
+        changes.append(partial(colored_model, faces=mesh.faces, colors=mesh.colors))
+    if note:
+        changes.append(partial(with_metadata, note))
+    stream.write(rewritten(_exported(trimesh.Scene(plain), "3mf"), *changes))
 
 
 def _exported(scene: Any, file_type: str, **options: Any) -> bytes:

@@ -56,9 +56,7 @@ def _notes(holes: int, others: int) -> tuple[str, ...]:
             else f"{holes} holes in the outline were filled: a sphere has none."
         )
     if others:
-        notes.append(
-            "1 smaller separate part of the picture was left out."
-            if others == 1
-            else f"{others} smaller separate parts of the picture were left out."
-        )
+        parts = "1 other separate part" if others == 1 else f"{others} other separate parts"
+        was = "was" if others == 1 else "were"
+        notes.append(f"{parts} of the picture {was} left out; crop the picture to what you want.")
     return tuple(notes)

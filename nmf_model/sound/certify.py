@@ -23,6 +23,7 @@ from nmf_model.sound.defects import Defects, Written, as_they_are, find_defects
 from nmf_model.sound.injectivity import Solve, settle_steps
 from nmf_model.sound.relax import relax
 from nmf_model.sound.surface import Flow, FlowedSphere
+from nmf_model.streams import drain
 from nmf_model.types import CancelCheck, Carrier
 from nmf_model.words import counted
 
@@ -133,15 +134,7 @@ def make_sound(
     forms: Sequence[Written] = (as_they_are,),
 ) -> SoundSurface:
     """Carry a template into the shape and make the result sound; see ``sound_stages``."""
-    stages = sound_stages(carrier, target, template, budget, cancel, forms)
-    while True:
-        try:
-            progress = next(stages)
-        except StopIteration as end:
-            surface: SoundSurface = end.value
-            return surface
-        if on_stage is not None:
-            on_stage(progress)
+    return drain(sound_stages(carrier, target, template, budget, cancel, forms), on_stage)
 
 
 def sound_stages(

@@ -14,6 +14,7 @@ from nmf_model import checkpoint
 from nmf_model.errors import InputError, NmfError
 from nmf_model.geometry.cameras import camera_rotation
 from nmf_model.model import NeuralMeshFlow
+from nmf_model.threads import single_thread
 from nmf_model.training.conditions import Condition, make_case, turned
 from nmf_model.training.reconstructing import predicted_frame, reconstruct_cloud, reconstruct_picture
 from nmf_model.training.shapes import frame_of
@@ -102,9 +103,11 @@ def answer(plan: Plan, item: Item) -> Answered:
         InputError: the data is missing or damaged.
         MethodError: the method has no usable answer, or the object too few points for the condition.
     """
-    if plan.checkpoint is not None and plan.device == "cpu":
-        # Objects are the parallel dimension; threads within one would only wait for each other.
-        torch.set_num_threads(1)
+    with single_thread(plan.device):
+        return _answer(plan, item)
+
+
+def _answer(plan: Plan, item: Item) -> Answered:
     targets = open_targets(plan.data, plan.split)
     name, target = targets.names[item.index], targets.read(item.index)
     if plan.checkpoint is None:

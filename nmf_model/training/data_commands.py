@@ -114,16 +114,15 @@ def generator_speed(
     seed: Annotated[int, typer.Option(help="Of the sequence.")] = 0,
 ) -> None:
     """Measure how many procedural shapes a second one processor core makes."""
-    import torch
-
     from nmf_model.data.synthetic import synthetic_batch
+    from nmf_model.threads import single_thread
 
-    torch.set_num_threads(1)
-    synthetic_batch(seed, 0, 2, points)
-    started = time.process_time()
-    for number in range(count):
-        synthetic_batch(seed, number, 1, points)
-    rate = count / (time.process_time() - started)
+    with single_thread("cpu"):
+        synthetic_batch(seed, 0, 2, points)
+        started = time.process_time()
+        for number in range(count):
+            synthetic_batch(seed, number, 1, points)
+        rate = count / (time.process_time() - started)
     cores = os.cpu_count() or 1
     _say(
         f"{rate:.0f} shapes/s of {points:,} points on one core; {16 * rate:.0f} on 16, "

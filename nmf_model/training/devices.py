@@ -45,9 +45,6 @@ class SingleDevice:
         """Return the value: there is nothing to reduce over."""
         return value
 
-    def barrier(self) -> None:
-        """Nobody to wait for."""
-
 
 def open_devices(device: str, devices: int, nodes: int) -> Any:
     """Return a ``SingleDevice``, or a launched ``lightning.Fabric`` for several processes.

@@ -102,9 +102,9 @@ def conditions_of(plan: Plan, conditions: Sequence[Condition]) -> list[Plan]:
 
 
 def fewest_points(plan: Plan, items: Sequence[Item]) -> int:
-    """Return how many points the poorest of the first hundred items has."""
+    """Return how many points the poorest of the items has."""
     targets = open_targets(plan.data, plan.split)
-    return min(len(targets.read(item.index).points) for item in items[:100])
+    return min(targets.point_count(item.index) for item in items)
 
 
 def _row(task: tuple[Plan, Item]) -> Row:

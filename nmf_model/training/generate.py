@@ -6,12 +6,11 @@ import json
 import os
 import zlib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from nmf_model import checkpoint as checkpoints
@@ -24,12 +23,13 @@ from nmf_model.io.meshes import write_mesh
 from nmf_model.io.source import read_source
 from nmf_model.io.suffixes import EXPORT_SUFFIXES, IMAGE_SUFFIXES, POINT_SUFFIXES, listed
 from nmf_model.silhouette import find_mask
+from nmf_model.threads import single_thread
 from nmf_model.training.cases import Item, MethodError, Plan, answer, open_model
 from nmf_model.training.mesh_files import file_stem
 from nmf_model.training.pool import run_tasks
 from nmf_model.training.reconstructing import framed, reconstruct_cloud, reconstruct_picture
 from nmf_model.training.targets import open_targets
-from nmf_model.types import Mesh, PointCloud
+from nmf_model.types import Mesh, PointCloud, Source
 
 RECORD = "generate.json"
 """Beside the meshes: the model that made them."""
@@ -241,12 +241,14 @@ def _mesh_of(task: Task) -> Mesh:
         return answer(task.plan, task.item).mesh
     if task.source is None:
         raise MethodError("there is nothing to reconstruct")
+    with single_thread(task.device):
+        return _mesh_of_file(task, read_source(task.source))
+
+
+def _mesh_of_file(task: Task, source: Source) -> Mesh:
     model = open_model(task.checkpoint, task.device)
-    if task.device == "cpu":
-        torch.set_num_threads(1)
-    source = read_source(task.source)
     if isinstance(source, PointCloud):
-        return reconstruct_cloud(model, _thinned(source.points, task))
+        return replace(reconstruct_cloud(model, _thinned(source.points, task)), unit=source.unit)
     if model.image is None:
         raise MethodError("The model has no picture branch; name a single-view model for pictures.")
     # Copied, because torch warns of arrays that it may not write to, as Pillow's are.

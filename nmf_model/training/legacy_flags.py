@@ -11,11 +11,11 @@ from pathlib import Path
 
 from nmf_model.data.layout import POINTS_FOLDER
 from nmf_model.errors import InputError
+from nmf_model.resources import resource
 from nmf_model.training.settings import load_run_config
 from nmf_model.training.unused_settings import use_of
 from nmf_model.weights import shipped_path
 
-_RESOURCES = Path(__file__).parents[2] / "resources"
 _CONFIGS = {"ae": "default.toml", "svr": "default_svr.toml"}
 _SETTINGS = {
     "learning_rate": "training.learning_rate",
@@ -64,7 +64,9 @@ def translate(arguments: Sequence[str]) -> list[str]:
 def _training(known: argparse.Namespace) -> list[str]:
     """Return ``train``; a picture branch learns beside the auto-encoder that ships unless one is named."""
     kind = known.train.lower()
-    config = Path(known.config or _RESOURCES / "configs" / _CONFIGS[kind])
+    config = Path(known.config) if known.config else resource(f"configs/{_CONFIGS[kind]}")
+    if config is None:
+        raise InputError("The configurations are not installed; name one with --config, or install again.")
     command = ["train", kind, "--points-path", known.points_path, "--config", str(config)]
     used = {"points_path", "model_folder"}
     if kind == "svr":

@@ -178,10 +178,11 @@ class RunDir:
             raise CheckpointError(f"{known} is damaged ({error}); start a new run.") from error
         if old_kind != kind or old.model != config.model:
             raise InputError(f"{self.path} holds a run of another model; name another --out.")
-        if any(old_data[name] != data[name] for name in old_data.keys() & data.keys()):
+        other = [name for name in data if old_data.get(name, data[name]) != data[name]]
+        if other:
             raise InputError(
-                f"{self.path} holds a run on other data, with which its validations cannot be compared; "
-                f"name that data, or another --out."
+                f"{self.path} holds a run on other data ({', '.join(other)}), with which its validations "
+                f"cannot be compared; name that data, or another --out."
             )
 
     def _drop_metrics_after(self, step: int) -> None:

@@ -204,7 +204,7 @@ def load_run_config(path: Path, overrides: Sequence[str] = (), kind: str = "ae")
 
 
 def read_settings(path: Path, overrides: Sequence[str] = (), kind: str = "ae") -> dict[str, Any]:
-    """Return the tables of a TOML file as they are there, not yet checked.
+    """Return the tables of a TOML file as they are there; the file is checked, the overrides are not yet.
 
     Args:
         path: the file.
@@ -213,7 +213,8 @@ def read_settings(path: Path, overrides: Sequence[str] = (), kind: str = "ae") -
         kind: "ae" or "svr", whose table ``training.svr`` goes before ``training``.
 
     Raises:
-        InputError: if the file cannot be read or is not TOML, or an override is not of this form.
+        InputError: if the file cannot be read, is not TOML or holds a wrong setting, or an override is not of
+            this form.
     """
     import tomllib
 
@@ -228,6 +229,10 @@ def read_settings(path: Path, overrides: Sequence[str] = (), kind: str = "ae") -
         raise InputError(f"In {path}, training and training.svr must be tables of settings.")
     if kind == "svr":
         training.update(pictures)
+    try:
+        run_config(values)
+    except InputError as error:
+        raise InputError(f"The configuration {path} cannot be used: {error}") from error
     for override in overrides:
         _override(values, override)
     return values

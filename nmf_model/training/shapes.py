@@ -41,9 +41,13 @@ class ShapeSet:
 
     @property
     def identity(self) -> str:
-        """How many shapes these are, and a digest of their ids, in whatever order they come."""
-        ids = sorted(str(name) for name in self.ids)
-        return f"{len(ids)} shapes, {hashlib.sha256(chr(0).join(ids).encode()).hexdigest()[:16]}"
+        """How many shapes of how many points these are, and a digest of them, in whatever order they come."""
+        digest = hashlib.sha256()
+        for row in np.argsort(self.ids):
+            digest.update(f"{self.ids[row]}\0".encode())
+            digest.update(self.points[row].astype(np.float32).tobytes())
+        count, points = self.points.shape[:2]
+        return f"{count} shapes of {points} points, {digest.hexdigest()[:16]}"
 
     def part(self, split: str) -> ShapeSet:
         """Return the shapes of one part.
@@ -83,6 +87,7 @@ def load_shapes(
     sets = [_one_set(path, split_file, points) for path in paths]
     if not sets:
         raise InputError("Name the data with --packed FILE or --points-path FOLDER.")
+    refuse_repeated([str(name) for part in sets for name in part.ids])
     counts = [part.points.shape[1] for part in sets]
     count = min(counts)
     _say_if_cut(count, counts, points, str(paths[counts.index(count)]))
@@ -97,6 +102,19 @@ def load_shapes(
         np.concatenate([part.categories for part in sets]),
         np.concatenate([part.splits for part in sets]),
     )
+
+
+def refuse_repeated(ids: Sequence[str]) -> None:
+    """Refuse objects that come twice: one could be learnt from and held out at once.
+
+    Raises:
+        InputError: naming the first.
+    """
+    seen: set[str] = set()
+    for name in ids:
+        if name in seen:
+            raise InputError(f"The object {name} is in the data twice; name each set of data once.")
+        seen.add(name)
 
 
 def normalized(points: Float[Tensor, "B P 3"]) -> Float[Tensor, "B P 3"]:

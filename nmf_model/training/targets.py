@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from nmf_model.data.shapenet import ShapeNetSet
 from nmf_model.errors import InputError
 from nmf_model.training.measuring import SAMPLES
-from nmf_model.training.shapes import ShapeSet, load_shapes
+from nmf_model.training.shapes import ShapeSet, load_shapes, refuse_repeated
 
 
 @dataclass(frozen=True)
@@ -66,11 +66,7 @@ class Targets:
             raise InputError(
                 f"The data holds no objects of the part '{split}'; prepare more, or name another."
             )
-        seen: set[str] = set()
-        for name in self.names:
-            if name.id in seen:
-                raise InputError(f"The object {name.id} is in the data twice; name each set of data once.")
-            seen.add(name.id)
+        refuse_repeated([name.id for name in self.names])
 
     def __len__(self) -> int:
         return len(self.names)
@@ -83,6 +79,15 @@ class Targets:
         """
         part, row = self._place[index]
         return part.read(row)
+
+    def point_count(self, index: int) -> int:
+        """Return how many points an object has, without reading them.
+
+        Raises:
+            InputError: its file is missing or damaged.
+        """
+        part, row = self._place[index]
+        return part.point_count(row)
 
 
 @functools.lru_cache(maxsize=2)
@@ -100,6 +105,9 @@ class _Packed:
             for object_id, category in zip(self._shapes.ids, self._shapes.categories, strict=True)
         ]
 
+    def point_count(self, row: int) -> int:
+        return len(self._shapes.points[row])
+
     def read(self, row: int) -> Target:
         normals = self._shapes.normals
         return Target(
@@ -116,6 +124,9 @@ class _Folder:
             objects.check_counts(self._rows, list(map(objects.point_count, self._rows)), SAMPLES)
         items = [objects.items[row] for row in self._rows]
         self.names = [TargetName(item.id, item.category, item.key) for item in items]
+
+    def point_count(self, row: int) -> int:
+        return self._objects.point_count(self._rows[row])
 
     def read(self, row: int) -> Target:
         # A folder without any normals can still be measured, but for their consistency.

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from nmf_model import checkpoint
+from nmf_model.certificate import file_sha256
 from nmf_model.config import ModelConfig
 from nmf_model.encoders.efficientnet import imagenet_weights
 from nmf_model.encoders.pictures import network_input
@@ -171,7 +172,8 @@ def single_view_task(
         validation=validation,
         nfe=(_evaluations(config.model) or EvaluationCounter(model.flow)) if training.train_flow else 0,
         provenance=provenance,
-        data=_identities(learnt[0], held),
+        data=_identities(learnt[0], held)
+        | {"pictures": learnt[1].identity, "auto-encoder": file_sha256(autoencoder)[:16]},
         samples=samples,
         notes=_left_out(len(part.ids) - len(learnt[1].ids)),
     )
@@ -193,7 +195,7 @@ def _places(names: Sequence[str]) -> str:
 
 def _identities(learnt: ShapeSet, held: ShapeSet) -> dict[str, str]:
     """Return what tells the data of a run from other data."""
-    return {"learnt": learnt.identity, "validation": held.identity}
+    return {"shapes": learnt.identity, "validation shapes": held.identity}
 
 
 def _on_whole_pictures(

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import functools
+import hashlib
+import math
 import os
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
@@ -16,6 +18,8 @@ from nmf_model.data.packed import PackedViews
 from nmf_model.data.renderings import open_renderings, read_picture
 from nmf_model.errors import InputError
 
+_IDENTIFYING = 64
+"""Pictures that stand for all where data is told from other data: to read millions would take hours."""
 Read = Callable[[int, int], NDArray[np.uint8]]
 """``(row, view) -> (H, W, 4) uint8``."""
 
@@ -50,6 +54,16 @@ class ViewSet:
     def nbytes(self) -> int:
         """Memory that all pictures would take, in bytes."""
         return len(self.ids) * self.count * 4 * self.size**2
+
+    @property
+    def identity(self) -> str:
+        """How many pictures these are, and a digest of their cameras and of some of them."""
+        order = np.argsort(self.ids)
+        digest = hashlib.sha256("\0".join(str(name) for name in self.ids[order]).encode())
+        digest.update(self.angles[order].astype(np.float32).tobytes())
+        for place, row in enumerate(order[:: math.ceil(len(order) / _IDENTIFYING)].tolist()):
+            digest.update(self.read(row, place % self.count).tobytes())
+        return f"{self.count} pictures of {len(order)} objects, {digest.hexdigest()[:16]}"
 
     @property
     def pictures(self) -> NDArray[np.uint8]:

@@ -203,6 +203,41 @@ def test_export_uses_the_chosen_name_and_reports_what_was_read_back(bench):
     assert "/tmp/egg.obj" in bench.state.notice.sentence
 
 
+def test_an_export_that_ends_while_another_outcome_is_shown_says_nothing_of_that_one(bench):
+    finish_one(bench)
+    item = bench.state.current_item
+    bench.dialogs.choose_export.return_value = ExportChoice(Path("/tmp/egg.obj"))
+    bench.controller.export()
+    job = bench.jobs()[-1]
+    other = outcome()
+    bench.session.update_item(item.key, outcome=other, other=item.outcome, exported=None)
+    bench.finish(job, Exported(Path("/tmp/egg.obj"), item.outcome.report))
+    assert bench.state.current_item.outcome is other
+    assert bench.state.current_item.exported is None
+    assert "/tmp/egg.obj" in bench.state.notice.sentence
+
+
+def test_an_export_behind_other_work_is_announced_and_survives_the_removal_of_its_item(bench):
+    finish_one(bench)
+    item = bench.state.current_item
+    bench.dialogs.choose_export.return_value = ExportChoice(Path("/tmp/egg.obj"))
+    bench.controller.export()
+    job = bench.jobs()[-1]
+    assert bench.controller.unwritten() == ("egg.obj",)
+    open_one(bench, "other.xyz")
+    bench.tell(bench.jobs()[-1])
+    bench.controller.select(item.key)
+    bench.dialogs.choose_export.return_value = ExportChoice(Path("/tmp/again.stl"))
+    bench.controller.export()
+    assert "“again.stl” will be written as soon as" in bench.state.notice.sentence
+    assert bench.controller.unwritten() == ("egg.obj", "again.stl")
+    bench.controller.remove(item.key)
+    assert job.id not in [call.args[0] for call in bench.runner.cancel.call_args_list]
+    bench.finish(job, Exported(Path("/tmp/egg.obj"), item.outcome.report))
+    assert "/tmp/egg.obj" in bench.state.notice.sentence
+    assert bench.controller.unwritten() == ("again.stl",)
+
+
 def test_a_dismissed_dialog_does_nothing(bench):
     finish_one(bench)
     count = len(bench.jobs())
@@ -232,6 +267,8 @@ def test_opened_files_become_recent_newest_first(bench):
     open_one(bench, "a.ply")
     assert [path.name for path in bench.state.recent] == ["a.ply", "b.ply"]
     assert bench.settings.save_recent.call_args.args[0] == bench.state.recent
+    bench.controller.clear_recent()
+    assert bench.state.recent == bench.settings.save_recent.call_args.args[0] == ()
 
 
 def two_bodies(path="pair.xyz"):

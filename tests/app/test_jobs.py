@@ -12,6 +12,10 @@ from nmf_app.jobs import DRAW_INTERVAL_S, Job, JobKind, JobRunner, JobState, Pri
 from nmf_model.errors import Cancelled, InputError
 
 
+class Panic(BaseException):
+    pass
+
+
 class Recorder:
     def __init__(self, runner):
         self.events = []
@@ -60,6 +64,8 @@ def test_a_job_ends_done_with_its_result_and_events_arrive_in_the_gui_thread(run
         (RuntimeError("CUDA out of memory. Tried to allocate"), "not enough memory"),
         (InputError("chair.ply is empty; choose another file."), "chair.ply is empty"),
         (StopIteration(), "Something went wrong"),
+        (SystemExit(2), "Something went wrong"),  # as a mesh library ends where a file is broken
+        (Panic("index out of bounds"), "Something went wrong"),  # as libraries in Rust raise
     ],
 )
 def test_every_error_ends_in_failed_with_a_sentence_and_details(runner, qtbot, error, words):

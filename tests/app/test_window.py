@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import json
 import time
 from dataclasses import replace
 from itertools import pairwise
@@ -10,9 +11,9 @@ from itertools import pairwise
 import numpy as np
 import pytest
 from PIL import Image
-from PySide6.QtCore import QMimeData, QPointF, Qt, QUrl
+from PySide6.QtCore import QMimeData, QPointF, Qt, QTimer, QUrl
 from PySide6.QtGui import QDragEnterEvent, QDropEvent
-from PySide6.QtWidgets import QApplication, QDialog, QLabel
+from PySide6.QtWidgets import QApplication, QDialog, QLabel, QMessageBox
 
 from nmf_app.ports import ExportChoice
 from nmf_app.session import ItemState, NoticeKind, Shading, Theme
@@ -87,7 +88,8 @@ def test_from_a_drop_on_the_view_to_a_verified_file(open_window, qtbot, cloud_fi
     report = inspect_mesh(mesh)
     assert report.is_closed_sphere
     assert report.vertices == 162
-    assert target.with_suffix(".json").is_file()
+    written = json.loads((tmp_path / "egg.ply.report.json").read_text())
+    assert (written["vertices"], written["self_intersecting_faces"]) == (162, 0)
     # The egg: centre (10, 20, 30), half axes (3, 2, 1.5), written ten times as large.
     low, high = mesh.vertices.min(axis=0), mesh.vertices.max(axis=0)
     np.testing.assert_allclose((low + high) / 2, (100, 200, 300), atol=4)
@@ -297,3 +299,114 @@ def test_the_export_dialog_converts_units_and_follows_the_suffix(open_window, qt
     dialog.accept()
     assert dialog.result() == QDialog.DialogCode.Accepted
     dialog.deleteLater()
+
+
+def test_nothing_that_an_export_would_replace_is_replaced_unasked(
+    open_window, qtbot, cloud_file, tmp_path, monkeypatch
+):
+    app = open_window(viewport=False)
+    app.controller.open_files([cloud_file])
+    wait_for(qtbot, app, ItemState.DONE)
+    dialog = ExportDialog(app.session.state.current_item.outcome, "egg", tmp_path, app.window)
+    dialog._path.setText(str(tmp_path / "egg.ply"))
+    dialog._report.setChecked(True)
+    beside = [tmp_path / name for name in ("egg.ply.certificate.json", "egg.ply.report.json")]
+    for path in (*beside, tmp_path / "egg.json"):
+        path.write_text("mine")
+    asked = []
+    monkeypatch.setattr(dialog, "_may_replace", lambda paths: asked.append(paths))
+    dialog.accept()
+    assert asked == [beside]
+    assert dialog.result() != QDialog.DialogCode.Accepted
+    dialog._report.setChecked(False)
+    dialog._certificate.setChecked(False)
+    dialog.accept()
+    assert asked == [beside]
+    assert dialog.result() == QDialog.DialogCode.Accepted
+    dialog.deleteLater()
+
+
+def press(qtbot, words):
+    """Press a button of the question that is going to be asked."""
+
+    def answer():
+        box = QApplication.activeModalWidget()
+        assert isinstance(box, QMessageBox)
+        (button,) = [button for button in box.buttons() if button.text().replace("&", "") == words]
+        qtbot.mouseClick(button, Qt.MouseButton.LeftButton)
+
+    QTimer.singleShot(200, answer)
+
+
+def test_a_file_is_replaced_if_the_user_says_so_and_kept_if_not(open_window, qtbot, cloud_file, tmp_path):
+    app = open_window(viewport=False)
+    app.controller.open_files([cloud_file])
+    wait_for(qtbot, app, ItemState.DONE)
+    (tmp_path / "egg.ply").write_text("mine")
+    dialog = ExportDialog(app.session.state.current_item.outcome, "egg", tmp_path, app.window)
+    dialog._path.setText(str(tmp_path / "egg.ply"))
+    press(qtbot, "Cancel")
+    dialog.accept()
+    assert dialog.result() != QDialog.DialogCode.Accepted
+    press(qtbot, "Replace")
+    dialog.accept()
+    assert dialog.result() == QDialog.DialogCode.Accepted
+    dialog.deleteLater()
+
+
+def test_the_export_dialog_says_why_a_name_will_not_do_and_keeps_off_the_input(
+    open_window, qtbot, cloud_file, tmp_path
+):
+    app = open_window(viewport=False)
+    app.controller.open_files([cloud_file])
+    wait_for(qtbot, app, ItemState.DONE)
+    source = tmp_path / "part 1.2.obj"
+    source.write_text("mine")
+    outcome = app.session.state.current_item.outcome
+    dialog = ExportDialog(outcome, "part 1.2", tmp_path, app.window, source)
+    assert dialog.choice.path == tmp_path / "part 1.2-mesh.obj"
+    refused = {
+        str(source): "the file that the mesh was made from",
+        str(tmp_path / "col"): "must end in one of .obj",
+        str(tmp_path / "x.fbx"): "must end in one of .obj",
+        str(tmp_path / "nowhere" / "a.obj"): f"There is no folder {tmp_path / 'nowhere'}.",
+    }
+    for name, reason in refused.items():
+        dialog._path.setText(name)
+        assert not dialog._save.isEnabled()
+        assert reason in dialog._problem.text()
+        assert reason in dialog._save.toolTip()
+    dialog._path.setText(str(tmp_path / "part 1.2"))
+    dialog._format.setCurrentIndex(dialog._format.findData("glb"))
+    assert dialog.choice.path == tmp_path / "part 1.2.glb"
+    assert dialog._save.isEnabled()
+    assert dialog._problem.text() == ""
+    dialog.deleteLater()
+
+
+def test_a_window_with_files_to_write_asks_before_it_closes(
+    open_window, qtbot, cloud_file, tmp_path, monkeypatch
+):
+    app = open_window(stream=endless_stream, viewport=False)
+    app.controller.open_files([cloud_file])
+    wait_for(qtbot, app, ItemState.RUNNING)
+    monkeypatch.setattr(app.controller, "unwritten", lambda: ("egg.ply",))
+    press(qtbot, "Cancel")
+    app.window.close()
+    assert app.window.isVisible()
+    assert app.session.state.current_item.state is ItemState.RUNNING
+    press(qtbot, "Close all the same")
+    app.window.close()
+    assert not app.window.isVisible()
+
+
+def test_recent_files_are_listed_and_forgotten_on_request(open_window, qtbot, cloud_file):
+    app = open_window(viewport=False)
+    app.controller.open_files([cloud_file])
+    wait_for(qtbot, app, ItemState.DONE)
+    first, line, forget = app.window.recent_menu.actions()
+    assert cloud_file.name in first.text()
+    assert line.isSeparator()
+    forget.trigger()
+    assert app.session.state.recent == ()
+    assert not app.window.recent_menu.isEnabled()

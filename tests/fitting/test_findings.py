@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pytest
+import trimesh
 
 from nmf_model.findings import InputFindings, notes_of
-from nmf_model.fitting.findings import euler_characteristic, findings_of, split_bodies, tunnel_count
+from nmf_model.fitting.findings import (
+    euler_characteristic,
+    findings_in,
+    findings_of,
+    split_bodies,
+    tunnel_count,
+)
+from nmf_model.geometry.defects import diagnose
 from nmf_model.geometry.normalization import normalize
 from nmf_model.types import PointCloud
 
@@ -155,6 +165,36 @@ def test_an_object_scanned_ten_times_denser_on_one_side_is_one_body_without_tunn
 def test_a_cloud_without_several_bodies_is_not_split(rng):
     cloud = PointCloud(sphere(rng))
     assert split_bodies(cloud) == [cloud]
+
+
+def clasp():
+    """A rod bent into a ring whose ends nearly touch: a mesh of genus 0 that looks like a ring to points."""
+    rod = trimesh.creation.capsule(height=5.6, radius=0.3, count=(32, 32)).subdivide().subdivide()
+    x, y, z = rod.vertices.T
+    angle, distance = z / 1.0, 1.0 + x
+    rod.vertices = np.stack([distance * np.cos(angle), distance * np.sin(angle), y], axis=1)
+    return rod
+
+
+def test_what_goes_through_a_closed_mesh_is_known_from_its_topology(rng):
+    ring = trimesh.creation.torus(1.0, 0.3, major_sections=64, minor_sections=24)
+    for mesh, holes in ((clasp(), 0), (ring, 1)):
+        assert mesh.is_watertight
+        assert mesh.euler_number == 2 - 2 * holes
+        points = np.asarray(mesh.sample(COUNT, seed=1))
+        surface = diagnose(np.asarray(mesh.vertices), np.asarray(mesh.faces))
+        assert len(findings_in(PointCloud(points)).tunnels) == 1
+        assert len(findings_in(PointCloud(points, surface=surface)).tunnels) == holes
+    opened = diagnose(np.asarray(clasp().vertices), np.asarray(clasp().faces)[5:])
+    points = np.asarray(clasp().sample(COUNT, seed=1))
+    assert len(findings_in(PointCloud(points, surface=opened)).tunnels) == 1
+
+
+def test_places_are_told_to_what_they_are_wide_however_far_the_origin_is(rng):
+    far = torus(rng, 40, 12) + [500_000, 4_500_000.25, 310]
+    (sentence,) = notes_of(findings_in(PointCloud(far)))
+    (place,) = re.findall(r"near \(([^)]*)\)", sentence)
+    assert np.abs(np.array(place.split(", "), float) - [500_000, 4_500_000, 310]).max() < 6
 
 
 def test_findings_are_frozen_values_that_can_be_compared_by_their_words(rng):

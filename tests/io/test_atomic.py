@@ -4,17 +4,17 @@ import errno
 import os
 import subprocess
 import sys
-from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from nmf_model.errors import InputError
-from nmf_model.io.atomic import write_atomically
+from nmf_model.io.atomic import FileGroup, write_atomically
 from nmf_model.io.meshes import write_mesh
 from nmf_model.io.suffixes import EXPORT_SUFFIXES
 from nmf_model.types import Mesh
+from tests.support.disks import contents, mounted
 
 ROOT = Path(__file__).parents[2]
 
@@ -50,6 +50,74 @@ def test_target_is_untouched_until_verified(tmp_path):
     assert seen == [(b"new", b"old", ".bin", tmp_path)]
     assert path.read_bytes() == b"old"
     assert len(list(tmp_path.iterdir())) == 1
+
+
+NAMES = ("a.png", "a.mtl", "a.obj", "a.obj.json")
+
+
+@pytest.fixture(params=["old ones", "half of them", "no old ones"])
+def before(tmp_path, request):
+    """What lies in a folder before a group of files is written: all of them, the first and third, none."""
+    there = {"old ones": NAMES, "half of them": NAMES[::2], "no old ones": ()}[request.param]
+    for name in there:
+        (tmp_path / name).write_bytes(b"old " + name.encode())
+    return contents(tmp_path)
+
+
+def write_group(folder, contents, meanwhile=lambda: None):
+    """Write files of these contents, or by these functions, as one group."""
+    with FileGroup() as group:
+        for name, content in contents.items():
+            group.write(folder / name, content if callable(content) else put(content))
+        meanwhile()
+
+
+def test_a_group_takes_its_names_together(tmp_path, before):
+    with FileGroup() as group:
+        for name in NAMES:
+            staged = group.write(tmp_path / name, put(b"new " + name.encode()))
+            assert staged.read_bytes() == b"new " + name.encode()
+            assert staged.suffix == (tmp_path / name).suffix
+        assert before.items() <= contents(tmp_path).items()
+        assert len(contents(tmp_path)) == len(before) + len(NAMES)
+    assert contents(tmp_path) == {name: b"new " + name.encode() for name in NAMES}
+
+
+@pytest.mark.parametrize("failing", NAMES)
+@pytest.mark.parametrize("how", [OSError(errno.ENOSPC, "full"), KeyboardInterrupt(), ValueError()], ids=repr)
+def test_a_group_with_one_failing_file_changes_nothing(tmp_path, before, failing, how):
+    def write(stream):
+        stream.write(b"half")
+        raise how
+
+    told = InputError if isinstance(how, OSError) else type(how)
+    with pytest.raises(told) as caught:
+        write_group(tmp_path, {**dict.fromkeys(NAMES, b"new"), failing: write})
+    assert contents(tmp_path) == before
+    if told is InputError:
+        assert str(caught.value).startswith(f"{tmp_path / failing} could not be written: the disk is full")
+
+
+@pytest.mark.parametrize("links", [True, False])
+@pytest.mark.parametrize("failing", NAMES)
+def test_a_name_that_cannot_be_taken_gives_the_others_back(tmp_path, monkeypatch, before, failing, links):
+    """A real failing rename: where the file shall go, somebody has made a folder meanwhile."""
+    if not links:
+
+        def refuse(*names):
+            raise OSError(errno.EPERM, "Operation not permitted")
+
+        monkeypatch.setattr(os, "link", refuse)
+
+    def make_folder():
+        (tmp_path / failing).unlink(missing_ok=True)
+        (tmp_path / failing).mkdir()
+
+    with pytest.raises(InputError, match="it is a folder") as caught:
+        write_group(tmp_path, dict.fromkeys(NAMES, b"new"), make_folder)
+    assert str(tmp_path / failing) in str(caught.value)
+    assert contents(tmp_path) == {name: data for name, data in before.items() if name != failing}
+    assert {entry.name for entry in tmp_path.iterdir()} == before.keys() | {failing}
 
 
 @pytest.mark.parametrize("interruption", [KeyboardInterrupt, MemoryError, ValueError])
@@ -104,6 +172,7 @@ import numpy as np
 from nmf_model.errors import InputError
 from nmf_model.io.meshes import write_mesh
 from nmf_model.types import Mesh
+from tests.support.disks import contents, mounted
 resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))
 try:
     write_mesh(Mesh(np.ones((4000, 3)), np.ones((8000, 3), dtype=int)), pathlib.Path({str(path)!r}))
@@ -116,20 +185,6 @@ except InputError as error:
     assert "could not be written: it would be larger" in done.stdout, done.stderr
     assert path.read_bytes() == b"old"
     assert len(list(tmp_path.iterdir())) == 1
-
-
-@contextmanager
-def mounted(folder, options):
-    folder.mkdir()
-    done = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", options, "tmpfs", folder], capture_output=True, check=False
-    )
-    if done.returncode:
-        pytest.skip("mounting needs the superuser")
-    try:
-        yield folder
-    finally:
-        subprocess.run(["umount", folder], check=True)
 
 
 @pytest.mark.parametrize("suffix", EXPORT_SUFFIXES)

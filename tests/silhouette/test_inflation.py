@@ -124,7 +124,10 @@ def test_holes_and_parts_are_told(shape_mask: MakeMask) -> None:
     )
     ring[2:20, 2:20] = True
     cloud = inflate(ring, points=500, seed=0)
-    assert cloud.notes[1] == "1 smaller separate part of the picture was left out."
+    assert (
+        cloud.notes[1]
+        == "1 other separate part of the picture was left out; crop the picture to what you want."
+    )
     assert np.hypot(cloud.points[:, 0], cloud.points[:, 1]).max() < 1.01
 
 

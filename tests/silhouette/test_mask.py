@@ -119,7 +119,7 @@ def test_two_holes_and_a_second_part(coverage: Coverage) -> None:
     assert found.notes == (
         "Scaled.",
         "2 holes in the outline were filled: a sphere has none.",
-        "1 smaller separate part of the picture was left out.",
+        "1 other separate part of the picture was left out; crop the picture to what you want.",
     )
     assert found.mask is not None
     assert not found.mask[:30, :30].any()

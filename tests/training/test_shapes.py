@@ -56,6 +56,35 @@ def test_nothing_is_cut_below_what_is_wanted_without_a_line(root, tmp_path, caps
     assert capsys.readouterr().err == ""
 
 
+def test_an_object_that_comes_twice_is_refused(root, tmp_path):
+    packed = save_pack(tmp_path / "packed.npz")
+    stored = dict(np.load(packed))
+    again = tmp_path / "again.npz"
+    np.savez(again, **{**stored, "id": np.array(["a", "b", "shape2", "c"]), "split": np.array(["train"] * 4)})
+    with pytest.raises(InputError, match="shape2 is in the data twice"):
+        load_shapes([packed, again])
+    assert len(load_shapes([packed, root]).ids) == 16
+
+
+def test_the_identity_of_shapes_is_that_of_their_points_in_any_order(tmp_path):
+    packed = save_pack(tmp_path / "packed.npz")
+    shapes = load_shapes([packed])
+    assert shapes.rows(np.array([2, 0, 3, 1])).identity == shapes.identity
+    assert shapes.rows(np.array([0, 1, 2])).identity != shapes.identity
+    stored = dict(np.load(packed))
+    stored["points"][3, 5, 1] += 1
+    np.savez(tmp_path / "moved.npz", **stored)
+    assert load_shapes([tmp_path / "moved.npz"]).identity != shapes.identity
+    assert load_shapes([packed], points=100).identity != shapes.identity
+
+
+def test_points_are_counted_without_reading_them(root, tmp_path):
+    targets = Targets([root], "test")
+    counts = [targets.point_count(index) for index in range(len(targets))]
+    assert counts == [len(targets.read(index).points) for index in range(len(targets))]
+    assert Targets([save_pack(tmp_path / "packed.npz")], "test").point_count(3) == 200
+
+
 @pytest.mark.parametrize(
     ("damage", "sentence"),
     [

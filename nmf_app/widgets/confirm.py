@@ -1,0 +1,45 @@
+"""Questions that must be answered before something of the user's could be lost."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from PySide6.QtWidgets import QMessageBox, QWidget
+
+
+def may_replace(parent: QWidget, existing: Sequence[Path]) -> bool:
+    """Ask whether files that exist may be replaced."""
+    names = ", ".join(f"“{path.name}”" for path in existing)
+    one = len(existing) == 1
+    return _agreed(
+        parent,
+        "Replace the file?" if one else "Replace the files?",
+        f"{names} already {'exists. Replace it?' if one else 'exist. Replace them?'}",
+        "Replace",
+    )
+
+
+def may_lose_exports(parent: QWidget, names: Sequence[str]) -> bool:
+    """Ask whether files that wait to be written may be given up."""
+    one = len(names) == 1
+    return _agreed(
+        parent,
+        "Close without the export?" if one else "Close without the exports?",
+        f"{', '.join(f'“{name}”' for name in names)} {'is' if one else 'are'} not written yet, and will not "
+        f"be if the window is closed now.",
+        "Close all the same",
+    )
+
+
+def _agreed(parent: QWidget, title: str, text: str, action: str) -> bool:
+    box = QMessageBox(parent)
+    box.setWindowTitle(title)
+    box.setText(text)
+    agreed = box.addButton(action, QMessageBox.ButtonRole.AcceptRole)
+    box.setDefaultButton(box.addButton(QMessageBox.StandardButton.Cancel))
+    box.exec()
+    answer = box.clickedButton() is agreed
+    # Not on closing: it would be gone before it could be asked which button was pressed.
+    box.deleteLater()
+    return answer

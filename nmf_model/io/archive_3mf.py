@@ -1,0 +1,50 @@
+"""The model inside a 3MF archive: the unit of its lengths, and changes to its text."""
+
+from __future__ import annotations
+
+import io
+import re
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+
+from nmf_model.types import LENGTH_UNITS, LengthUnit
+
+MODEL = "3D/3dmodel.model"
+DEFAULT_UNIT: LengthUnit = "millimeter"
+"""What a model without a unit is in, by the format's own text."""
+_UNIT = re.compile(rb'(<model\b[^>]*?\sunit=")[^"]*')
+
+
+def read_unit(path: Path) -> LengthUnit | None:
+    """Return the unit that a 3MF file says its lengths are in; None if it is none of the format's.
+
+    What the parsers raise on a damaged file passes through.
+    """
+    from lxml import etree
+
+    with zipfile.ZipFile(path) as archive:
+        # Some programs write the name in other letters.
+        name = next(name for name in archive.namelist() if MODEL.lower() in name.lower())
+        with archive.open(name) as stream:
+            _, root = next(etree.iterparse(stream, events=("start",), resolve_entities=False))
+            said = root.get("unit", DEFAULT_UNIT)
+    return next((unit for unit in LENGTH_UNITS if unit == said), None)
+
+
+def with_unit(model: bytes, unit: LengthUnit) -> bytes:
+    """Return the text of a model that says a unit with another one in its place."""
+    return _UNIT.sub(lambda found: found[1] + unit.encode(), model, count=1)
+
+
+def rewritten(archive: bytes, *changes: Callable[[bytes], bytes]) -> bytes:
+    """Return a 3MF archive with the text of its model passed through ``changes``, one after the other."""
+    result = io.BytesIO()
+    with zipfile.ZipFile(io.BytesIO(archive)) as old, zipfile.ZipFile(result, "w") as new:
+        for entry in old.infolist():
+            data = old.read(entry)
+            if entry.filename == MODEL:
+                for change in changes:
+                    data = change(data)
+            new.writestr(entry, data, zipfile.ZIP_DEFLATED, compresslevel=5)
+    return result.getvalue()

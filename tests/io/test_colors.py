@@ -1,0 +1,345 @@
+"""Colours of clouds and meshes, in whatever numbers a file has them: all of it tells which, not its start."""
+
+from __future__ import annotations
+
+import json
+import struct
+import tracemalloc
+
+import laspy
+import numpy as np
+import pytest
+import trimesh
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from nmf_model.io import las, ply, text
+from nmf_model.io.collect import CHUNK_ROWS
+from nmf_model.io.meshes import load_surface
+from nmf_model.io.paint import load_paint
+from nmf_model.io.points import read_points
+from nmf_model.io.text import LINES_AT_ONCE
+
+RNG = np.random.default_rng(0)
+POINTS = RNG.normal(size=(200, 3))
+COLORS = RNG.integers(0, 256, (200, 3), dtype=np.uint8)
+COLORS[0] = 255
+PURE = 255 * RNG.integers(0, 2, (200, 3), dtype=np.uint8)
+NUMPY = {
+    "uchar": "u1",
+    "short": "i2",
+    "ushort": "u2",
+    "int": "i4",
+    "uint": "u4",
+    "float": "f4",
+    "double": "f8",
+}
+
+
+def ply_bytes(points, colors, kind, order, faces=()):
+    """A PLY file with colours of one type; text where ``order`` is empty."""
+    name = {"": "ascii", "<": "binary_little_endian", ">": "binary_big_endian"}[order]
+    head = f"ply\nformat {name} 1.0\nelement vertex {len(points)}\n"
+    head += "".join(f"property double {axis}\n" for axis in "xyz")
+    head += "".join(f"property {kind} {name}\n" for name in ("red", "green", "blue"))
+    head += f"element face {len(faces)}\nproperty list uchar int vertex_indices\nend_header\n"
+    values = colors.astype(NUMPY[kind])
+    if not order:
+        rows = zip(points.tolist(), values.tolist(), strict=True)
+        body = "".join(" ".join(map(repr, [*point, *color])) + "\n" for point, color in rows)
+        return (head + body + "".join("3 {} {} {}\n".format(*face) for face in faces)).encode()
+    table = np.zeros(len(points), [("p", f"{order}f8", 3), ("c", order + NUMPY[kind], 3)])
+    table["p"], table["c"] = points, values
+    corners = np.zeros(len(faces), [("n", "u1"), ("f", f"{order}i4", 3)])
+    corners["n"], corners["f"] = 3, np.reshape(faces, (-1, 3))
+    return head.encode() + table.tobytes() + corners.tobytes()
+
+
+WIDE = COLORS.astype(np.int64)
+IN_PLY = {
+    "bytes": ("uchar", WIDE, COLORS),
+    **{f"0..255 as {kind}": (kind, WIDE, COLORS) for kind in NUMPY},
+    **{f"0..1 as {kind}": (kind, PURE // 255, PURE) for kind in NUMPY if kind != "uchar"},
+    **{f"16 bits as {kind}": (kind, WIDE * 257, COLORS) for kind in ("ushort", "int", "uint", "double")},
+    "16 bits, shifted": ("ushort", WIDE << 8, COLORS),
+    "32 bits": ("uint", WIDE << 24, COLORS),
+    "31 bits": ("int", WIDE << 23, COLORS),
+    "fractions": ("float", WIDE / 255, COLORS),
+    "long fractions": ("double", WIDE / 255, COLORS),
+    "a little beyond 1": ("float", WIDE / 255 * np.where(WIDE == 255, 1.01, 1), COLORS),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("order", ["", "<", ">"])
+@pytest.mark.parametrize("name", IN_PLY)
+def test_colors_of_any_ply_type_are_read(tmp_path, name, order):
+    kind, values, wanted = IN_PLY[name]
+    (tmp_path / "cloud.ply").write_bytes(ply_bytes(POINTS, values, kind, order))
+    cloud = read_points(tmp_path / "cloud.ply")
+    np.testing.assert_array_equal(cloud.points, POINTS)
+    np.testing.assert_array_equal(cloud.colors, wanted)
+    assert cloud.colors.dtype == np.uint8
+    faces = [(k, k + 1, k + 2) for k in range(0, 198, 3)]
+    (tmp_path / "mesh.ply").write_bytes(ply_bytes(POINTS, values, kind, order, faces))
+    np.testing.assert_array_equal(load_surface(tmp_path / "mesh.ply").colors, wanted)
+
+
+def test_numbers_too_large_for_a_color_are_none(tmp_path):
+    values = COLORS / 255
+    values[7, 1] = 70_000
+    (tmp_path / "a.ply").write_bytes(ply_bytes(POINTS, values, "double", "<"))
+    assert read_points(tmp_path / "a.ply").colors is None
+
+
+@pytest.mark.parametrize("odd", [np.nan, np.inf, -np.inf, -2.0])
+def test_one_odd_number_does_not_darken_the_others(tmp_path, odd):
+    values = COLORS / 255
+    values[7, 1] = odd
+    (tmp_path / "a.ply").write_bytes(ply_bytes(POINTS, values, "double", "<"))
+    wanted = COLORS.copy()
+    wanted[7, 1] = 255 if odd == np.inf else 0
+    np.testing.assert_array_equal(read_points(tmp_path / "a.ply").colors, wanted)
+
+
+def test_colors_of_dropped_points_are_not_judged(tmp_path):
+    points, values = POINTS.copy(), WIDE.copy()
+    points[3, 2], values[3] = np.nan, 60_000
+    (tmp_path / "a.ply").write_bytes(ply_bytes(points, values, "ushort", "<"))
+    np.testing.assert_array_equal(read_points(tmp_path / "a.ply").colors, np.delete(COLORS, 3, axis=0))
+    faces = [(k, k + 1, k + 2) for k in range(6, 198, 3)]
+    (tmp_path / "b.ply").write_bytes(ply_bytes(points, values, "ushort", "<", faces))
+    found = load_surface(tmp_path / "b.ply").colors
+    np.testing.assert_array_equal(np.delete(found, 3, axis=0), np.delete(COLORS, 3, axis=0))
+
+
+def write_las(path, points, colors):
+    header = laspy.LasHeader(point_format=2, version="1.2")
+    header.scales = [1e-6] * 3
+    record = laspy.LasData(header)
+    record.x, record.y, record.z = points.T
+    record.red, record.green, record.blue = colors.T
+    record.write(path)
+
+
+def write_ply(path, points, colors):
+    path.write_bytes(ply_bytes(points, colors, "ushort", "<"))
+
+
+def write_text(path, points, colors):
+    rows = zip(points.tolist(), colors.tolist(), strict=True)
+    path.write_text("x y z r g b\n" + "".join(" ".join(map(repr, [*p, *c])) + "\n" for p, c in rows))
+
+
+WRITERS = {"a.las": write_las, "a.laz": write_las, "a.ply": write_ply, "a.txt": write_text}
+
+
+@given(
+    top=st.sampled_from([1, 2, 200, 255, 256, 40_000, 65_535]),
+    bright=st.sets(st.integers(0, 199), min_size=1, max_size=3),
+    seed=st.integers(0, 99),
+)
+@settings(max_examples=15, deadline=None)
+@pytest.mark.parametrize("name", WRITERS)
+def test_the_order_of_a_file_changes_no_color(name, top, bright, seed, tmp_path_factory):
+    """Most of a file is dark, and in one order its few bright points come last, in a chunk of their own."""
+    rng = np.random.default_rng(seed)
+    colors = rng.integers(0, min(top, 200) + 1, (200, 3)) // 2
+    colors[list(bright)] = top
+    factor = 255 if top == 1 else 1 if top <= 255 else 1 / 256
+    with pytest.MonkeyPatch.context() as patch:
+        for module, rows in ((las, "CHUNK_ROWS"), (ply, "CHUNK_ROWS"), (text, "LINES_AT_ONCE")):
+            patch.setattr(module, rows, 40)
+        for order in (np.argsort(colors[:, 0]), np.argsort(-colors[:, 0]), rng.permutation(200)):
+            path = tmp_path_factory.mktemp("any") / name
+            WRITERS[name](path, POINTS[order], colors[order])
+            cloud = read_points(path)
+            np.testing.assert_allclose(cloud.points, POINTS[order], atol=1e-6)
+            np.testing.assert_array_equal(cloud.colors, np.floor(colors[order] * factor))
+
+
+@pytest.mark.parametrize(("name", "rows"), [("a.las", CHUNK_ROWS), ("a.txt", LINES_AT_ONCE)])
+def test_a_dark_beginning_as_long_as_a_chunk_does_not_tell(tmp_path, name, rows):
+    points = np.random.default_rng(1).random((rows + 100, 3))
+    colors = np.zeros(points.shape, dtype=np.int64)
+    colors[:, 0] = np.arange(len(points)) % 200
+    colors[-50:] = 51_400
+    WRITERS[name](tmp_path / name, points, colors)
+    cloud = read_points(tmp_path / name, max_points=len(points))
+    assert len(cloud.colors) == len(points)
+    np.testing.assert_array_equal(cloud.colors, colors // 256)
+
+
+def test_a_scan_is_read_in_bounded_memory(tmp_path):
+    def peak(count):
+        rng = np.random.default_rng(2)
+        write_las(tmp_path / "a.las", rng.random((count, 3)), rng.integers(0, 65_536, (count, 3)))
+        read_points(tmp_path / "a.las", max_points=1000)  # what is imported and made once
+        tracemalloc.start()
+        cloud = read_points(tmp_path / "a.las", max_points=1000)
+        most = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        assert len(cloud.colors) == 1000
+        return most
+
+    assert peak(6 * CHUNK_ROWS) < 1.1 * peak(2 * CHUNK_ROWS)
+
+
+def obj_text(points, colors, rest=""):
+    rows = zip(points.tolist(), colors.tolist(), strict=True)
+    return "".join("v " + " ".join(map(repr, [*point, *color])) + rest + "\n" for point, color in rows)
+
+
+@pytest.mark.parametrize(
+    ("colors", "rest", "wanted"),
+    [(COLORS / 255, "", COLORS), ((COLORS / 255).round(4), "", COLORS), (WIDE, "", COLORS),
+     (COLORS / 255, " 1.0", COLORS), (PURE // 255, "", PURE), (WIDE * 257, "", COLORS)],
+    ids=["fractions", "few digits", "bytes", "with alpha", "pure", "16 bits"],
+)  # fmt: skip
+def test_a_cloud_in_obj_keeps_its_colors(tmp_path, colors, rest, wanted):
+    (tmp_path / "a.obj").write_text(obj_text(POINTS, colors, rest))
+    cloud = read_points(tmp_path / "a.obj")
+    np.testing.assert_array_equal(cloud.points, POINTS)
+    np.testing.assert_array_equal(cloud.colors, wanted)
+
+
+def test_what_follows_a_vertex_in_obj_without_being_a_color_is_passed_over(tmp_path):
+    whole = obj_text(POINTS, COLORS / 255)
+    for name, content in {
+        "normals.obj": obj_text(POINTS, POINTS),
+        "weights.obj": obj_text(POINTS, COLORS[:, :1] / 255),
+        "one bare.obj": whole + "v 1 2 3\n",
+        "one short.obj": whole + "v 1 2 3 0.5\n",
+        "one wordy.obj": whole + "v 1 2 3 red green blue\n",
+    }.items():
+        (tmp_path / name).write_text(content)
+        cloud = read_points(tmp_path / name)
+        np.testing.assert_array_equal(cloud.points[:200], POINTS)
+        assert cloud.colors is None, name
+
+
+def test_a_mesh_in_obj_keeps_its_colors(tmp_path):
+    ball = trimesh.creation.icosphere(2)
+    shades = (127.5 * (ball.vertices + 1)).astype(np.uint8)
+    faces = "".join("f {} {} {}\n".format(*face) for face in ball.faces + 1)
+    (tmp_path / "a.obj").write_text(obj_text(np.array(ball.vertices), shades / 255) + faces)
+    cloud = read_points(tmp_path / "a.obj", surface_samples=2000)
+    assert np.abs(cloud.colors - 127.5 * (cloud.points + 1)).max() < 3
+
+
+GLTF_TYPES = {"u1": 5121, "u2": 5123, "u4": 5125, "f4": 5126}
+
+
+def gltf_parts(points, colors, transform=None, faces=None):
+    """The tree and the buffer of a glTF file with one part: points, or triangles, with a colour each."""
+    pieces = [points.astype("<f4"), *([] if colors is None else [colors])]
+    pieces += [] if faces is None else [faces.ravel().astype("<u4")]
+    views, accessors, buffer = [], [], b""
+    for piece in pieces:
+        views.append({"buffer": 0, "byteOffset": len(buffer), "byteLength": piece.nbytes})
+        kind = GLTF_TYPES[piece.dtype.str[1:]]
+        accessors.append(
+            {"bufferView": len(views) - 1, "componentType": kind, "normalized": kind in (5121, 5123),
+             "count": len(piece), "type": "SCALAR" if piece.ndim == 1 else f"VEC{piece.shape[1]}"}
+        )  # fmt: skip
+        buffer += piece.tobytes()
+        buffer += bytes(-len(buffer) % 4)
+    part = {"attributes": {"POSITION": 0}, "mode": 0 if faces is None else 4}
+    if colors is not None:
+        part["attributes"]["COLOR_0"] = 1
+    if faces is not None:
+        part["indices"] = len(pieces) - 1
+    node = {"mesh": 0} if transform is None else {"mesh": 0, "matrix": transform.T.ravel().tolist()}
+    tree = {
+        "asset": {"version": "2.0"}, "scene": 0, "scenes": [{"nodes": [0]}], "nodes": [node],
+        "meshes": [{"primitives": [part]}], "buffers": [{"byteLength": len(buffer)}],
+        "bufferViews": views, "accessors": accessors,
+    }  # fmt: skip
+    return tree, buffer
+
+
+def write_gltf(path, *parts, **more):
+    tree, buffer = gltf_parts(*parts, **more)
+    if path.suffix == ".gltf":
+        path.with_suffix(".bin").write_bytes(buffer)
+        tree["buffers"][0]["uri"] = path.with_suffix(".bin").name
+        path.write_text(json.dumps(tree))
+        return
+    head = json.dumps(tree).encode()
+    head += b" " * (-len(head) % 4)
+    body = (
+        struct.pack("<I4s", len(head), b"JSON") + head + struct.pack("<I4s", len(buffer), b"BIN\0") + buffer
+    )
+    path.write_bytes(struct.pack("<4sII", b"glTF", 2, 12 + len(body)) + body)
+
+
+OPAQUE = np.c_[COLORS, np.full(200, 255, np.uint8)]
+IN_GLTF = {
+    "bytes": OPAQUE,
+    "fractions": (COLORS / 255).astype("<f4"),
+    "fractions with alpha": (OPAQUE / 255).astype("<f4"),
+    "16 bits": (OPAQUE.astype("<u4") * 257).astype("<u2"),
+    "16 bits, uneven": (OPAQUE.astype("<u4") * 256 + 77).astype("<u2"),
+    "16 bits, transparent": (np.c_[COLORS, 0 * COLORS[:, :1]].astype("<u4") * 256 + 77).astype("<u2"),
+}
+
+
+@pytest.mark.parametrize("suffix", [".glb", ".gltf"])
+@pytest.mark.parametrize("name", IN_GLTF)
+def test_a_cloud_in_gltf_keeps_its_colors(tmp_path, name, suffix):
+    transform = trimesh.transformations.rotation_matrix(0.7, [1, 2, 3], [0, 0, 1])
+    write_gltf(tmp_path / f"a{suffix}", POINTS, IN_GLTF[name], transform)
+    cloud = read_points(tmp_path / f"a{suffix}")
+    np.testing.assert_allclose(cloud.points, trimesh.transform_points(POINTS, transform), atol=1e-6)
+    np.testing.assert_array_equal(cloud.colors, COLORS)
+
+
+@pytest.mark.parametrize("suffix", [".glb", ".gltf"])
+@pytest.mark.parametrize("name", ["bytes", "fractions", "16 bits, uneven"])
+def test_a_mesh_in_gltf_keeps_its_colors(tmp_path, name, suffix):
+    path, faces = tmp_path / f"a{suffix}", np.arange(198).reshape(-1, 3)
+    write_gltf(path, POINTS, IN_GLTF[name], faces=faces)
+    surface = load_surface(path)
+    paint = load_paint(path, surface)
+    np.testing.assert_array_equal(paint.corners, COLORS[faces])
+    np.testing.assert_array_equal(paint.vertices, surface.vertices)
+
+
+def scene_of(*parts):
+    scene = trimesh.Scene()
+    for number, part in enumerate(parts):
+        matrix = np.eye(4)
+        matrix[:3, 3] = 10.0 * number
+        scene.add_geometry(part, transform=matrix)
+    return scene
+
+
+def test_a_scene_of_several_clouds_keeps_the_colors_if_all_have_some(tmp_path):
+    one, other = (trimesh.PointCloud(POINTS[k::2], colors=OPAQUE[k::2]) for k in (0, 1))
+    (tmp_path / "a.glb").write_bytes(scene_of(one, other).export(file_type="glb"))
+    cloud = read_points(tmp_path / "a.glb")
+    first = cloud.points[:, 0] + cloud.points[:, 1] + cloud.points[:, 2] < 15
+    np.testing.assert_array_equal(cloud.colors[first], COLORS[0::2])
+    np.testing.assert_array_equal(cloud.colors[~first], COLORS[1::2])
+    (tmp_path / "b.glb").write_bytes(scene_of(one, trimesh.PointCloud(POINTS[1::2])).export(file_type="glb"))
+    assert read_points(tmp_path / "b.glb").colors is None
+    assert len(read_points(tmp_path / "b.glb").points) == 200
+
+
+def test_a_scene_with_faces_has_the_colors_of_its_faces(tmp_path):
+    ball = trimesh.creation.icosphere(2)
+    ball.visual.vertex_colors = [200, 100, 50, 255]
+    cloud = trimesh.PointCloud(POINTS, colors=OPAQUE)
+    (tmp_path / "a.glb").write_bytes(scene_of(ball, cloud).export(file_type="glb"))
+    found = read_points(tmp_path / "a.glb", surface_samples=500)
+    assert (found.colors == [200, 100, 50]).all()
+
+
+def test_a_broken_color_does_not_cost_the_shape(tmp_path):
+    tree, buffer = gltf_parts(POINTS, IN_GLTF["16 bits"])
+    tree["accessors"][1]["count"] = 10
+    (tmp_path / "a.bin").write_bytes(buffer)
+    tree["buffers"][0]["uri"] = "a.bin"
+    (tmp_path / "a.gltf").write_text(json.dumps(tree))
+    cloud = read_points(tmp_path / "a.gltf")
+    np.testing.assert_allclose(cloud.points, POINTS, atol=1e-6)
+    assert cloud.colors is None
