@@ -9,7 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from nmf_model.io.color_range import color_bytes, largest_color
 from nmf_model.io.gltf_colors import wide_colors
+from nmf_model.io.materials import missing_looks
 from nmf_model.io.surface import Surface
 
 _PAINTED_SUFFIXES = (".obj", ".glb", ".gltf", ".3mf", ".ply")
@@ -86,6 +88,8 @@ def _from_scene(path: Path) -> Paint | None:
     import trimesh
 
     scene = trimesh.load_scene(path, process=False)
+    # Where materials are missing, trimesh makes up a grey picture.
+    has_materials = not missing_looks(path).materials
     parts, textures, start = [], [], 0
     wide = wide_colors(path)
     for node in scene.graph.nodes_geometry:
@@ -95,10 +99,13 @@ def _from_scene(path: Path) -> Paint | None:
             continue
         vertices = np.asarray(part.vertices, dtype=np.float64) @ matrix[:3, :3].T + matrix[:3, 3]
         faces = np.asarray(part.faces, dtype=np.int64)
-        corners, uv, picture = _looks(part, wide.get(name))
+        corners, uv, picture = _looks(part, wide.get(name), has_materials)
         textures += [picture] if picture is not None else []
         number = np.full(len(faces), len(textures) - 1 if picture is not None else -1)
-        parts.append((vertices, start + faces, corners, uv, number, part.visual.defined))
+        is_painted = part.visual.defined and (
+            has_materials or part.visual.kind != "texture" or _own_colors(part) is not None
+        )
+        parts.append((vertices, start + faces, corners, uv, number, is_painted))
         start += len(vertices)
     if not any(part[5] for part in parts):
         return None
@@ -109,11 +116,12 @@ def _from_scene(path: Path) -> Paint | None:
 
 
 def _looks(
-    part: Any, wide: NDArray[np.uint8] | None
+    part: Any, wide: NDArray[np.uint8] | None, has_materials: bool
 ) -> tuple[NDArray[np.float32], NDArray[np.float64], NDArray[np.uint8] | None]:
     """Return corner colours, texture coordinates and the texture of one part of a scene.
 
-    ``wide`` are the colours of its vertices, if trimesh reads them wrongly.
+    ``wide`` are the colours of its vertices, if trimesh reads them wrongly; ``has_materials`` tells whether
+    its picture is the file's.
     """
     faces, visual = np.asarray(part.faces), part.visual
     uv = np.zeros((len(faces), 3, 2))
@@ -125,12 +133,24 @@ def _looks(
         return np.broadcast_to(by_face, (len(faces), 3, 3)).astype(np.float32), uv, None
     material = visual.material
     picture = getattr(material, "baseColorTexture", None) or getattr(material, "image", None)
+    own = _own_colors(part)
+    if own is not None and (picture is None or not has_materials):
+        return own[faces].astype(np.float32), uv, None
     has_texture = picture is not None and visual.uv is not None and len(visual.uv) == len(part.vertices)
     factor = _factor(material, has_texture)
     corners = np.broadcast_to(factor, (len(faces), 3, 3)).astype(np.float32)
     if picture is None or not has_texture:
         return corners, uv, None
     return corners, np.asarray(visual.uv, dtype=np.float64)[faces], np.asarray(picture.convert("RGB"))
+
+
+def _own_colors(part: Any) -> NDArray[np.uint8] | None:
+    """Return (V, 3) the colours of vertices that have texture coordinates as well, None without colours."""
+    values = part.vertex_attributes.get("color")
+    if values is None:
+        return None
+    numbers = np.asarray(values)[:, :3]
+    return color_bytes(numbers, largest_color(numbers))
 
 
 def _factor(material: Any, has_texture: bool) -> NDArray[np.float32]:

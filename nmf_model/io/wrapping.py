@@ -14,6 +14,7 @@ from nmf_model.geometry.coincidence import merge_coincident
 from nmf_model.geometry.defects import MAX_FACES_FOR_CROSSINGS, diagnose, pieces_of
 from nmf_model.geometry.sampling import sample_surface
 from nmf_model.geometry.seen import sample_seen
+from nmf_model.io.materials import missing_looks
 from nmf_model.io.paint import load_paint
 from nmf_model.io.surface import Surface
 from nmf_model.words import counted
@@ -51,6 +52,7 @@ def sample_outside(path: Path, surface: Surface, count: int, seed: int) -> Wrapp
         InputError: too many faces have no finite place, or none has an area.
     """
     usable, notes = _usable(path, surface)
+    notes += missing_looks(path).sentences()
     diagnosed = diagnose(surface.vertices, usable)
     defects = diagnosed.defects
     paint = load_paint(path, surface)

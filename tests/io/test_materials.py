@@ -1,0 +1,56 @@
+"""What an OBJ names for its looks and is not there is said, and no colour is made up for it."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import trimesh
+from PIL import Image
+
+from nmf_model.io.points import read_points
+
+SPHERE = trimesh.creation.icosphere(subdivisions=2)
+
+
+def write(folder, *, colors=False, head="mtllib my looks.mtl\nusemtl skin\n"):
+    lines = [head]
+    for number, (x, y, z) in enumerate(SPHERE.vertices):
+        lines.append(f"v {x} {y} {z}" + (f" {number % 2} 0.5 0" if colors else "") + "\n")
+    lines += ["vt 0.1 0.1\nvt 0.9 0.1\nvt 0.1 0.9\n"]
+    lines += [f"f {a}/1 {b}/2 {c}/3\n" for a, b, c in SPHERE.faces + 1]
+    (folder / "a.obj").write_text("".join(lines))
+    return folder / "a.obj"
+
+
+def told(cloud):
+    return [note for note in cloud.notes if "was not found" in note]
+
+
+def test_a_missing_material_file_is_said_and_nothing_is_painted(tmp_path):
+    cloud = read_points(write(tmp_path))
+    assert told(cloud) == [
+        "The material file my looks.mtl that the file names was not found, so its colours are not complete."
+    ]
+    assert cloud.colors is None
+
+
+def test_colours_of_vertices_stay_without_the_material_file(tmp_path):
+    cloud = read_points(write(tmp_path, colors=True, head="mtllib gone.mtl\n"))
+    assert len(told(cloud)) == 1
+    assert cloud.colors is not None
+    assert np.ptp(cloud.colors[:, 0]) > 100
+
+
+@pytest.mark.parametrize("line", ["map_Kd skin colour.png", "map_Kd -s 1 1 1 skin.png"])
+def test_a_missing_texture_is_said_and_one_that_is_there_is_used(tmp_path, line):
+    (tmp_path / "my looks.mtl").write_text(f"newmtl skin\nKd 1 1 1\n{line}\n")
+    name = "skin colour.png" if "colour" in line else "skin.png"
+    cloud = read_points(write(tmp_path))
+    assert told(cloud) == [
+        f"The texture {name} that the file names was not found, so its colours are not complete."
+    ]
+    Image.new("RGB", (8, 8), (200, 30, 60)).save(tmp_path / name)
+    cloud = read_points(tmp_path / "a.obj")
+    assert told(cloud) == []
+    if "colour" in line:
+        assert np.abs(cloud.colors.astype(int) - [200, 30, 60]).max() <= 1
