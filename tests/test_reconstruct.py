@@ -126,6 +126,62 @@ def test_a_fit_that_leaves_the_inside_out_is_made_anew_from_outside():
     assert not any("leaves out" in note or "shell" in note for note in result.notes)
 
 
+def bowl(count=3000):
+    """Points of a thick-walled bowl, both sides of its wall."""
+    rng = np.random.default_rng(0)
+    points = rng.normal(size=(4 * count, 3))
+    points /= np.linalg.norm(points, axis=1, keepdims=True)
+    points = points[points[:, 2] < 0.3][:count]
+    return points * np.where(rng.uniform(size=count) < 0.45, 0.7, 1.0)[:, None]
+
+
+def with_a_film(points, **others):
+    """Answer, as the network could, with a flow that spans the opening."""
+    outside = fit_flow(points, from_outside=True, settings=QUICK)
+    while True:
+        try:
+            next(outside)
+        except StopIteration as end:
+            return end.value.carrier, 0
+
+
+def test_a_film_that_the_start_had_is_not_kept_if_a_fit_from_inside_has_none(monkeypatch):
+    monkeypatch.setattr(reconstruct, "predict_flow", lambda model, points, **others: with_a_film(points))
+    monkeypatch.setattr(reconstruct, "is_near", lambda carrier, points: True)
+    frames, result = drain(ReconstructionRequest(cloud(bowl()), level=4))
+    spanned = next(frame for frame in reversed(frames) if frame.stage == "Fitting")
+    fractions = [frame.fraction for frame in frames]
+    assert fractions == sorted(fractions)
+    assert any(frame.stage == "Fitting from inside" for frame in frames)
+    assert result.method == "fit"
+    assert result.residual.films == ()
+    before = enclosed_volume(spanned.vertices.astype(float), spanned.faces) * result.normalization.scale**3
+    assert enclosed_volume(result.mesh.vertices, result.mesh.faces) < 0.85 * before
+
+
+def test_a_gap_that_any_fit_must_span_is_said(monkeypatch):
+    points = ellipsoid(3000, (1.0, 0.9, 0.8))
+    _, result = drain(ReconstructionRequest(cloud(points[points[:, 2] < 0.65]), level=3))
+    assert any(
+        "% of the mesh spans gaps where the input has no points, in one place" in n for n in result.notes
+    )
+    assert result.method in {"network+fit", "fit"}
+    (film,) = result.residual.films
+    assert film.centre[2] > 0.55
+    assert enclosed_volume(result.mesh.vertices, result.mesh.faces) > 0.8 * 4 / 3 * np.pi * 0.9 * 0.8
+
+
+def test_a_skin_around_one_side_of_a_solid_is_tried_from_outside_and_said():
+    points = ellipsoid(3000, (1.0, 0.9, 0.8))
+    frames, result = drain(ReconstructionRequest(cloud(points[points[:, 2] > 0.0]), "fit"))
+    print(
+        {frame.stage for frame in frames},
+        result.notes,
+        enclosed_volume(result.mesh.vertices, result.mesh.faces),
+    )
+    assert any(frame.stage == "Fitting from outside" for frame in frames)
+
+
 def test_the_callers_threads_are_left_as_they_were():
     torch.set_num_threads(2)
     try:

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from nmf_model.findings import Region, Residual, Shell, Tunnel, residual_notes
-from nmf_model.fitting.residual import residual_of
+from nmf_model.fitting.residual import emptiness_of, residual_of, spanned_share
+from nmf_model.geometry.sampling import sample_surface
 from nmf_model.geometry.template import icosphere
 
 BALL = icosphere(4)
@@ -73,6 +74,27 @@ def test_a_film_over_a_gap_in_the_points_is_found_with_its_share_of_the_area():
     assert "of the mesh spans gaps where the input has no points, in one place: near (" in sentence
 
 
+def test_a_film_over_a_narrow_mouth_is_found_if_the_points_are_dense():
+    rng = np.random.default_rng(0)
+    points = on_sphere(rng, 20_000)
+    mouths = points[np.hypot(points[:, 0], points[:, 1]) > 0.12]
+    found = residual_of(BALL.vertices, BALL.faces, mouths)
+    assert len(found.films) == 2
+    for film in found.films:
+        assert np.allclose(np.abs(film.centre), [0, 0, 1], atol=0.05)
+        assert 0.0005 <= film.share < 0.003
+    assert any("% of the mesh spans gaps" in note for note in residual_notes(found, ()))
+    assert spanned_share(BALL.vertices, BALL.faces, points) == 0
+    assert spanned_share(BALL.vertices, BALL.faces, mouths) == sum(film.share for film in found.films)
+
+
+def test_a_side_with_fewer_points_is_no_gap():
+    rng = np.random.default_rng(0)
+    points = on_sphere(rng, 20_000)
+    kept = (points[:, 2] < 0.9) | (rng.uniform(size=len(points)) < 0.25)
+    assert residual_of(BALL.vertices, BALL.faces, points[kept]).films == ()
+
+
 def test_a_film_across_a_tunnel_confirms_it():
     rng = np.random.default_rng(0)
     pillow = BALL.vertices * np.array([1.0, 1.0, 0.25], dtype=np.float32)
@@ -83,7 +105,9 @@ def test_a_film_across_a_tunnel_confirms_it():
     assert index == 0
     assert np.allclose(film.centre[:2], 0, atol=0.06)
     spanned, _ = residual_notes(found, [Tunnel(np.zeros(3), 0.5)])
-    assert spanned.startswith("The mesh spans this hole through the object with a film: near (0, 0, 0)")
+    assert spanned.startswith(
+        "The mesh spans this hole through the object with a film: near (0.00, 0.00, 0.00)"
+    )
     elsewhere = residual_of(pillow, BALL.faces, torus(rng, 5_000), [Tunnel(np.array([3.0, 0, 0]), 0.5)])
     assert elsewhere.membranes == ()
     assert elsewhere.films
@@ -95,10 +119,10 @@ def test_words_are_in_the_units_they_are_given_in():
     moved = Residual((near,), (), ((0, near),)).mapped(lambda places: 10 * places + 1, 10)
     (spanned, missed) = residual_notes(moved, [hole])
     assert spanned == (
-        "The mesh spans this hole through the object with a film: near (0, 0, 0), about 5 wide."
+        "The mesh spans this hole through the object with a film: near (0.0, 0.0, 0.0), about 5 wide."
     )
     assert missed == (
-        "The mesh stays away from 0.4 % of the points, in one place: near (11, 21, 31), about 5 wide."
+        "The mesh stays away from 0.4 % of the points, in one place: near (11.0, 21.0, 31.0), about 5 wide."
     )
 
 
@@ -107,6 +131,24 @@ def lens(thickness):
     inside = BALL.vertices[:, 2] < 0
     mirrored = BALL.vertices * np.where(inside, -1, 1)[:, None] ** np.array([0, 0, 1])
     return mirrored * np.where(inside, 1 - thickness, 1)[:, None]
+
+
+def dome_plate(thickness):
+    return lens(thickness)
+
+
+def leaf(thickness):
+    """A bent leaf, thickest in its middle."""
+    x, y, z = BALL.vertices.T
+    return np.stack([x, 0.8 * y, 0.75 * thickness * z + 0.2 * x**2 + 0.1 * y], axis=1)
+
+
+def knife(thickness):
+    """A blade: flat faces that meet in an edge."""
+    x, y, z = BALL.vertices.T
+    return np.stack(
+        [x, 0.8 * y, np.sign(z) * thickness * (x + 1.05) / 2 * np.minimum(1, 4 * np.abs(z))], axis=1
+    )
 
 
 def test_a_mesh_that_is_two_sheets_around_one_layer_of_points_is_called_a_shell():
@@ -123,6 +165,35 @@ def test_a_mesh_that_is_two_sheets_around_one_layer_of_points_is_called_a_shell(
     assert found.mapped(lambda places: places, 10).shell == Shell(
         10 * found.shell.thickness, 10 * found.shell.spacing
     )
+
+
+@pytest.mark.parametrize("noise", [0.0, 0.03, 0.3])
+@pytest.mark.parametrize("thickness", [0.3, 0.5, 0.75])
+def test_points_that_are_one_layer_between_the_sides_make_a_shell(thickness, noise):
+    rng = np.random.default_rng(0)
+    dome = on_sphere(rng, 4_000)
+    dome = dome[dome[:, 2] > 0]
+    spacing = 1.3 * np.sqrt(2 * np.pi / len(dome))
+    middle = dome * (1 - thickness * spacing / 2)
+    found = residual_of(
+        lens(thickness * spacing), BALL.faces, middle + noise * spacing * rng.normal(size=dome.shape)
+    )
+    assert found.shell is not None
+    assert emptiness_of(lens(thickness * spacing), BALL.faces, middle) == 1
+
+
+@pytest.mark.parametrize("noise", [0.0, 0.03, 0.1])
+@pytest.mark.parametrize("thickness", [0.35, 0.5, 0.75, 1.0])
+@pytest.mark.parametrize("solid", [dome_plate, leaf, knife])
+def test_a_solid_thinner_than_its_points_are_apart_is_no_shell_if_they_are_of_both_sides(
+    solid, thickness, noise
+):
+    rng = np.random.default_rng(0)
+    spacing = 1.3 * np.sqrt(2 * np.pi / 4_000)
+    vertices = solid(thickness * spacing)
+    points, _ = sample_surface(vertices, BALL.faces, 4_000, rng)
+    points += noise * thickness * spacing * rng.normal(size=points.shape)
+    assert residual_of(vertices, BALL.faces, points).shell is None
 
 
 def test_a_plate_whose_points_tell_its_sides_apart_is_no_shell():

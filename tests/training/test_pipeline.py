@@ -40,6 +40,7 @@ STEPS = {"ae": (1, 150), "svr": (1, 12)}
 """Updates before and after a training is gone on with."""
 TINY_AE = (
     "volume.cells=8", "volume.cell_features=8", "volume.width=8", "volume.code_channels=4",
+    "volume.fine_width=8",
     "volume.reference_level=2", "flow.nodes_per_block=1", "template_level=3", "training.batch_size=4",
     "training.learning_rate=0.01", "training.warmup=2", "training.input_points=300",
     "training.fewest_points=200", "training.target_points=300", "training.samples=300",

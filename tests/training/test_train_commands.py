@@ -11,7 +11,8 @@ from tests.support.command_line import ROOT
 
 TINY_GRIDS = (
     "template_level=1", "volume.cells=8", "volume.width=8", "volume.cell_features=4",
-    "volume.code_channels=4", "volume.reference_level=1", "flow.nodes_per_block=1", "training.steps=2",
+    "volume.code_channels=4", "volume.fine_blocks=0", "volume.reference_level=1",
+    "flow.nodes_per_block=1", "training.steps=2",
     "training.batch_size=2", "training.input_points=32", "training.fewest_points=32", "training.log_every=1",
     "training.target_points=32", "training.samples=32", "training.validation_shapes=2",
     "training.sample_shapes=1",
