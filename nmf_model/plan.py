@@ -99,7 +99,16 @@ def is_near(carrier: Carrier, points: NDArray[np.float32]) -> bool:
     # Between random points of a surface, the mean squared distance to the nearest is 4/π of the squared mean
     # distance of the points among themselves.
     unavoidable = 4 / np.pi * float(spacing.mean()) ** 2
-    return _misfit(carrier, points) - unavoidable <= NEAR
+    return misfit(carrier, points) - unavoidable <= NEAR
+
+
+def misfit(carrier: Carrier, points: NDArray[np.float32]) -> float:
+    """Return chamfer_l2 between a flow's surface and points, unit-sphere units."""
+    template = icosphere(_LEVEL)
+    image = carrier.carry(template.vertices)
+    samples, _ = sample_surface(image, template.faces, 4_000, np.random.default_rng(0))
+    there, back = cKDTree(points).query(samples)[0], cKDTree(samples).query(points)[0]
+    return float(np.square(there).mean() + np.square(back).mean())
 
 
 def _plan_cloud(cloud: PointCloud, request: ReconstructionRequest) -> Plan:
@@ -159,7 +168,7 @@ def _look(
     places, outline = predicted.points, None
     normalization = normalize(places)
     carrier, strays = predict_flow(model, normalization.to_unit(places), device=device, seed=seed)
-    misfit = _misfit(carrier, normalization.to_unit(places))
+    apart = misfit(carrier, normalization.to_unit(places))
     if predicted.frame == "camera" and image.mask is not None:
         template = icosphere(_LEVEL + 1)
         vertices = normalization.to_file(carrier.carry(template.vertices))
@@ -167,7 +176,7 @@ def _look(
         outline = outline_iou(as_seen(Mesh(vertices * scale + shift, template.faces)), image.mask)
         places = places * scale + shift
         carrier = _placed(carrier, normalization, scale, shift, normalize(places))
-    return PointCloud(places, image.name, image.path), (carrier, strays), Familiarity(outline, misfit)
+    return PointCloud(places, image.name, image.path), (carrier, strays), Familiarity(outline, apart)
 
 
 def _placed(
@@ -196,12 +205,3 @@ def _onto_mask(seen: Mesh, mask: NDArray[np.bool_]) -> tuple[NDArray[np.float64]
     scale = np.ptp(wanted, axis=0) / np.maximum(np.ptp(box, axis=0), 1e-9)
     shift = wanted.mean(axis=0) - scale * box.mean(axis=0)
     return np.append(scale, scale.mean()), np.append(shift, 0.0)
-
-
-def _misfit(carrier: Carrier, points: NDArray[np.float32]) -> float:
-    """Return chamfer_l2 between a flow's surface and points, unit-sphere units."""
-    template = icosphere(_LEVEL)
-    image = carrier.carry(template.vertices)
-    samples, _ = sample_surface(image, template.faces, 4_000, np.random.default_rng(0))
-    there, back = cKDTree(points).query(samples)[0], cKDTree(samples).query(points)[0]
-    return float(np.square(there).mean() + np.square(back).mean())

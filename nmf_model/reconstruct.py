@@ -17,13 +17,13 @@ from nmf_model.findings import Residual, notes_of, residual_notes
 from nmf_model.fitting.findings import findings_in
 from nmf_model.fitting.fit import FitProgress, FittedFlow, fit_flow
 from nmf_model.fitting.placement import even_out
-from nmf_model.fitting.residual import emptiness_of, residual_of
+from nmf_model.fitting.residual import emptiness_of, residual_of, spanned_share
 from nmf_model.flow.carrier import GridCarrier, MovingCarrier
 from nmf_model.geometry.normalization import normalize
 from nmf_model.geometry.outliers import find_outliers
 from nmf_model.geometry.template import Template, icosphere
 from nmf_model.network import predict_flow
-from nmf_model.plan import Plan, is_near, make_plan
+from nmf_model.plan import Plan, is_near, make_plan, misfit
 from nmf_model.sound.certify import PLAIN, Budget, SoundSurface, sound_stages
 from nmf_model.sound.forms import written_forms
 from nmf_model.streams import drain
@@ -66,7 +66,9 @@ _AGAIN_SHARE = 0.93
 _SOUND_SHARE = 0.95
 """... and where the final flow begins; between them the template is refined and the mesh checked."""
 _JUDGED_LEVEL = 4
-"""Template level at which a fit is asked whether it left something out."""
+"""Template level at which a fit is asked whether it left something out, or spans gaps."""
+_ALIKE = 0.8
+"""Two fits span about as much if the one's share of that is this much of the other's."""
 
 FrameHandler = Callable[[FlowFrame], None]
 
@@ -174,7 +176,7 @@ def _flow_of(
 ) -> Generator[FlowFrame, None, _Flow]:
     """Find the flow: ask the network, fit, or first the one and then the other."""
     if plan.model is None and plan.answer is None:
-        fitted = yield from _fit_frames(points, None, 0.0, request, device, cancel)
+        fitted, _ = yield from _fit_frames(points, None, 0.0, request, device, cancel)
         return _Flow(fitted.carrier, plan.method, _stray(fitted.outliers))
     if plan.answer is not None:
         carrier, outliers = plan.answer
@@ -185,9 +187,8 @@ def _flow_of(
     if not plan.fits:
         return _Flow(carrier, plan.method, _stray(outliers))
     start = carrier if isinstance(carrier, GridCarrier) and is_near(carrier, points) else None
-    fitted = yield from _fit_frames(points, start, _NETWORK_SHARE, request, device, cancel)
-    method = "fit" if start is None else "network+fit"
-    return _Flow(fitted.carrier, method, _stray(fitted.outliers))
+    fitted, began = yield from _fit_frames(points, start, _NETWORK_SHARE, request, device, cancel)
+    return _Flow(fitted.carrier, "network+fit" if began else "fit", _stray(fitted.outliers))
 
 
 def _stray(outliers: int) -> tuple[str, ...]:
@@ -215,21 +216,37 @@ def _fit_frames(
     request: ReconstructionRequest,
     device: torch.device,
     cancel: CancelCheck,
-) -> Generator[FlowFrame, None, FittedFlow]:
-    """Fit, and once more from outside if the mesh would leave out what the points enclose.
+) -> Generator[FlowFrame, None, tuple[FittedFlow, bool]]:
+    """Fit, and anew from elsewhere if the mesh spans gaps or leaves out what the points enclose.
 
-    A body that grows between two walls meets their points before those of its ends, and can turn into a skin
-    around the walls; a sphere that shrinks cannot. Whichever leaves out less is taken.
+    The network's flow can have a film across an opening, which a fit that goes on from it cannot tear; a
+    small sphere that grows has none. But a body that grows between two walls meets their points before those
+    of its ends, and can turn into a skin around the walls; a sphere that shrinks cannot. Whichever is better
+    is taken. Returns the fit, and whether it began at ``start``.
     """
     fit = partial(fit_flow, points, device=device, seed=request.seed, cancel=cancel)
-    grown = yield from _followed(fit(start=start), "Fitting", begins, _FIT_SHARE)
-    empty = _emptiness(grown, points)
-    if not empty:
-        return grown
-    shrunk = yield from _followed(
-        fit(start=None, from_outside=True), "Fitting from outside", _FIT_SHARE, _AGAIN_SHARE
-    )
-    return shrunk if _emptiness(shrunk, points) < empty else grown
+    fitted = yield from _followed(fit(start=start), "Fitting", begins, _FIT_SHARE)
+    began = start is not None
+    empty = _judged(emptiness_of, fitted, points)
+    if began and not empty and _judged(spanned_share, fitted, points):
+        inside = fit(start=None)
+        grown = yield from _followed(inside, "Fitting from inside", _FIT_SHARE, _AGAIN_SHARE)
+        if not _judged(emptiness_of, grown, points) and _spans_less(grown, fitted, points):
+            fitted, began = grown, False
+    if empty:
+        outside = fit(start=None, from_outside=True)
+        shrunk = yield from _followed(outside, "Fitting from outside", _FIT_SHARE, _AGAIN_SHARE)
+        if _judged(emptiness_of, shrunk, points) < empty:
+            fitted, began = shrunk, False
+    return fitted, began
+
+
+def _spans_less(one: FittedFlow, other: FittedFlow, points: NDArray[np.float32]) -> bool:
+    """Return whether a fit spans gaps clearly less than another, or about as much and is nearer."""
+    less, more = (_judged(spanned_share, fitted, points) for fitted in (one, other))
+    if not _ALIKE * more <= less <= more / _ALIKE:
+        return less < more
+    return misfit(one.carrier, points) < misfit(other.carrier, points)
 
 
 def _followed(
@@ -245,9 +262,13 @@ def _followed(
         yield FlowFrame(glimpse.vertices, glimpse.faces, stage, fraction)
 
 
-def _emptiness(fitted: FittedFlow, points: NDArray[np.float32]) -> float:
+def _judged(
+    measure: Callable[[NDArray[np.floating], NDArray[np.int64], NDArray[np.floating]], float],
+    fitted: FittedFlow,
+    points: NDArray[np.float32],
+) -> float:
     sphere = icosphere(_JUDGED_LEVEL)
-    return emptiness_of(fitted.carrier.carry(sphere.vertices), sphere.faces, points)
+    return measure(fitted.carrier.carry(sphere.vertices), sphere.faces, points)
 
 
 def _template_for(carrier: Carrier, method: str, level: int | None) -> tuple[Template, Budget]:

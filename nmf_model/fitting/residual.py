@@ -16,6 +16,7 @@ from scipy.spatial import cKDTree
 
 from nmf_model.findings import Region, Residual, Shell, Tunnel
 from nmf_model.fitting.growth import enclosed_places
+from nmf_model.fitting.layer import is_one_layer
 from nmf_model.geometry.normals import enclosed_volume, face_areas
 from nmf_model.geometry.outliers import find_outliers, neighbours_of
 from nmf_model.geometry.sampling import sample_surface
@@ -27,18 +28,24 @@ _FAR = 2.0
 _LEAST = 0.08
 """... and at least this, unit-sphere units."""
 _LEAST_SHARE = 0.005
-"""Smaller clusters, as a share of all points or of the area, are not told."""
+"""Smaller clusters, as a share of all points or of the area, are not told ..."""
+_CERTAIN = 3.0
+"""... but for mesh that somewhere is this many times the spacing from any point: between random points of a
+surface there is no such place ..."""
+_LEAST_FILM = 0.0005
+"""... if it has this share of the area."""
 _LINK = 2.5
 """Far points up to this many times their spacing apart are one cluster."""
 _PLACES, _FEWEST_PLACES = 1_500, 20
 """Enclosed places that are asked whether the mesh holds them: at most, and at least for an answer."""
 _HOLLOW_SHARE = 0.05
-_THIN = 0.25
-"""Share of the points' spacing below which a mesh is a skin around one layer of them; thin sheets of
-development objects, sampled on both sides, are thicker."""
+_SKIN, _THIN = 0.25, 1.0
+"""Share of the points' spacing below which a mesh is a skin around one layer of them, as thin sheets of
+development objects, sampled on both sides, are thicker; and below which the points are asked for it."""
 _CORE = 0.9
 """Share of a cluster that its ball holds."""
 _NEIGHBOURS = 7
+_SPARSE = 0.9
 
 
 def residual_of(
@@ -56,13 +63,11 @@ def residual_of(
         tunnels: that were found in the points, unit-sphere units.
     """
     points, places = points[~find_outliers(points)], np.asarray(vertices, dtype=np.float64)
-    samples, _ = sample_surface(places, faces, SAMPLES, np.random.default_rng(0))
+    samples, facing = _samples_of(places, faces)
     spacing = _spacing(points)
-    limit = max(_LEAST, _FAR * spacing)
     away = np.asarray(cKDTree(samples).query(points)[0])
-    alone = np.asarray(cKDTree(points).query(samples)[0])
-    missed = _clusters(points, away > limit, spacing)
-    films = _clusters(samples, alone > limit, _spacing(samples))
+    missed = _clusters(points, away > max(_LEAST, _FAR * spacing), spacing)
+    films = _films(samples, points)
     membranes: dict[int, Region] = {}
     elsewhere = []
     for region in films:
@@ -71,7 +76,8 @@ def residual_of(
             elsewhere.append(region)
         else:
             membranes.setdefault(tunnel, region)
-    shell, hollow = _shell_of(places, faces, spacing), _hollow_of(places, faces, points)
+    shell = _shell_of(places, faces, points, samples, facing)
+    hollow = _hollow_of(places, faces, points)
     return Residual(tuple(missed), tuple(elsewhere), tuple(membranes.items()), shell, hollow)
 
 
@@ -86,10 +92,48 @@ def emptiness_of(
         points: (N, 3), unit-sphere units.
     """
     points, places = points[~find_outliers(points)], np.asarray(vertices, dtype=np.float64)
-    if _shell_of(places, faces, _spacing(points)) is not None:
+    if _shell_of(places, faces, points, *_samples_of(places, faces)) is not None:
         return 1.0
     hollow = _hollow_of(places, faces, points)
     return 0.0 if hollow is None else hollow.share
+
+
+def spanned_share(
+    vertices: NDArray[np.floating], faces: NDArray[np.int64], points: NDArray[np.floating]
+) -> float:
+    """Return the share of a mesh's area that spans gaps between points, 0..1.
+
+    Args:
+        vertices: (V, 3), unit-sphere units.
+        faces: (F, 3).
+        points: (N, 3), unit-sphere units.
+    """
+    samples, _ = _samples_of(np.asarray(vertices, dtype=np.float64), faces)
+    return sum(film.share for film in _films(samples, points[~find_outliers(points)]))
+
+
+def _samples_of(
+    vertices: NDArray[np.float64], faces: NDArray[np.int64]
+) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    return sample_surface(vertices, faces, SAMPLES, np.random.default_rng(0))
+
+
+def _films(samples: NDArray[np.float64], points: NDArray[np.floating]) -> list[Region]:
+    """Return the clusters of mesh without points: those wide enough, and those that are beyond doubt."""
+    spacings = _spacings(points)
+    spacing = float(np.quantile(spacings, _SPARSE))
+    alone, nearest = cKDTree(points).query(samples)
+    alone = np.asarray(alone)
+    wide = _clusters(samples, alone > max(_LEAST, _FAR * spacing), _spacing(samples))
+    # Where points are sparser than nearly everywhere, those around say how far apart they are.
+    around = np.median(spacings[neighbours_of(points, _NEIGHBOURS)[1]], axis=1)
+    times = alone / np.maximum(around[nearest], spacing)
+    certain = _clusters(samples, times > _FAR, _spacing(samples), _LEAST_FILM, times > _CERTAIN)
+    apart = [
+        film for film in certain
+        if all(np.linalg.norm(film.centre - known.centre) > film.radius + known.radius for known in wide)
+    ]  # fmt: skip
+    return wide + apart
 
 
 def _hollow_of(
@@ -109,16 +153,26 @@ def _hollow_of(
     return _ball(enclosed[left_out], share) if share >= _HOLLOW_SHARE else None
 
 
-def _shell_of(vertices: NDArray[np.float64], faces: NDArray[np.int64], spacing: float) -> Shell | None:
+def _shell_of(
+    vertices: NDArray[np.float64],
+    faces: NDArray[np.int64],
+    points: NDArray[np.floating],
+    samples: NDArray[np.float64],
+    facing: NDArray[np.int64],
+) -> Shell | None:
     """Return how thick a mesh is on average, volume by half of its area, if its points cannot show that."""
+    spacing = _spacing(points)
     area = float(face_areas(vertices, faces).sum())
     thickness = 2 * abs(enclosed_volume(vertices, faces)) / max(area, 1e-12)
-    return Shell(thickness, spacing) if thickness < _THIN * spacing else None
+    if thickness >= _THIN * spacing:
+        return None
+    is_skin = thickness < _SKIN * spacing or is_one_layer(samples, facing, vertices, faces, points, spacing)
+    return Shell(thickness, spacing) if is_skin else None
 
 
 def _spacing(points: NDArray[np.floating]) -> float:
     """Return how far apart neighbours are where the points are sparse, as all but a tenth are."""
-    return float(np.quantile(_spacings(points), 0.9))
+    return float(np.quantile(_spacings(points), _SPARSE))
 
 
 def _spacings(points: NDArray[np.floating]) -> NDArray[np.float64]:
@@ -127,16 +181,25 @@ def _spacings(points: NDArray[np.floating]) -> NDArray[np.float64]:
     return mean
 
 
-def _clusters(points: NDArray[np.floating], far: NDArray[np.bool_], spacing: float) -> list[Region]:
-    """Return the connected groups of the far points, the largest first."""
+def _clusters(
+    points: NDArray[np.floating],
+    far: NDArray[np.bool_],
+    spacing: float,
+    least: float = _LEAST_SHARE,
+    needed: NDArray[np.bool_] | None = None,
+) -> list[Region]:
+    """Return the connected groups of far points, the largest first; each has one of ``needed``, if given."""
     chosen = points[far]
-    if not len(chosen):
+    if not len(chosen) or (needed is not None and not needed.any()):
         return []
     pairs = cKDTree(chosen).query_pairs(_LINK * spacing, output_type="ndarray")
     links = coo_array((np.ones(len(pairs), dtype=np.int8), tuple(pairs.T)), shape=(len(chosen),) * 2)
     _, label = connected_components(links, directed=False)
     sizes = np.bincount(label)
-    large = [k for k in np.argsort(-sizes, kind="stable") if sizes[k] >= _LEAST_SHARE * len(points)]
+    counts = sizes >= least * len(points)
+    if needed is not None:
+        counts &= np.bincount(label, needed[far]) > 0
+    large = [k for k in np.argsort(-sizes, kind="stable") if counts[k]]
     return [_ball(chosen[label == k], sizes[k] / len(points)) for k in large]
 
 
