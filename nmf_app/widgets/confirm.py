@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from PySide6.QtGui import QIcon
 from PySide6.QtWidgets import QMessageBox, QWidget
 
 
@@ -37,7 +38,9 @@ def _agreed(parent: QWidget, title: str, text: str, action: str) -> bool:
     box.setWindowTitle(title)
     box.setText(text)
     agreed = box.addButton(action, QMessageBox.ButtonRole.AcceptRole)
-    box.setDefaultButton(box.addButton(QMessageBox.StandardButton.Cancel))
+    cancel = box.addButton(QMessageBox.StandardButton.Cancel)
+    cancel.setIcon(QIcon())
+    box.setDefaultButton(cancel)
     box.exec()
     answer = box.clickedButton() is agreed
     # Not on closing: it would be gone before it could be asked which button was pressed.
