@@ -48,14 +48,15 @@ class _Header:
 
 
 def read_pcd(path: Path) -> Iterator[Chunk]:
-    """Yield the points; of an organised cloud (an image of depths) the empty pixels are only counted."""
+    """Yield the points; rows that the format means to be empty are only counted."""
     header = _read_header(path)
     read = {"ascii": _text, "binary": _binary, "binary_compressed": _compressed}.get(header.data)
     if read is None:
         raise damaged(path)
     for points, packed in read(header):
-        # In depth images NaN means "nothing there", which is no defect of the file.
-        kept = np.isfinite(points).all(axis=1) if header.organised else np.ones(len(points), dtype=bool)
+        # NaN means "nothing there", in depth images above all, which is no defect of the file; in a list of
+        # points only where a whole row is NaN.
+        kept = np.isfinite(points).all(axis=1) if header.organised else ~np.isnan(points).all(axis=1)
         empty = int(len(points) - kept.sum())
         yield Chunk(points[kept], None if packed is None else _unpack(packed[kept]), empty)
 

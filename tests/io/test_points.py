@@ -317,6 +317,19 @@ def test_empty_pixels_of_a_depth_image_are_no_defect(tmp_path):
 
 
 @pytest.mark.parametrize("data", ["ascii", "binary", "binary_compressed"])
+def test_rows_of_nothing_in_a_list_of_points_are_no_defect_but_half_rows_are(tmp_path, data):
+    points = ball(200)
+    points[50:150] = np.nan
+    path = written(tmp_path, "flat.pcd", pcd(points, data))
+    cloud = read_points(path)
+    np.testing.assert_array_equal(cloud.points, np.delete(points, range(50, 150), axis=0))
+    assert cloud.notes == ("100 points with NaN or infinite coordinates dropped",)
+    points[50:150, 0] = 1
+    written(tmp_path, "flat.pcd", pcd(points, data))
+    fails(path, "NaN or infinite coordinates in 100 of 200 points")
+
+
+@pytest.mark.parametrize("data", ["ascii", "binary", "binary_compressed"])
 @pytest.mark.parametrize("height", [1, 2])
 @pytest.mark.parametrize(("bad", "said"), [(1, "1 point"), (2, "2 points")])
 def test_pcd_says_what_it_drops_as_text_does(tmp_path, data, height, bad, said):
