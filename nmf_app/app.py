@@ -99,9 +99,10 @@ def build(settings: Settings | None = None, stream: Stream | None = None) -> App
     )
     session = Session(state)
     window = MainWindow(session, settings, _version())
-    runner = JobRunner(window)
-    controller = Controller(session, runner, window.dialogs, settings, stream, parent=window)
-    runner.job_event.connect(controller.on_job_event)
+    runner, writer = JobRunner(window), JobRunner(window)
+    controller = Controller(session, runner, window.dialogs, settings, stream, writer, parent=window)
+    for worker in (runner, writer):
+        worker.job_event.connect(controller.on_job_event)
     window.drawn.connect(runner.pace)
     window.connect_controller(controller)
     return App(window, session, controller, runner, settings)

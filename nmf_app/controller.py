@@ -61,6 +61,7 @@ class Controller(QObject):
         dialogs: questions to the user.
         settings: what is remembered.
         stream: the reconstruction to run; None for the real one.
+        writer: where exports go, as ``runner``, so that they wait for no other work; None for ``runner``.
     """
 
     def __init__(
@@ -70,11 +71,14 @@ class Controller(QObject):
         dialogs: DialogsPort,
         settings: SettingsPort,
         stream: work.Stream | None = None,
+        writer: RunnerPort | None = None,
         parent: QObject | None = None,
     ) -> None:
         super().__init__(parent)
         self._session = session
         self._runner = runner
+        self._writer = writer or runner
+        self._runners = list(dict.fromkeys((runner, self._writer)))
         self._dialogs = dialogs
         self._settings = settings
         self._stream = stream
@@ -145,19 +149,20 @@ class Controller(QObject):
         if not jobs and state.active is not None:
             jobs = [state.active.job]
         for job in jobs:
-            self._runner.cancel(job)
+            self._cancel_job(job)
 
     @Slot()
     def cancel_active(self) -> None:
         """Stop the running job; the next in the queue begins."""
         active = self._session.state.active
         if active is not None:
-            self._runner.cancel(active.job)
+            self._cancel_job(active.job)
 
     @Slot()
     def cancel_all(self) -> None:
         """Stop the running job and drop the queue."""
-        self._runner.cancel_all()
+        for runner in self._runners:
+            runner.cancel_all()
 
     @Slot(int)
     def select(self, key: int) -> None:
@@ -175,7 +180,7 @@ class Controller(QObject):
             if self._known[job].kind is JobKind.EXPORT:
                 continue
             del self._known[job]
-            self._runner.cancel(job)
+            self._cancel_job(job)
         state = self._session.state
         items = tuple(item for item in state.items if item.key != key)
         current = state.current
@@ -184,7 +189,7 @@ class Controller(QObject):
         active = state.active
         if active is not None and active.item == key and active.kind is not JobKind.EXPORT:
             active = None
-        self._session.update(items=items, current=current, active=active, waiting=self._runner.waiting())
+        self._session.update(items=items, current=current, active=active, waiting=self._waiting())
 
     @Slot()
     def remove_all(self) -> None:
@@ -205,12 +210,8 @@ class Controller(QObject):
             source = item.loaded.source if item.loaded is not None else None
             task = work.export(item.outcome, choice, source)
             self._submit(JobKind.EXPORT, item, task, item.outcome, choice.path.name)
-            active = self._session.state.active
-            if active is not None:
-                self._notify(
-                    NoticeKind.INFO,
-                    f"“{choice.path.name}” will be written as soon as the work on “{active.title}” is done.",
-                )
+            if self._session.state.active is not None:  # which is in sight instead
+                self._notify(NoticeKind.INFO, f"“{choice.path.name}” is being written.")
 
     @Slot()
     def save_animation(self) -> None:
@@ -270,7 +271,8 @@ class Controller(QObject):
     def shutdown(self) -> bool:
         """Cancel everything and wait for the worker; True if it ended."""
         self._known.clear()
-        return self._runner.shutdown()
+        ended = [runner.shutdown() for runner in self._runners]  # all of them, also after one that did not
+        return all(ended)
 
     # Job events.
 
@@ -296,7 +298,9 @@ class Controller(QObject):
 
     def _on_started(self, known: _Known, event: JobEvent) -> None:
         active = ActiveJob(event.job, known.kind, known.item, known.title, time.monotonic())
-        changes: dict[str, object] = {"active": active, "waiting": self._runner.waiting()}
+        changes: dict[str, object] = {"active": active, "waiting": self._waiting()}
+        if known.kind is JobKind.EXPORT and self._session.state.active is not None:
+            del changes["active"]  # what takes longer stays in sight
         if known.kind is JobKind.RECONSTRUCT:
             changes |= {"live": None, "notice": None}
             if self._follow_running:
@@ -412,12 +416,20 @@ class Controller(QObject):
         priority = Priority.LONG if kind in (JobKind.RECONSTRUCT, JobKind.ANIMATION) else Priority.QUICK
         job = Job(next(self._ids), kind, item.title, task, priority)
         self._known[job.id] = _Known(kind, item.key, item.title, outcome, file)
-        self._runner.submit(job)
-        self._session.update(waiting=self._runner.waiting())
+        (self._writer if kind is JobKind.EXPORT else self._runner).submit(job)
+        self._session.update(waiting=self._waiting())
+
+    def _cancel_job(self, job: int) -> None:
+        for runner in self._runners:
+            runner.cancel(job)
+
+    def _waiting(self) -> int:
+        """Return how many jobs have not begun."""
+        return sum(runner.waiting() for runner in self._runners)
 
     def _leave(self, job: int) -> None:
         active = self._session.state.active
-        changes: dict[str, object] = {"waiting": self._runner.waiting()}
+        changes: dict[str, object] = {"waiting": self._waiting()}
         if active is not None and active.job == job:
             changes |= {"active": None, "live": None}
         self._session.update(**changes)

@@ -1,4 +1,4 @@
-"""Background work: one worker thread, one job at a time, every outcome delivered in the GUI thread.
+"""Background work: a runner has one worker thread, one job at a time; every outcome comes in the GUI thread.
 
 A job ends in exactly one of DONE, FAILED or CANCELLED, whatever its function does.
 """

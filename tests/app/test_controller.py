@@ -229,7 +229,7 @@ def test_an_export_behind_other_work_is_announced_and_survives_the_removal_of_it
     bench.controller.select(item.key)
     bench.dialogs.choose_export.return_value = ExportChoice(Path("/tmp/again.stl"))
     bench.controller.export()
-    assert "“again.stl” will be written as soon as" in bench.state.notice.sentence
+    assert bench.state.notice.sentence == "“again.stl” is being written."
     assert bench.controller.unwritten() == ("egg.obj", "again.stl")
     bench.controller.remove(item.key)
     assert job.id not in [call.args[0] for call in bench.runner.cancel.call_args_list]

@@ -18,6 +18,7 @@ from PySide6.QtWidgets import QApplication, QDialog, QLabel, QMessageBox
 from nmf_app.ports import ExportChoice
 from nmf_app.session import ItemState, NoticeKind, Shading, Theme
 from nmf_app.widgets.export_dialog import CONVERT, ExportDialog
+from nmf_model.io.meshes import read_mesh
 from nmf_model.quality import inspect_mesh
 
 from .conftest import endless_stream, short_stream
@@ -61,7 +62,6 @@ def test_from_a_drop_on_the_view_to_a_verified_file(open_window, qtbot, cloud_fi
     """The whole way, with the real reader, the real fit (fewer steps) and the real writer."""
     import nmf_model.reconstruct as reconstruction
     from nmf_model.fitting.fit import FitSettings, Stage
-    from nmf_model.io.meshes import read_mesh
 
     stages = (Stage(2, 3, 60), Stage(3, 3, 60, settles=True))
     quick = FitSettings(stages=stages, stages_from_start=stages)
@@ -382,6 +382,32 @@ def test_the_export_dialog_says_why_a_name_will_not_do_and_keeps_off_the_input(
     assert dialog._save.isEnabled()
     assert dialog._problem.text() == ""
     dialog.deleteLater()
+
+
+def test_an_export_waits_for_no_other_work(open_window, qtbot, cloud_file, tmp_path, monkeypatch):
+    other = tmp_path / "other.xyz"
+    other.write_bytes(cloud_file.read_bytes())
+
+    def stream(request, cancel):
+        return (endless_stream if request.source.path == other else short_stream)(request, cancel)
+
+    app = open_window(stream=stream, viewport=False)
+    app.controller.open_files([cloud_file])
+    wait_for(qtbot, app, ItemState.DONE)
+    first = app.session.state.current
+    app.controller.open_files([other])
+    qtbot.waitUntil(lambda: app.session.state.current != first)
+    wait_for(qtbot, app, ItemState.RUNNING)
+    running = app.session.state.active
+    app.controller.select(first)
+    target = tmp_path / "egg.ply"
+    monkeypatch.setattr(app.window.dialogs, "choose_export", lambda *_: ExportChoice(target))
+    app.window.actions_by_name["export"].trigger()
+    qtbot.waitUntil(lambda: app.session.state.current_item.exported is not None, timeout=20_000)
+    assert inspect_mesh(read_mesh(target)).is_closed_sphere
+    assert app.session.state.active.job == running.job
+    assert app.session.state.items[1].state is ItemState.RUNNING
+    assert app.controller.unwritten() == ()
 
 
 def test_a_window_with_files_to_write_asks_before_it_closes(
