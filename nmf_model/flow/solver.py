@@ -93,7 +93,9 @@ def _odeint(
     options: dict[str, Any],
 ) -> Tensor:
     """Hand over to torchdiffeq (imported here: half a second that a caller may never need)."""
-    import torchdiffeq
+    # It makes its tables on import; made in inference mode, they would be of no use to a gradient later on.
+    with torch.inference_mode(False):
+        import torchdiffeq
 
     settings = {"rtol": config.rtol, "atol": config.atol, "method": config.method, "options": options}
     if config.adjoint and torch.is_grad_enabled():

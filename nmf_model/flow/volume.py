@@ -175,7 +175,9 @@ def batched_velocity(field: Float[Tensor, "B 3 G G G"], x: Float[Tensor, "B V 3"
 @lru_cache(maxsize=4)
 def _reference(level: int, device: torch.device) -> tuple[Tensor, Tensor]:
     template = icosphere(level)
-    return torch.tensor(template.vertices, device=device), torch.tensor(template.faces, device=device)
+    # Kept for training too, which can do nothing with tensors made in inference mode.
+    with torch.inference_mode(False):
+        return torch.tensor(template.vertices, device=device), torch.tensor(template.faces, device=device)
 
 
 def _seen(x: Tensor, start: Tensor, faces: Tensor) -> tuple[Tensor, Tensor]:

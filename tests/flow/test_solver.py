@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 import torch
@@ -8,6 +11,7 @@ from nmf_model.config import SolverConfig
 from nmf_model.errors import Cancelled, SolverError
 from nmf_model.flow import solver
 from nmf_model.flow.solver import integrate
+from tests.support.command_line import ROOT
 
 FIXED = {"euler": 1, "midpoint": 2, "rk4": 4}
 METHODS = ["dopri5", *FIXED]
@@ -176,3 +180,30 @@ def test_adjoint_and_direct_gradients_agree(method, times):
         gradients.append((matrix.grad, x0.grad))
     for direct, adjoint in zip(*gradients, strict=True):
         assert torch.allclose(direct, adjoint, rtol=2e-3, atol=1e-5)
+
+
+_ANSWERS_THEN_LEARNS = """
+import torch
+from nmf_model.config import SolverConfig
+from nmf_model.flow.solver import integrate
+
+def solve(rate):
+    velocity = lambda time, x: rate * x
+    x = torch.ones(1, 2, 3, dtype=torch.float64)
+    return integrate(velocity, x, (0.0, 1.0), SolverConfig("dopri5"), params=(rate,)).states[-1]
+
+with torch.inference_mode():
+    solve(torch.tensor(0.5, dtype=torch.float64))
+rate = torch.tensor(0.5, dtype=torch.float64, requires_grad=True)
+solve(rate).sum().backward()
+print(rate.grad.item())
+"""
+
+
+def test_what_is_first_solved_in_inference_mode_has_gradients_later():
+    """In a process of its own, since the solver's library is loaded by the first solve."""
+    done = subprocess.run(
+        [sys.executable, "-c", _ANSWERS_THEN_LEARNS], cwd=ROOT, capture_output=True, text=True, timeout=120
+    )
+    assert done.returncode == 0, done.stderr
+    assert float(done.stdout) == pytest.approx(6 * np.exp(0.5), rel=1e-3)

@@ -12,6 +12,7 @@ from nmf_model.config import FlowConfig, ModelConfig, SolverConfig, VolumeConfig
 from nmf_model.encoders.volume import VolumeEncoder
 from nmf_model.errors import InputError
 from nmf_model.flow.grid import flow_midpoint
+from nmf_model.flow.volume import _reference
 from nmf_model.geometry.template import icosphere
 from nmf_model.model import NeuralMeshFlow
 
@@ -88,6 +89,15 @@ def test_other_templates_follow_the_same_flow(model):
     with torch.no_grad():
         one, other = model.flow(coarse, code).vertices[-1], model.flow(fine, code).vertices[-1]
     assert torch.allclose(one[0], other[0, : len(coarse)], atol=1e-6)
+
+
+def test_a_model_that_has_answered_in_inference_mode_can_be_trained(model):
+    _reference.cache_clear()
+    with torch.inference_mode():
+        model(clouds())
+    model.train()
+    model.flow.unroll(model.encode(clouds())).surfaces[-1].square().sum().backward()
+    assert all(p.grad is not None for p in model.flow.parameters())
 
 
 def test_every_parameter_gets_a_gradient(model):
