@@ -13,6 +13,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Generator, Iterable, Sequence
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -27,6 +28,7 @@ from nmf_model.errors import Cancelled, InputError
 from nmf_model.findings import Region, Tunnel
 from nmf_model.geometry.normalization import normalize
 from nmf_model.io.output_formats import report_path
+from nmf_model.streams import drain
 from nmf_model.types import (
     CancelCheck,
     FlowFrame,
@@ -157,17 +159,14 @@ def reconstruct(
 
     def task(report: Report, cancel: CancelCheck) -> Outcome:
         report(Progress("Starting the solver", 0.0))
-        frames = (stream or _default_stream())(request, cancel)
-        while True:
-            try:
-                frame = next(frames)
-            except StopIteration as stop:
-                result: Reconstruction = stop.value
-                break
+
+        def show(frame: FlowFrame) -> None:
             report(Progress(frame.stage, FITTING_SHARE * frame.fraction, frame))
             if cancel():
-                frames.close()
                 raise Cancelled("the reconstruction was cancelled")
+
+        with closing((stream or _default_stream())(request, cancel)) as frames:
+            result = drain(frames, show)
         report(Progress("Checking the mesh", FITTING_SHARE))
         from nmf_model.repair import painted
 

@@ -29,6 +29,7 @@ from nmf_model.certificate import (
 )
 from nmf_model.checks import CheckLine
 from nmf_model.errors import InputError
+from nmf_model.io.materials import missing_looks
 from nmf_model.io.meshes import load_surface
 from nmf_model.io.notes import read_note
 from nmf_model.io.opening import reading
@@ -85,7 +86,7 @@ class Found:
     def texture_sha256(self) -> str | None:
         """Return the hash of the file's one texture; None if there is none, or several."""
         surface = reading(self.path, lambda: load_surface(self.path))
-        paint = load_paint(self.path, surface)
+        paint = load_paint(self.path, surface, missing_looks(self.path))
         return texture_sha256(paint.textures[0]) if paint is not None and len(paint.textures) == 1 else None
 
 

@@ -172,7 +172,7 @@ class VolumeConfig:
         _check_positive(self, "fine_width", "fine_channels")
         _check_not_negative(self, "reference_level", "fine_blocks")
         if self.cells % 4 or self.width % 8 or self.fine_width % 8:
-            raise InputError("The settings 'cells' and 'width' must be multiples of 4 and 8.")
+            raise InputError("'cells' must be a multiple of 4, 'width' and 'fine_width' multiples of 8.")
 
     @property
     def latent_size(self) -> int:

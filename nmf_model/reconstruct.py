@@ -24,9 +24,9 @@ from nmf_model.geometry.outliers import find_outliers
 from nmf_model.geometry.template import Template, icosphere
 from nmf_model.network import predict_flow
 from nmf_model.plan import Plan, is_near, make_plan, misfit
-from nmf_model.sound.certify import PLAIN, Budget, SoundSurface, sound_stages
+from nmf_model.sound.certify import PLAIN, Budget, SoundProgress, SoundSurface, sound_stages
 from nmf_model.sound.forms import written_forms
-from nmf_model.streams import drain
+from nmf_model.streams import drain, mapped
 from nmf_model.threads import single_thread
 from nmf_model.types import (
     CancelCheck,
@@ -228,10 +228,11 @@ def _fit_frames(
     fitted = yield from _followed(fit(start=start), "Fitting", begins, _FIT_SHARE)
     began = start is not None
     empty = _judged(emptiness_of, fitted, points)
-    if began and not empty and _judged(spanned_share, fitted, points):
+    spanned = _judged(spanned_share, fitted, points) if began and not empty else 0.0
+    if spanned:
         inside = fit(start=None)
         grown = yield from _followed(inside, "Fitting from inside", _FIT_SHARE, _AGAIN_SHARE)
-        if not _judged(emptiness_of, grown, points) and _spans_less(grown, fitted, points):
+        if not _judged(emptiness_of, grown, points) and _is_better(grown, fitted, spanned, points):
             fitted, began = grown, False
     if empty:
         outside = fit(start=None, from_outside=True)
@@ -241,25 +242,22 @@ def _fit_frames(
     return fitted, began
 
 
-def _spans_less(one: FittedFlow, other: FittedFlow, points: NDArray[np.float32]) -> bool:
-    """Return whether a fit spans gaps clearly less than another, or about as much and is nearer."""
-    less, more = (_judged(spanned_share, fitted, points) for fitted in (one, other))
-    if not _ALIKE * more <= less <= more / _ALIKE:
-        return less < more
-    return misfit(one.carrier, points) < misfit(other.carrier, points)
+def _is_better(grown: FittedFlow, fitted: FittedFlow, spanned: float, points: NDArray[np.float32]) -> bool:
+    """Return whether a fit spans clearly less than one that spans so much, or about as much and is nearer."""
+    share = _judged(spanned_share, grown, points) / spanned
+    if not _ALIKE <= share <= 1 / _ALIKE:
+        return share < 1
+    return misfit(grown.carrier, points) < misfit(fitted.carrier, points)
 
 
 def _followed(
     progress: Generator[FitProgress, None, FittedFlow], stage: str, begins: float, ends: float
 ) -> Generator[FlowFrame, None, FittedFlow]:
-    while True:
-        try:
-            glimpse = next(progress)
-        except StopIteration as end:
-            fitted: FittedFlow = end.value
-            return fitted
+    def frame(glimpse: FitProgress) -> FlowFrame:
         fraction = begins + (ends - begins) * glimpse.fraction
-        yield FlowFrame(glimpse.vertices, glimpse.faces, stage, fraction)
+        return FlowFrame(glimpse.vertices, glimpse.faces, stage, fraction)
+
+    return (yield from mapped(progress, frame))
 
 
 def _judged(
@@ -297,16 +295,14 @@ def _sound_frames(
     cancel: CancelCheck,
 ) -> Generator[FlowFrame, None, SoundSurface]:
     """Refine the template until its image is sound in every form that a file can hold."""
-    stages = sound_stages(carrier, points, template, budget, cancel, written_forms(normalization))
-    while True:
-        try:
-            progress = next(stages)
-        except StopIteration as end:
-            surface: SoundSurface = end.value
-            return surface
+
+    def frame(progress: SoundProgress) -> FlowFrame:
         share = _AGAIN_SHARE + (_SOUND_SHARE - _AGAIN_SHARE) * progress.fraction
         shown = progress.surface
-        yield FlowFrame(shown.image.astype(np.float32), shown.faces, progress.stage, share)
+        return FlowFrame(shown.image.astype(np.float32), shown.faces, progress.stage, share)
+
+    stages = sound_stages(carrier, points, template, budget, cancel, written_forms(normalization))
+    return (yield from mapped(stages, frame))
 
 
 def _residual(

@@ -6,6 +6,7 @@ from collections.abc import Callable, Generator
 from typing import TypeVar
 
 Item = TypeVar("Item")
+Shown = TypeVar("Shown")
 Result = TypeVar("Result")
 
 
@@ -19,3 +20,16 @@ def drain(stream: Generator[Item, None, Result], on_item: Callable[[Item], objec
             return result
         if on_item is not None:
             on_item(item)
+
+
+def mapped(
+    stream: Generator[Item, None, Result], change: Callable[[Item], Shown]
+) -> Generator[Shown, None, Result]:
+    """Yield what a generator yields, changed, and return what it returns."""
+    while True:
+        try:
+            item = next(stream)
+        except StopIteration as end:
+            result: Result = end.value
+            return result
+        yield change(item)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from nmf_model import reconstruct, streams
+from nmf_model import reconstruct
 from nmf_model.errors import Cancelled, InputError
 from nmf_model.findings import notes_of
 from nmf_model.fitting.findings import findings_in
@@ -15,6 +15,7 @@ from nmf_model.fitting.fit import fit_flow
 from nmf_model.geometry.normals import enclosed_volume
 from nmf_model.geometry.template import icosphere
 from nmf_model.quality import inspect_mesh
+from nmf_model.streams import drain, mapped
 from nmf_model.types import PointCloud, ReconstructionRequest
 from tests.support.stress_shapes import noisy_box
 
@@ -25,16 +26,6 @@ from .fitting.conftest import QUICK, ellipsoid, ring
 def fits():
     """What the fits of this module showed and returned, by all that decides it."""
     return {}
-
-
-def watched(generator, seen):
-    """Yield and return what a generator does, and note what it yields."""
-    while True:
-        try:
-            seen.append(next(generator))
-        except StopIteration as end:
-            return end.value
-        yield seen[-1]
 
 
 @pytest.fixture(autouse=True)
@@ -48,8 +39,9 @@ def short_fit(monkeypatch, fits):
         begun = start and (start.fields.numpy().tobytes(), start.centre.tobytes(), start.radius)
         key = (points.tobytes(), begun, *sorted(map(str, others.items())))
         if key not in fits:
-            flow, seen = fit_flow(points, cancel=cancel, start=start, settings=QUICK, **others), []
-            result = yield from watched(flow, seen)
+            seen = []
+            flow = fit_flow(points, cancel=cancel, start=start, settings=QUICK, **others)
+            result = yield from mapped(flow, lambda item: seen.append(item) or item)
             fits[key] = seen, result
             return result
         seen, result = fits[key]
@@ -68,13 +60,9 @@ def two_sheets(count):
     return noisy_box(count, np.random.default_rng(0))
 
 
-def drain(request, cancel=reconstruct.never):
-    frames, stream = [], reconstruct.stream(request, cancel)
-    while True:
-        try:
-            frames.append(next(stream))
-        except StopIteration as end:
-            return frames, end.value
+def watch(request, cancel=reconstruct.never):
+    frames = []
+    return frames, reconstruct.run(request, cancel, frames.append)
 
 
 def off_sphere(vertices):
@@ -86,7 +74,7 @@ def off_sphere(vertices):
 
 
 def test_frames_tell_the_whole_story():
-    frames, result = drain(ReconstructionRequest(cloud(ellipsoid(600)), "fit", level=3, frames=13))
+    frames, result = watch(ReconstructionRequest(cloud(ellipsoid(600)), "fit", level=3, frames=13))
     fractions = [frame.fraction for frame in frames]
     assert fractions == sorted(fractions)
     assert fractions[-1] == 1
@@ -113,7 +101,7 @@ def slab(count=2500, half=(0.895, 0.45, 0.18)):
 
 def test_a_fit_that_leaves_the_inside_out_is_made_anew_from_outside():
     points = slab()
-    frames, result = drain(ReconstructionRequest(cloud(points), "fit"))
+    frames, result = watch(ReconstructionRequest(cloud(points), "fit"))
     grown = next(frame for frame in reversed(frames) if frame.stage == "Fitting")
     true = 8 * 0.895 * 0.45 * 0.18
     scale = result.normalization.scale**3
@@ -137,13 +125,13 @@ def bowl(count=3000):
 
 def with_a_film(model, points, **others):
     """Answer, as the network can, with a flow that spans the opening."""
-    return streams.drain(fit_flow(points, from_outside=True, settings=QUICK)).carrier, 0
+    return drain(fit_flow(points, from_outside=True, settings=QUICK)).carrier, 0
 
 
 def test_a_film_that_the_start_had_is_not_kept_if_a_fit_from_inside_has_none(monkeypatch):
     monkeypatch.setattr(reconstruct, "predict_flow", with_a_film)
     monkeypatch.setattr(reconstruct, "is_near", lambda carrier, points: True)
-    frames, result = drain(ReconstructionRequest(cloud(bowl()), level=4))
+    frames, result = watch(ReconstructionRequest(cloud(bowl()), level=4))
     spanned = next(frame for frame in reversed(frames) if frame.stage == "Fitting")
     fractions = [frame.fraction for frame in frames]
     assert fractions == sorted(fractions)
@@ -158,7 +146,7 @@ def test_a_gap_that_any_fit_must_span_is_said(monkeypatch):
     monkeypatch.setattr(reconstruct, "predict_flow", with_a_film)
     monkeypatch.setattr(reconstruct, "is_near", lambda carrier, points: True)
     points = ellipsoid(3000, (1.0, 0.9, 0.8))
-    frames, result = drain(ReconstructionRequest(cloud(points[points[:, 2] < 0.65]), level=3))
+    frames, result = watch(ReconstructionRequest(cloud(points[points[:, 2] < 0.65]), level=3))
     assert any(frame.stage == "Fitting from inside" for frame in frames)
     assert any(
         "% of the mesh spans gaps where the input has no points, in one place" in n for n in result.notes
@@ -170,7 +158,7 @@ def test_a_gap_that_any_fit_must_span_is_said(monkeypatch):
 
 def test_a_skin_around_one_side_of_a_solid_is_tried_from_outside_and_said():
     points = ellipsoid(3000, (1.0, 0.9, 0.8))
-    frames, result = drain(ReconstructionRequest(cloud(points[points[:, 2] > 0.0]), "fit"))
+    frames, result = watch(ReconstructionRequest(cloud(points[points[:, 2] > 0.0]), "fit"))
     assert any(frame.stage == "Fitting from outside" for frame in frames)
     assert enclosed_volume(result.mesh.vertices, result.mesh.faces) < 0.2
     assert any(note.startswith("The mesh is a shell, on average") for note in result.notes)
@@ -186,7 +174,7 @@ def test_the_callers_threads_are_left_as_they_were():
 
 
 def test_a_fit_that_leaves_nothing_out_is_made_once():
-    frames, _ = drain(ReconstructionRequest(cloud(ellipsoid(600)), "fit", level=3))
+    frames, _ = watch(ReconstructionRequest(cloud(ellipsoid(600)), "fit", level=3))
     assert {frame.stage for frame in frames} == {"Fitting", "Checking", "Refining", "Flowing"}
 
 
@@ -203,7 +191,7 @@ def test_the_mesh_is_the_template_and_of_the_level_asked_for():
 
 
 def test_without_a_level_the_template_is_adaptive_and_the_mesh_certified():
-    frames, result = drain(ReconstructionRequest(cloud(ring(900)), "fit", frames=7))
+    frames, result = watch(ReconstructionRequest(cloud(ring(900)), "fit", frames=7))
     report = inspect_mesh(result.mesh)
     assert report.is_sound
     assert report.vertices not in {10 * 4**level + 2 for level in range(8)}
@@ -283,16 +271,16 @@ def test_a_part_that_the_fit_leaves_out_is_said_where_it_is(monkeypatch):
 def test_cancelling_ends_the_stream():
     calls = iter([False] * 20)
     with pytest.raises(Cancelled):
-        drain(ReconstructionRequest(cloud(ellipsoid(400))), lambda: next(calls, True))
+        watch(ReconstructionRequest(cloud(ellipsoid(400))), lambda: next(calls, True))
 
 
 def test_a_method_that_cannot_work_is_refused_in_a_sentence():
     with pytest.raises(InputError, match=r"^.+[.]$"):
-        drain(ReconstructionRequest(cloud(ellipsoid(400)), "silhouette"))
+        watch(ReconstructionRequest(cloud(ellipsoid(400)), "silhouette"))
 
 
 def test_by_itself_the_network_comes_first_and_the_fit_goes_on_from_it():
-    frames, result = drain(ReconstructionRequest(cloud(ellipsoid(800)), frames=7))
+    frames, result = watch(ReconstructionRequest(cloud(ellipsoid(800)), frames=7))
     stages = [frame.stage for frame in frames]
     assert [stage for k, stage in enumerate(stages) if stage not in stages[:k]] == [
         "Network", "Fitting", "Refining", "Checking", "Flowing",

@@ -120,13 +120,14 @@ def _samples_of(
 
 def _films(samples: NDArray[np.float64], points: NDArray[np.floating]) -> list[Region]:
     """Return the clusters of mesh without points: those wide enough, and those that are beyond doubt."""
-    spacings = _spacings(points)
+    distances, others = neighbours_of(points, _NEIGHBOURS)
+    spacings = distances[:, 1:].mean(axis=1)
     spacing = float(np.quantile(spacings, _SPARSE))
     alone, nearest = cKDTree(points).query(samples)
     alone = np.asarray(alone)
     wide = _clusters(samples, alone > max(_LEAST, _FAR * spacing), _spacing(samples))
     # Where points are sparser than nearly everywhere, those around say how far apart they are.
-    around = np.median(spacings[neighbours_of(points, _NEIGHBOURS)[1]], axis=1)
+    around = np.median(spacings[others], axis=1)
     times = alone / np.maximum(around[nearest], spacing)
     certain = _clusters(samples, times > _FAR, _spacing(samples), _LEAST_FILM, times > _CERTAIN)
     apart = [

@@ -45,7 +45,7 @@ class GridFlow(nn.Module):
         )
 
     def begin_from(self, fields: Float[Tensor, "K 3 R R R"]) -> None:
-        """Take over the velocities of another flow of as many blocks; the finest grid holds them.
+        """Take over another flow of as many blocks, as far as the finest grid can hold its velocities.
 
         Raises:
             ValueError: if it has another number of blocks.

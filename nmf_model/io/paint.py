@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from nmf_model.io.color_range import color_bytes, largest_color
 from nmf_model.io.gltf_colors import wide_colors
-from nmf_model.io.materials import missing_looks
+from nmf_model.io.materials import Missing
 from nmf_model.io.surface import Surface
 
 _PAINTED_SUFFIXES = (".obj", ".glb", ".gltf", ".3mf", ".ply")
@@ -48,12 +48,13 @@ class Paint:
         return result
 
 
-def load_paint(path: Path, surface: Surface) -> Paint | None:
+def load_paint(path: Path, surface: Surface, missing: Missing) -> Paint | None:
     """Return the colours of a mesh file, or None if it has none or they cannot be read.
 
     Args:
         path: the file.
         surface: what ``load_surface`` read from it.
+        missing: what ``missing_looks`` says of it.
     """
     if surface.colors is not None:
         return Paint(
@@ -63,7 +64,7 @@ def load_paint(path: Path, surface: Surface) -> Paint | None:
     if path.suffix.lower() not in _PAINTED_SUFFIXES:
         return None
     try:
-        return _from_scene(path)
+        return _from_scene(path, has_materials=not missing.materials)
     except Exception:  # noqa: BLE001  any library's complaint about a texture must not cost the user the shape
         return None
 
@@ -83,13 +84,14 @@ def barycentric(points: NDArray[np.float64], triangles: NDArray[np.float64]) -> 
     return total
 
 
-def _from_scene(path: Path) -> Paint | None:
-    """Read the parts of a scene with their looks, in the scene's own frame."""
+def _from_scene(path: Path, *, has_materials: bool) -> Paint | None:
+    """Read the parts of a scene with their looks, in the scene's own frame.
+
+    Where materials are missing, trimesh makes up a grey picture, which is passed over.
+    """
     import trimesh
 
     scene = trimesh.load_scene(path, process=False)
-    # Where materials are missing, trimesh makes up a grey picture.
-    has_materials = not missing_looks(path).materials
     parts, textures, start = [], [], 0
     wide = wide_colors(path)
     for node in scene.graph.nodes_geometry:

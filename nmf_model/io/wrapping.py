@@ -52,10 +52,11 @@ def sample_outside(path: Path, surface: Surface, count: int, seed: int) -> Wrapp
         InputError: too many faces have no finite place, or none has an area.
     """
     usable, notes = _usable(path, surface)
-    notes += missing_looks(path).sentences()
+    missing = missing_looks(path)
+    notes += missing.sentences()
     diagnosed = diagnose(surface.vertices, usable)
     defects = diagnosed.defects
-    paint = load_paint(path, surface)
+    paint = load_paint(path, surface, missing)
     vertices, faces = surface.vertices, usable
     if paint is not None:
         vertices, faces = paint.vertices, paint.faces

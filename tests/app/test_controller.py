@@ -191,12 +191,17 @@ def test_the_view_follows_the_queue_until_the_user_selects_something(bench):
     assert bench.state.current == first
 
 
+def export_to(bench, path):
+    """Export the shown mesh, and return the job."""
+    bench.dialogs.choose_export.return_value = ExportChoice(Path(path))
+    bench.controller.export()
+    return bench.jobs()[-1]
+
+
 def test_export_uses_the_chosen_name_and_reports_what_was_read_back(bench):
     finish_one(bench)
     result = bench.state.current_item.outcome
-    bench.dialogs.choose_export.return_value = ExportChoice(Path("/tmp/egg.obj"))
-    bench.controller.export()
-    job = bench.jobs()[-1]
+    job = export_to(bench, "/tmp/egg.obj")
     assert job.kind is JobKind.EXPORT
     bench.finish(job, Exported(Path("/tmp/egg.obj"), result.report))
     assert bench.state.current_item.exported.path == Path("/tmp/egg.obj")
@@ -206,9 +211,7 @@ def test_export_uses_the_chosen_name_and_reports_what_was_read_back(bench):
 def test_an_export_that_ends_while_another_outcome_is_shown_says_nothing_of_that_one(bench):
     finish_one(bench)
     item = bench.state.current_item
-    bench.dialogs.choose_export.return_value = ExportChoice(Path("/tmp/egg.obj"))
-    bench.controller.export()
-    job = bench.jobs()[-1]
+    job = export_to(bench, "/tmp/egg.obj")
     other = outcome()
     bench.session.update_item(item.key, outcome=other, other=item.outcome, exported=None)
     bench.finish(job, Exported(Path("/tmp/egg.obj"), item.outcome.report))
@@ -220,15 +223,12 @@ def test_an_export_that_ends_while_another_outcome_is_shown_says_nothing_of_that
 def test_an_export_behind_other_work_is_announced_and_survives_the_removal_of_its_item(bench):
     finish_one(bench)
     item = bench.state.current_item
-    bench.dialogs.choose_export.return_value = ExportChoice(Path("/tmp/egg.obj"))
-    bench.controller.export()
-    job = bench.jobs()[-1]
+    job = export_to(bench, "/tmp/egg.obj")
     assert bench.controller.unwritten() == ("egg.obj",)
     open_one(bench, "other.xyz")
     bench.tell(bench.jobs()[-1])
     bench.controller.select(item.key)
-    bench.dialogs.choose_export.return_value = ExportChoice(Path("/tmp/again.stl"))
-    bench.controller.export()
+    export_to(bench, "/tmp/again.stl")
     assert bench.state.notice.sentence == "“again.stl” is being written."
     assert bench.controller.unwritten() == ("egg.obj", "again.stl")
     bench.controller.remove(item.key)
@@ -252,9 +252,7 @@ def test_a_dismissed_dialog_does_nothing(bench):
 
 def test_a_failed_export_leaves_the_result_alone(bench):
     finish_one(bench)
-    bench.dialogs.choose_export.return_value = ExportChoice(Path("/nowhere/egg.obj"))
-    bench.controller.export()
-    job = bench.jobs()[-1]
+    job = export_to(bench, "/nowhere/egg.obj")
     bench.tell(job)
     bench.tell(job, JobState.FAILED, sentence="No permission.")
     assert bench.state.current_item.state is ItemState.DONE

@@ -18,6 +18,7 @@ from nmf_app.widgets.export_dialog import CONVERT, FACTOR, KEEP, ExportDialog
 from nmf_model.certificate import Origin
 from nmf_model.io.meshes import read_mesh, write_mesh
 from nmf_model.quality import inspect_mesh
+from nmf_model.streams import drain
 from nmf_model.types import LENGTH_UNITS, Mesh, PointCloud, ReconstructionRequest
 
 from .conftest import short_stream
@@ -28,13 +29,7 @@ MILLIMETRES = {"micron": 1e-3, "millimeter": 1, "centimeter": 10, "inch": 25.4, 
 
 def outcome_in(unit, colored=False):
     """A finished reconstruction, 4 x 2.4 x 1.6 long, of an input in a unit."""
-    frames = short_stream(ReconstructionRequest(PointCloud(np.eye(3))), lambda: False, level=2)
-    while True:
-        try:
-            next(frames)
-        except StopIteration as end:
-            result = end.value
-            break
+    result = drain(short_stream(ReconstructionRequest(PointCloud(np.eye(3))), lambda: False, level=2))
     shades = (60 * result.mesh.vertices + 120).clip(0, 255).astype(np.uint8)
     mesh = replace(result.mesh, unit=unit, colors=shades if colored else None)
     return Outcome(replace(result, mesh=mesh), inspect_mesh(mesh), Origin("scan.3mf", "ab" * 32))

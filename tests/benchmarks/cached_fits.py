@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from nmf_model.fitting.fit import FitSettings, FittedFlow, fit_flow
 from nmf_model.flow.carrier import GridCarrier
 from nmf_model.geometry.normalization import normalize
+from nmf_model.streams import drain
 from nmf_model.types import Normalization
 from tests.benchmarks.objects import FOLDER
 
@@ -49,13 +50,7 @@ def drain_fit(
     points: NDArray[np.float32], *, start: GridCarrier | None = None, settings: FitSettings | None = None
 ) -> FittedFlow:
     """Fit a cloud in unit-sphere units without showing anything; see ``fit_flow``."""
-    progress = fit_flow(points, start=start, settings=settings)
-    while True:
-        try:
-            next(progress)
-        except StopIteration as end:
-            fitted: FittedFlow = end.value
-            return fitted
+    return drain(fit_flow(points, start=start, settings=settings))
 
 
 def cached_fit(set_name: str, index: int, tag: str = "now") -> CachedFit:

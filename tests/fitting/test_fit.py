@@ -11,17 +11,14 @@ from nmf_model.flow.grid import flow_midpoint
 from nmf_model.geometry.sampling import sample_surface
 from nmf_model.geometry.template import icosphere
 from nmf_model.metrics import chamfer_l2
+from nmf_model.streams import drain
 
 from .conftest import QUICK, box_surface, ellipsoid, ring
 
 
-def drain(generator):
+def watch(generator):
     seen = []
-    while True:
-        try:
-            seen.append(next(generator))
-        except StopIteration as end:
-            return seen, end.value
+    return seen, drain(generator, seen.append)
 
 
 def surface(fitted, level=3, steps=8):
@@ -33,7 +30,7 @@ def surface(fitted, level=3, steps=8):
 def egg():
     """What a quick fit of an ellipsoid showed on its way, and the flow."""
     torch.set_num_threads(1)
-    return drain(fit_flow(ellipsoid(1500), settings=QUICK))
+    return watch(fit_flow(ellipsoid(1500), settings=QUICK))
 
 
 def test_a_quick_fit_finds_an_ellipsoid(egg):
@@ -47,7 +44,7 @@ def test_a_quick_fit_finds_an_ellipsoid(egg):
 
 def test_a_ring_is_not_filled_by_a_film():
     """The reason for growing: a sphere shrunk onto a ring would span its opening."""
-    _, fitted = drain(fit_flow(ring(2500), settings=QUICK))
+    _, fitted = watch(fit_flow(ring(2500), settings=QUICK))
     vertices = surface(fitted)
     assert np.hypot(vertices[:, 0], vertices[:, 1]).min() > 0.35
     assert chamfer_l2(vertices, ring(2500, seed=1)) < 0.02
@@ -55,7 +52,7 @@ def test_a_ring_is_not_filled_by_a_film():
 
 def test_the_same_seed_gives_the_same_flow_and_another_seed_another(egg):
     seen, first = egg
-    _, again = drain(fit_flow(ellipsoid(1500), settings=QUICK))
+    _, again = watch(fit_flow(ellipsoid(1500), settings=QUICK))
     assert torch.equal(first.fields, again.fields)
     # How another seed's fit begins to differ is enough of it.
     for here, there in zip(seen[:6], fit_flow(ellipsoid(1500), settings=QUICK, seed=4), strict=False):
@@ -76,7 +73,7 @@ def test_a_turned_template_lands_on_the_same_surface(egg):
 def test_cancel_is_answered_at_the_next_step():
     polls = itertools.count()
     with pytest.raises(Cancelled):
-        drain(fit_flow(ellipsoid(300), settings=QUICK, cancel=lambda: next(polls) >= 7))
+        watch(fit_flow(ellipsoid(300), settings=QUICK, cancel=lambda: next(polls) >= 7))
     assert next(polls) == 8
 
 
@@ -84,7 +81,7 @@ def test_a_thin_plate_is_reached_to_its_rims_and_corners():
     """Rims have few points: in a plain mean square they lose, and the surface stops short of them."""
     points = box_surface(1200, half=(0.8, 0.6, 0.03))
     stages = (Stage(2, 3, 120, 2, grows=True), Stage(3, 3, 160, 3, settles=True))
-    _, fitted = drain(fit_flow(points, settings=FitSettings(samples=1200, stages=stages)))
+    _, fitted = watch(fit_flow(points, settings=FitSettings(samples=1200, stages=stages)))
     samples, _ = sample_surface(
         surface(fitted, level=5), icosphere(5).faces, 60_000, np.random.default_rng(0)
     )

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from nmf_model.io import las, ply, text
 from nmf_model.io.collect import CHUNK_ROWS
+from nmf_model.io.materials import Missing
 from nmf_model.io.meshes import load_surface
 from nmf_model.io.paint import load_paint
 from nmf_model.io.points import read_points
@@ -299,7 +300,7 @@ def test_a_mesh_in_gltf_keeps_its_colors(tmp_path, name, suffix):
     path, faces = tmp_path / f"a{suffix}", np.arange(198).reshape(-1, 3)
     write_gltf(path, POINTS, IN_GLTF[name], faces=faces)
     surface = load_surface(path)
-    paint = load_paint(path, surface)
+    paint = load_paint(path, surface, Missing())
     np.testing.assert_array_equal(paint.corners, COLORS[faces])
     np.testing.assert_array_equal(paint.vertices, surface.vertices)
 

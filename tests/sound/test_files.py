@@ -13,6 +13,7 @@ from nmf_model.io.meshes import read_mesh, write_mesh
 from nmf_model.quality import inspect_mesh
 from nmf_model.sound.certify import Budget, make_sound
 from nmf_model.sound.forms import written_forms
+from nmf_model.streams import drain
 from nmf_model.types import Mesh
 from tests.support.stress_shapes import STRESS_SHAPES
 
@@ -27,13 +28,7 @@ def test_a_hard_cloud_becomes_a_sound_file(name, tmp_path):
     cloud = STRESS_SHAPES[name](1500, np.random.default_rng(0))
     normalization = normalize(cloud)
     unit = normalization.to_unit(cloud)
-    fit = fit_flow(unit, settings=QUICK)
-    while True:
-        try:
-            next(fit)
-        except StopIteration as end:
-            carrier = end.value.carrier
-            break
+    carrier = drain(fit_flow(unit, settings=QUICK)).carrier
     surface = make_sound(
         carrier, unit, icosphere(3), Budget(vertices=1500), forms=written_forms(normalization)
     )
