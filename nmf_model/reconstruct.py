@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from functools import partial
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -14,6 +15,7 @@ from torch import Tensor
 
 from nmf_model.errors import Cancelled, InputError
 from nmf_model.findings import Residual, notes_of, residual_notes
+from nmf_model.fitting.correction import correct_flow
 from nmf_model.fitting.findings import findings_in
 from nmf_model.fitting.fit import FitProgress, FittedFlow, fit_flow
 from nmf_model.fitting.placement import even_out
@@ -57,6 +59,8 @@ _JUDGED_POINTS = 200_000
 
 _NETWORK_SHARE = 0.04
 """Share of the progress bar that belongs to the network where a fit follows."""
+_CORRECTION_STARTS = 0.3
+"""Share of the progress bar at which the network's answer is there, where it is corrected next."""
 _GLIMPSES = 25
 """Frames in which the network's flow is shown."""
 _FIT_SHARE = 0.90
@@ -71,6 +75,7 @@ _ALIKE = 0.8
 """Two fits span about as much if the one's share of that is this much of the other's."""
 
 FrameHandler = Callable[[FlowFrame], None]
+Fitted = TypeVar("Fitted")
 
 
 def never() -> bool:
@@ -183,8 +188,12 @@ def _flow_of(
     else:
         assert plan.model is not None
         carrier, outliers = predict_flow(plan.model, points, device=device, seed=request.seed)
-    yield from _glimpses(carrier, plan, points, _NETWORK_SHARE if plan.fits else _FIT_SHARE, cancel)
+    on_grids = carrier if isinstance(carrier, GridCarrier) and not plan.is_picture else None
+    shown_until = _NETWORK_SHARE if plan.fits else _FIT_SHARE if on_grids is None else _CORRECTION_STARTS
+    yield from _glimpses(carrier, plan, points, shown_until, cancel)
     if not plan.fits:
+        if on_grids is not None:
+            carrier = yield from _corrected(on_grids, points, request, device, cancel)
         return _Flow(carrier, plan.method, _stray(outliers))
     start = carrier if isinstance(carrier, GridCarrier) and is_near(carrier, points) else None
     fitted, began = yield from _fit_frames(points, start, _NETWORK_SHARE, request, device, cancel)
@@ -207,6 +216,18 @@ def _glimpses(
     for number, moment in enumerate(carrier.moments(sphere.vertices, _GLIMPSES, cancel)):
         fraction = until * min(1.0, (number + 1) / _GLIMPSES)
         yield FlowFrame(moment.vertices, sphere.faces, "Network", fraction, points=shown)
+
+
+def _corrected(
+    carrier: GridCarrier,
+    points: NDArray[np.float32],
+    request: ReconstructionRequest,
+    device: torch.device,
+    cancel: CancelCheck,
+) -> Generator[FlowFrame, None, GridCarrier]:
+    """Bring the network's flow nearer to the cloud, where the cloud is no guess of the network's own."""
+    progress = correct_flow(carrier, points, device=device, seed=request.seed, cancel=cancel)
+    return (yield from _followed(progress, "Correcting", _CORRECTION_STARTS, _FIT_SHARE))
 
 
 def _fit_frames(
@@ -251,8 +272,8 @@ def _is_better(grown: FittedFlow, fitted: FittedFlow, spanned: float, points: ND
 
 
 def _followed(
-    progress: Generator[FitProgress, None, FittedFlow], stage: str, begins: float, ends: float
-) -> Generator[FlowFrame, None, FittedFlow]:
+    progress: Generator[FitProgress, None, Fitted], stage: str, begins: float, ends: float
+) -> Generator[FlowFrame, None, Fitted]:
     def frame(glimpse: FitProgress) -> FlowFrame:
         fraction = begins + (ends - begins) * glimpse.fraction
         return FlowFrame(glimpse.vertices, glimpse.faces, stage, fraction)

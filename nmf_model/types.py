@@ -158,7 +158,7 @@ class FlowFrame:
     Attributes:
         vertices: (V, 3) float32, unit-sphere units.
         faces: (F, 3) int64; may change between frames (the template is refined), so compare identity.
-        stage: what is happening, in words for the user ("Fitting", "Refining",
+        stage: what is happening, in words for the user ("Network", "Correcting", "Fitting", "Refining",
             "Checking", "Flowing").
         fraction: share of the whole job done, 0..1, never falling.
         block: index of the flow block (0-based) while flowing, else 0.

@@ -11,15 +11,16 @@ import torch
 from nmf_model import checkpoint, reconstruct
 from nmf_model.config import EncoderConfig, FlowConfig, ImageEncoderConfig, ModelConfig, SolverConfig
 from nmf_model.errors import InputError
+from nmf_model.geometry.normalization import normalize
 from nmf_model.geometry.template import icosphere
 from nmf_model.io.source import read_source
 from nmf_model.metrics import chamfer_l2
 from nmf_model.model import NeuralMeshFlow
 from nmf_model.network import as_seen, predict_cloud, predict_flow
-from nmf_model.plan import make_plan
+from nmf_model.plan import make_plan, misfit
 from nmf_model.quality import inspect_mesh
 from nmf_model.silhouette.outline import outline_iou
-from nmf_model.types import PointCloud, ReconstructionRequest, ShapeImage
+from nmf_model.types import FlowFrame, PointCloud, ReconstructionRequest, ShapeImage
 from nmf_model.weights import load_weights, shipped_path
 
 EXAMPLES = Path(__file__).parents[1] / "resources" / "examples"
@@ -75,6 +76,23 @@ def test_a_cloud_becomes_a_sound_mesh_in_its_own_coordinates(placed):
     assert np.array_equal(last, result.mesh.vertices)
     radius = result.normalization.scale
     assert chamfer_l2(result.mesh.vertices / radius, points / radius) < 0.02
+
+
+def test_what_the_network_answers_is_corrected_with_the_very_points():
+    """The mesh is nearer to them than the network's own, and the steps are shown as such."""
+    cloud = example("chair.ply")
+    unit = normalize(cloud.points).to_unit(cloud.points)
+    alone = misfit(predict_flow(load_weights("ae"), unit)[0], unit)
+    frames: list[FlowFrame] = []
+    request = ReconstructionRequest(PointCloud(cloud.points), method="network")
+    result = reconstruct.run(request, on_frame=frames.append)
+    assert misfit(result.carrier, unit) < 0.7 * alone
+    shown = [frame for frame in frames if frame.stage == "Correcting"]
+    assert len(shown) >= 5
+    assert not np.array_equal(shown[0].vertices, shown[-1].vertices)
+    assert np.all(np.diff([frame.fraction for frame in frames]) >= 0)
+    again = reconstruct.run(request)
+    assert np.array_equal(result.mesh.vertices, again.mesh.vertices)
 
 
 def test_the_network_does_not_care_how_many_points_or_in_what_order():

@@ -39,6 +39,7 @@ class Plan:
         condition: how clouds are made.
         device: of the model.
         merge: whether corners at exactly the same position are made one in meshes from files.
+        test_time_steps: optimiser steps that correct the model's answer to a cloud.
     """
 
     data: tuple[Path, ...]
@@ -48,6 +49,7 @@ class Plan:
     condition: Condition = field(default_factory=Condition)
     device: str = "cpu"
     merge: bool = False
+    test_time_steps: int = 0
 
 
 @dataclass(frozen=True)
@@ -119,7 +121,8 @@ def _answer(plan: Plan, item: Item) -> Answered:
     case = make_case(target, plan.condition, name.id)
     model = open_model(plan.checkpoint, plan.device)
     try:
-        return Answered(reconstruct_cloud(model, case.cloud), case.target, case.cloud)
+        mesh = reconstruct_cloud(model, case.cloud, test_time_steps=plan.test_time_steps)
+        return Answered(mesh, case.target, case.cloud)
     except NmfError as error:
         raise MethodError(str(error)) from error
 

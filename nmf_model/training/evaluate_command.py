@@ -33,6 +33,7 @@ def evaluate(
     condition: Annotated[str, typer.Option(help="How objects are turned: upright, yaw or any.")] = "upright",
     input_points: options.InputPointsOption = 2500,
     noise: Annotated[float, typer.Option(help="Added to the input; the object's radius is 1.")] = 0.0,
+    test_time_steps: options.TestTimeStepsOption = 0,
     robustness: Annotated[bool, typer.Option(help="Also print a table over seven conditions.")] = False,
     merge: Annotated[bool, typer.Option(help="Merge corners at one position in meshes from files.")] = False,
     pictures: Annotated[bool, typer.Option(help="Write the page of pictures.")] = True,
@@ -51,9 +52,10 @@ def evaluate(
         raise InputError("Name either a model with --checkpoint or a folder with --meshes.")
     how = Condition(condition, input_points, noise)  # type: ignore[arg-type]  # checked there
     clouds = checkpoint is not None and views is None
-    if not clouds and (how != Condition() or robustness):
+    if not clouds and (how != Condition() or robustness or test_time_steps):
         raise InputError(
-            "--condition, --input-points, --noise and --robustness are for a model that is given clouds."
+            "--condition, --input-points, --noise, --test-time-steps and --robustness are for a model that "
+            "is given clouds."
         )
     if meshes is not None and views is not None:
         raise InputError("--meshes needs no --views; leave one of them out.")
@@ -65,6 +67,7 @@ def evaluate(
         condition=how,
         device="cpu" if checkpoint is None else options.chosen_device(device),
         merge=merge,
+        test_time_steps=test_time_steps,
     )
     items, about = _items(plan, meshes, options.chosen_view(view))
     _run(plan, items, about, out, robustness=robustness, pictures=pictures, jobs=jobs)
@@ -74,7 +77,7 @@ def _items(plan: Plan, meshes: Path | None, view: int | None) -> tuple[list[Item
     """List what to measure, and say what it is."""
     from nmf_model.training import evaluate as protocol
     from nmf_model.training.cases import open_model
-    from nmf_model.training.reconstructing import predicted_frame
+    from nmf_model.training.reconstructing import check_can_correct, predicted_frame
 
     about: dict[str, Any] = {"data": ", ".join(path.name for path in plan.data), "split": plan.split}
     if meshes is not None:
@@ -87,6 +90,9 @@ def _items(plan: Plan, meshes: Path | None, view: int | None) -> tuple[list[Item
     about["checkpoint"] = plan.checkpoint.name
     if plan.views is None:
         about["input"] = plan.condition.label
+        if plan.test_time_steps:
+            check_can_correct(open_model(plan.checkpoint, plan.device))
+            about["test-time steps"] = plan.test_time_steps
         items = protocol.cloud_items(plan)
         seen = protocol.fewest_points(plan, items)
         if seen < plan.condition.input_points:

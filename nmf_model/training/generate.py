@@ -48,6 +48,7 @@ class Task:
         source: the file of a cloud, mesh or picture; None for an object of a data set.
         plan: the data set, with ``item`` of it.
         input_points: how many points of a file's cloud the model sees at most; None for all.
+        test_time_steps: optimiser steps that correct the answer to a file's cloud.
     """
 
     out: Path
@@ -57,6 +58,7 @@ class Task:
     plan: Plan | None = None
     item: Item | None = None
     input_points: int | None = None
+    test_time_steps: int = 0
 
     @property
     def is_of_cloud(self) -> bool:
@@ -105,6 +107,7 @@ def file_tasks(
     out: Path,
     suffix: str,
     input_points: int | None = None,
+    test_time_steps: int = 0,
 ) -> list[Task]:
     """List the meshes of files and of all that can be read in folders, which keep their subfolders.
 
@@ -117,11 +120,24 @@ def file_tasks(
         target = out / f"{stem}{suffix}"
         if target in tasks:
             raise InputError(f"{tasks[target].source} and {source} would both become {target}; rename one.")
-        tasks[target] = Task(target, checkpoint, device, source=source, input_points=input_points)
+        tasks[target] = Task(
+            target,
+            checkpoint,
+            device,
+            source=source,
+            input_points=input_points,
+            test_time_steps=test_time_steps,
+        )
     return list(tasks.values())
 
 
-def claim(out: Path, tasks: Sequence[Task], checkpoint: Path, input_points: int | None) -> None:
+def claim(
+    out: Path,
+    tasks: Sequence[Task],
+    checkpoint: Path,
+    input_points: int | None,
+    test_time_steps: int = 0,
+) -> None:
     """Record in the folder which model its meshes are of, so that no other one's are taken for them.
 
     Args:
@@ -129,6 +145,7 @@ def claim(out: Path, tasks: Sequence[Task], checkpoint: Path, input_points: int 
         tasks: all that is to be there, the other shards' included.
         checkpoint: the model.
         input_points: how many points of a cloud it sees; None for all.
+        test_time_steps: optimiser steps that correct its answers to clouds.
 
     Raises:
         InputError: meshes that are there already were made otherwise.
@@ -138,15 +155,15 @@ def claim(out: Path, tasks: Sequence[Task], checkpoint: Path, input_points: int 
     record: dict[str, Any] = {"checkpoint": checkpoint.name, "sha256": file_sha256(checkpoint)}
     if any(task.is_of_cloud for task in tasks):
         record["input_points"] = input_points or "all"
+        record["test_time_steps"] = test_time_steps
     known = _record_of(out, tasks)
     advice = f"name another --out, or remove its meshes and {RECORD}"
     if known.get("sha256", record["sha256"]) != record["sha256"]:
         raise InputError(f"{out} holds meshes of another model, {known.get('checkpoint')}; {advice}.")
-    points = record.get("input_points")
-    if points is not None and known.get("input_points", points) != points:
-        raise InputError(
-            f"{out} holds meshes of {known['input_points']} input points, not of {points}; {advice}."
-        )
+    for name, words in (("input_points", "input points"), ("test_time_steps", "test-time steps")):
+        wanted = record.get(name)
+        if wanted is not None and known.get(name, wanted) != wanted:
+            raise InputError(f"{out} holds meshes of {known[name]} {words}, not of {wanted}; {advice}.")
     text = json.dumps(known | record, indent=1) + "\n"
     try:
         out.mkdir(parents=True, exist_ok=True)
@@ -248,7 +265,9 @@ def _mesh_of(task: Task) -> Mesh:
 def _mesh_of_file(task: Task, source: Source) -> Mesh:
     model = open_model(task.checkpoint, task.device)
     if isinstance(source, PointCloud):
-        return replace(reconstruct_cloud(model, _thinned(source.points, task)), unit=source.unit)
+        seen = _thinned(source.points, task)
+        mesh = reconstruct_cloud(model, seen, test_time_steps=task.test_time_steps)
+        return replace(mesh, unit=source.unit)
     if model.image is None:
         raise MethodError("The model has no picture branch; name a single-view model for pictures.")
     # Copied, because torch warns of arrays that it may not write to, as Pillow's are.

@@ -28,6 +28,7 @@ def generate(
     split: options.SplitOption = "test",
     view: Annotated[str, typer.Option(help="Which rendering is the input: a number from 0, or all.")] = "0",
     input_points: options.FewerPointsOption = None,
+    test_time_steps: options.TestTimeStepsOption = 0,
     format_name: Annotated[str, typer.Option("--format", help="ply, obj, stl, off, glb or 3mf.")] = "ply",
     shard: Annotated[str, typer.Option(help="Make part i of n only: i/n, i from 1.")] = "1/1",
     jobs: options.JobsOption = 0,
@@ -39,8 +40,10 @@ def generate(
     generate.json beside them names the model that made them.
     """
     from nmf_model.training import generate as work
+    from nmf_model.training.cases import open_model
     from nmf_model.training.conditions import INPUT_POINTS
     from nmf_model.training.progress import progress
+    from nmf_model.training.reconstructing import check_can_correct
 
     suffix = work.checked_suffix(format_name)
     chosen = options.chosen_device(device)
@@ -50,16 +53,18 @@ def generate(
     if inputs:
         if views is not None:
             raise InputError("--views belongs to a data set; name pictures as inputs instead.")
-        tasks = work.file_tasks(inputs, checkpoint, chosen, out, suffix, seen)
+        tasks = work.file_tasks(inputs, checkpoint, chosen, out, suffix, seen, test_time_steps)
     else:
         data = options.data_paths(packed, points_path)
         seen = seen or INPUT_POINTS
-        tasks = _of_data(data, split, checkpoint, views, view, seen, chosen, out, suffix)
-    if input_points is not None and not any(task.is_of_cloud for task in tasks):
-        raise InputError("--input-points is for a model that is given clouds.")
+        tasks = _of_data(data, split, checkpoint, views, view, seen, chosen, out, suffix, test_time_steps)
+    if (input_points is not None or test_time_steps) and not any(task.is_of_cloud for task in tasks):
+        raise InputError("--input-points and --test-time-steps are for a model that is given clouds.")
+    if test_time_steps:
+        check_can_correct(open_model(checkpoint, chosen))
     own = work.shard(tasks, *_parts(shard))
     processes = options.chosen_jobs(jobs, len(own))
-    work.claim(out, tasks, checkpoint, seen)
+    work.claim(out, tasks, checkpoint, seen, test_time_steps)
     with progress("Generating", len(own)) as advance:
         outcome = work.generate(own, processes, advance)
     console = Console(highlight=False, soft_wrap=True)
@@ -87,13 +92,15 @@ def _of_data(
     device: str,
     out: Path,
     suffix: str,
+    test_time_steps: int,
 ) -> list[Task]:
     from nmf_model.training.cases import Plan
     from nmf_model.training.conditions import Condition
     from nmf_model.training.evaluate import cloud_items, picture_items
     from nmf_model.training.generate import split_tasks
 
-    plan = Plan(data, split, checkpoint, views, Condition(input_points=input_points), device)
+    how = Condition(input_points=input_points)
+    plan = Plan(data, split, checkpoint, views, how, device, test_time_steps=test_time_steps)
     items = cloud_items(plan) if views is None else picture_items(plan, options.chosen_view(view))[0]
     return split_tasks(plan, items, out, suffix)
 

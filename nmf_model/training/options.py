@@ -10,9 +10,8 @@ import typer
 
 from nmf_model.errors import InputError
 
-_VIEWS = typer.Option(
-    "--views", "--img-path", "--img_path", help="Renderings: views.npz, or the published folder of them."
-)
+_VIEWS = ("--views", "--img-path", "--img_path")
+_VIEWS_HELP = "Renderings: views.npz, or the published folder of them"
 PackedOption = Annotated[
     list[Path] | None, typer.Option("--packed", help="A packed data set (points.npz); several are joined.")
 ]
@@ -20,8 +19,8 @@ PointsOption = Annotated[
     Path | None,
     typer.Option("--points-path", "--points_path", help="Or a folder category/object/{points,normals}.npy."),
 ]
-ViewsOption = Annotated[Path | None, _VIEWS]
-NeededViewsOption = Annotated[Path, _VIEWS]
+ViewsOption = Annotated[Path | None, typer.Option(*_VIEWS, help=f"{_VIEWS_HELP}.")]
+NeededViewsOption = Annotated[list[Path], typer.Option(*_VIEWS, help=f"{_VIEWS_HELP}; several are joined.")]
 SplitOption = Annotated[str, typer.Option(help="Part of the data: train, validation or test.")]
 _INPUT_POINTS = ("--input-points", "--input_points")
 InputPointsOption = Annotated[int, typer.Option(*_INPUT_POINTS, help="How many points the model sees.")]
@@ -30,6 +29,14 @@ FewerPointsOption = Annotated[
     typer.Option(
         *_INPUT_POINTS,
         help="How many points of a cloud the model sees; 2500 of a data set and all of a file if not given.",
+    ),
+]
+TestTimeStepsOption = Annotated[
+    int,
+    typer.Option(
+        min=0,
+        help="Optimiser steps that bring the answer to a cloud nearer to it: 60 as main.py --method network "
+        "takes them, 0 for the model alone.",
     ),
 ]
 JobsOption = Annotated[int, typer.Option(help="Processes; 0 chooses by the processors and the work.")]

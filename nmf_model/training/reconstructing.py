@@ -13,7 +13,11 @@ from torch import Tensor
 from nmf_model import checkpoint
 from nmf_model.encoders.pictures import cut_out, network_input
 from nmf_model.errors import InputError
+from nmf_model.fitting.correction import correct_flow
+from nmf_model.flow.carrier import GridCarrier
 from nmf_model.model import NeuralMeshFlow
+from nmf_model.network import predict_flow
+from nmf_model.streams import drain
 from nmf_model.training.shapes import frame_of
 from nmf_model.types import Mesh, ShapeImage
 
@@ -29,18 +33,23 @@ _PUBLISHED_SIZE = 224
 Frame = Literal["object", "camera"]
 
 
-def reconstruct_cloud(model: NeuralMeshFlow, points: NDArray[np.floating]) -> Mesh:
+def reconstruct_cloud(
+    model: NeuralMeshFlow, points: NDArray[np.floating], *, test_time_steps: int = 0
+) -> Mesh:
     """Reconstruct the surface of a cloud in one pass.
 
     Args:
         model: in eval mode, on any device.
         points: (N, 3), any units; they alone decide the normalisation, as in use.
+        test_time_steps: optimiser steps that bring the model's flow nearer to the points afterwards
+            (``fitting.correction``); 0 for the model alone.
 
     Returns:
         the mesh in the units and frame of the points.
 
     Raises:
-        InputError: the points are none, not (N, 3), not finite, or all the same.
+        InputError: the points are none, not (N, 3), not finite, or all the same; or too few to correct
+            the flow by, or it is not one on grids.
         SolverError: the flow could not be integrated.
     """
     cloud = np.asarray(points, dtype=np.float64)
@@ -51,11 +60,32 @@ def reconstruct_cloud(model: NeuralMeshFlow, points: NDArray[np.floating]) -> Me
     unit = ((torch.from_numpy(cloud)[None] - centre) / radius).float()
     if not float(unit.abs().max()) > 0:
         raise InputError("All points of the cloud coincide, so it has no surface.")
-    with torch.inference_mode():
-        vertices = model(unit.to(device)).vertices[-1][0].cpu().double()
     template = model.template
+    if test_time_steps:
+        vertices = torch.from_numpy(_corrected(model, unit[0].numpy(), test_time_steps))
+    else:
+        with torch.inference_mode():
+            vertices = model(unit.to(device)).vertices[-1][0].cpu().double()
     placed = (vertices * radius[0] + centre[0]).numpy()
     return Mesh(placed, template.faces, template.vertices)
+
+
+def check_can_correct(model: NeuralMeshFlow) -> None:
+    """Raise InputError if test-time steps are not for flows of a model's kind."""
+    if model.config.volume is None:
+        raise InputError(
+            "The flow of this model is not one on grids, so it cannot be corrected; leave out "
+            "--test-time-steps."
+        )
+
+
+def _corrected(model: NeuralMeshFlow, unit: NDArray[np.float32], steps: int) -> NDArray[np.float64]:
+    """Return the vertices (V, 3) of a corrected flow for points in unit-sphere units."""
+    check_can_correct(model)
+    device = next(model.parameters()).device
+    carrier, _ = predict_flow(model, unit, device=device)
+    assert isinstance(carrier, GridCarrier)
+    return drain(correct_flow(carrier, unit, steps=steps, device=device)).carry(model.template.vertices)
 
 
 def reconstruct_picture(model: NeuralMeshFlow, rgba: NDArray[np.uint8]) -> Mesh:

@@ -6,7 +6,7 @@ import functools
 import hashlib
 import math
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -130,10 +130,53 @@ def load_views(path: Path, wanted: Iterable[str], size: int = 112) -> ViewSet:
             pictures; or if no object has any.
     """
     names = list(wanted)
-    found = _from_pack(path, names, size) if path.suffix == ".npz" else _from_folder(path, names, size)
+    found = _found(path, names, size)
     if not len(found.ids):
         raise InputError(f"{path} holds no pictures of these objects; check that both belong together.")
     return found
+
+
+def _found(path: Path, names: list[str], size: int) -> ViewSet:
+    return _from_pack(path, names, size) if path.suffix == ".npz" else _from_folder(path, names, size)
+
+
+def joined_views(paths: Sequence[Path], wanted: Iterable[str], size: int = 112) -> ViewSet:
+    """Find the renderings of the wanted objects in several sets, each object's in the first that has any.
+
+    Where sets have different numbers of pictures an object, all count as having the most: the fewer ones of
+    an object are handed out again and again.
+
+    Args:
+        paths: at least one, each as in ``load_views``.
+        wanted: ids; those of the objects found keep this order.
+        size: side of the pictures handed out, in pixels.
+
+    Raises:
+        InputError: as ``load_views``.
+    """
+    names = list(wanted)
+    if len(paths) == 1:
+        return load_views(paths[0], names, size)
+    holder: dict[str, tuple[ViewSet, int]] = {}
+    for path in paths:
+        part = _found(path, [name for name in names if name not in holder], size)
+        holder |= {str(name): (part, row) for row, name in enumerate(part.ids)}
+    if not holder:
+        raise InputError(f"{paths[0]} and the others hold no pictures of these objects.")
+    return _joined([name for name in names if name in holder], holder, size)
+
+
+def _joined(ids: list[str], holder: dict[str, tuple[ViewSet, int]], size: int) -> ViewSet:
+    """Return the views of objects that lie in several sets, at these rows."""
+    found = [holder[name] for name in ids]
+    count = max(views.count for views, _ in found)
+
+    def read(row: int, view: int) -> NDArray[np.uint8]:
+        views, own = found[row]
+        return views.read(own, view % views.count)
+
+    angles = np.stack([views.angles[own, np.arange(count) % views.count] for views, own in found])
+    return ViewSet(np.array(ids), count, size, read, angles)
 
 
 @functools.lru_cache(maxsize=2)

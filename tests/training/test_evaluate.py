@@ -20,10 +20,12 @@ from nmf_model.training.conditions import ROBUSTNESS, Condition
 from nmf_model.training.evaluate import cloud_items, evaluate, mesh_items, picture_items
 from nmf_model.training.evaluate_command import evaluate as command
 from nmf_model.training.gallery import page, shots_of
+from nmf_model.training.generate import generate, split_tasks
 from nmf_model.training.reconstructing import reconstruct_cloud, reconstruct_picture
 from nmf_model.training.summary import extremes, markdown, robustness_table, summarise
 from nmf_model.training.targets import Targets, open_targets
 from nmf_model.types import Mesh
+from nmf_model.weights import shipped_path
 from tests.support import command_line, tiny_models
 
 
@@ -42,7 +44,7 @@ def run(out: Path, **options):
     settings = {
         "checkpoint": None, "meshes": None, "packed": None, "points_path": None, "views": None,
         "split": "test", "view": "0", "condition": "upright", "input_points": 2500, "noise": 0.0,
-        "robustness": False,
+        "test_time_steps": 0, "robustness": False,
         "merge": False, "pictures": False, "jobs": 1, "device": "cpu",
     }  # fmt: skip
     command(out, **(settings | options))
@@ -310,6 +312,23 @@ def test_a_reconstruction_follows_its_points_whatever_their_units(data):
             reconstruct_cloud(model, bad)
 
 
+def test_answers_corrected_at_test_time_are_told_as_such_and_are_those_generated(data, tmp_path):
+    shipped, packed = shipped_path("ae"), data / "points.npz"
+    plain = run(tmp_path / "plain", checkpoint=shipped, packed=[packed])
+    better = run(tmp_path / "better", checkpoint=shipped, packed=[packed], test_time_steps=12)
+    assert "test-time steps" not in plain["about"]
+    assert better["about"]["test-time steps"] == 12
+    for one, other in zip(plain["shapes"], better["shapes"], strict=True):
+        assert other["chamfer_l2_unaligned"] != one["chamfer_l2_unaligned"]
+        assert other["closed_sphere"] == 1
+    plan = Plan((packed,), "test", shipped, test_time_steps=12)
+    outcome = generate(split_tasks(plan, cloud_items(plan), tmp_path / "meshes", ".ply"))
+    assert outcome.made == 4
+    files = Plan((packed,), "test")
+    (read,) = evaluate([files], mesh_items(files, tmp_path / "meshes")[0])
+    assert json.loads(json.dumps(read)) == better["shapes"]
+
+
 @pytest.mark.parametrize(
     "options",
     [
@@ -321,6 +340,8 @@ def test_a_reconstruction_follows_its_points_whatever_their_units(data):
         {"meshes": Path("nowhere")},
         {"checkpoint": "ae.safetensors", "views": "views.npz"},
         {"checkpoint": "ae.safetensors", "split": "train"},
+        {"checkpoint": "ae.safetensors", "test_time_steps": 3},
+        {"checkpoint": "camera.safetensors", "views": "views.npz", "test_time_steps": 3},
         {"checkpoint": "ae.safetensors", "packed": None},
         {"checkpoint": "ae.safetensors", "jobs": -1},
         {"checkpoint": "ae.safetensors", "packed": ["points.npz", "points.npz"]},

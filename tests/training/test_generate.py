@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 
+import igl
 import numpy as np
 import pytest
 import torch
@@ -13,6 +14,7 @@ from PIL import Image
 from nmf_model import checkpoint
 from nmf_model.errors import InputError
 from nmf_model.io.meshes import read_mesh
+from nmf_model.io.source import read_source
 from nmf_model.model import NeuralMeshFlow
 from nmf_model.training.cases import Plan
 from nmf_model.training.evaluate import cloud_items, evaluate, mesh_items, picture_items
@@ -20,6 +22,7 @@ from nmf_model.training.generate import Outcome, checked_suffix, file_tasks, gen
 from nmf_model.training.legacy_flags import translate
 from nmf_model.training.reconstructing import OBJECT_SHARE, framed, reconstruct_cloud
 from nmf_model.types import ShapeImage
+from nmf_model.weights import shipped_path
 from tests.support import command_line, in_process, tiny_models
 
 
@@ -100,7 +103,9 @@ def test_meshes_of_two_models_are_not_taken_for_those_of_one(data, inputs, tmp_p
     assert "Wrote 2 meshes" in run("one.safetensors").out
     record = json.loads((tmp_path / "out" / "generate.json").read_text())
     sha = hashlib.sha256((tmp_path / "one.safetensors").read_bytes()).hexdigest()
-    assert record == {"checkpoint": "one.safetensors", "sha256": sha, "input_points": "all"}
+    assert record == {
+        "checkpoint": "one.safetensors", "sha256": sha, "input_points": "all", "test_time_steps": 0
+    }  # fmt: skip
     kept = {path: path.read_bytes() for path in (tmp_path / "out").rglob("*") if path.is_file()}
     for more, sentence in (
         (("other.safetensors",), "meshes of another model, one.safetensors"),
@@ -137,13 +142,39 @@ def test_a_model_sees_as_many_points_of_a_file_as_asked_for(data, tmp_path):
     assert np.array_equal(read_mesh(tmp_path / "again" / "cloud.ply").vertices, made[60])
 
 
+def test_files_are_corrected_as_often_as_asked_for(tmp_path):
+    cloud = read_source(command_line.ROOT / "resources" / "examples" / "chair.ply").points[::4]
+    np.savetxt(tmp_path / "cloud.xyz", cloud)
+    words = ("generate", "cloud.xyz", "--checkpoint", shipped_path("ae"), "--device", "cpu", "--out")
+    steps = ("--test-time-steps", 60)
+    assert in_process.training(tmp_path, *words, "plain").code == 0
+    assert in_process.training(tmp_path, *words, "better", *steps).code == 0
+    plain, better = (read_mesh(tmp_path / name / "cloud.ply") for name in ("plain", "better"))
+    apart = [
+        igl.point_mesh_squared_distance(cloud, mesh.vertices, mesh.faces)[0].mean()
+        for mesh in (plain, better)
+    ]
+    assert apart[1] < 0.5 * apart[0]
+    mixed = in_process.training(tmp_path, *words, "plain", *steps)
+    assert mixed.code == 2
+    assert "plain holds meshes of 0 test-time steps, not of 60" in mixed.err
+
+
+def test_a_flow_that_is_not_on_grids_is_not_corrected(data, inputs, tmp_path):
+    words = ("generate", inputs, "--checkpoint", data / "ae.safetensors", "--out", "out", "--device", "cpu")
+    outcome = in_process.training(tmp_path, *words, "--test-time-steps", 5)
+    assert outcome.code == 2
+    assert "leave out --test-time-steps" in outcome.err
+    assert not (tmp_path / "out").exists()
+
+
 def test_points_of_pictures_cannot_be_counted(data, inputs, tmp_path):
     model = ("--checkpoint", data / "svr.safetensors", "--input-points", "60", "--out", "out")
     views = ("--packed", data / "points.npz", "--views", data / "views.npz")
     for words in ((inputs / "deeper",), views):
         outcome = in_process.training(tmp_path, "generate", *words, *model)
         assert outcome.code == 2
-        assert "--input-points is for a model that is given clouds." in outcome.err
+        assert "--input-points and --test-time-steps are for a model that is given clouds." in outcome.err
     assert not (tmp_path / "out").exists()
 
 

@@ -49,7 +49,7 @@ def test_the_picture_branch_learns_and_leaves_the_auto_encoder_alone(config_file
     trained = tmp_path / "ae" / "latest.safetensors"
     config = load_run_config(config_file, ["training.steps=20", "training.learning_rate=0.01"])
     views = views_file(tmp_path / "views.npz")
-    task = single_view_task(config, [packed], views, trained, CPU)
+    task = single_view_task(config, [packed], [views], trained, CPU)
     train(task, RunDir(tmp_path / "svr"), CPU, resume=False, max_minutes=None)
     seen = [r["loss"] for r in RunDir(tmp_path / "svr").records() if r["kind"] == "train"]
     assert np.mean(seen[-5:]) < np.mean(seen[:5])
@@ -68,7 +68,7 @@ def test_encoder_and_flow_learn_from_predicted_clouds(config_file, packed, tmp_p
     train(ae, RunDir(tmp_path / "ae"), CPU, resume=False, max_minutes=None)
     trained = tmp_path / "ae" / "latest.safetensors"
     views = views_file(tmp_path / "views.npz")
-    task = single_view_task(load_run_config(config_file, settings), [packed], views, trained, CPU)
+    task = single_view_task(load_run_config(config_file, settings), [packed], [views], trained, CPU)
     untrained = task.validation()
     branch = {name: tensor.clone() for name, tensor in task.model.image.state_dict().items()}
     train(task, RunDir(tmp_path / "svr"), CPU, resume=False, max_minutes=None)
@@ -141,7 +141,7 @@ def test_cut_outs_are_shown_with_cloud_mesh_and_target_in_the_frame_of_their_vie
         "training.validate_every=1", f"training.train_flow={train_flow}",
     ]  # fmt: skip
     config = load_run_config(config_file, settings)
-    task = single_view_task(config, [data], views, tmp_path / "ae" / "latest.safetensors", CPU)
+    task = single_view_task(config, [data], [views], tmp_path / "ae" / "latest.safetensors", CPU)
     train(task, RunDir(tmp_path / "svr"), CPU, resume=False, max_minutes=None)
     folders = sorted((tmp_path / "svr" / "samples").iterdir())
     assert [folder.name for folder in folders] == ["step-00000001", "step-00000002"]
@@ -201,3 +201,26 @@ def test_an_answer_in_surfaces_lies_on_them_in_the_frame_of_the_clouds(config_fi
         mesh = reconstruct_cloud(model, cloud.numpy())
         squared = igl.point_mesh_squared_distance(points.double().numpy(), mesh.vertices, mesh.faces)[0]
         assert squared.max() < 1e-10
+
+
+def test_cut_outs_learnt_in_two_pieces_give_what_they_give_in_one(config_file, tmp_path):
+    """Bit for bit, though the branch keeps its convolutions, and so their moments, in an order of its own."""
+    data, views, _ = bars_and_views(tmp_path)
+    ae = autoencoder_task(load_run_config(config_file, ["training.steps=1"]), [data], CPU)
+    train(ae, RunDir(tmp_path / "ae"), CPU, resume=False, max_minutes=None)
+    settings = [
+        "image.kind=pixels", "image.size=64", "image.points=80", "training.freeze_backbone=false",
+        "training.steps=4", "training.validate_every=2",
+    ]  # fmt: skip
+    config = load_run_config(config_file, settings)
+
+    def learnt(name: str, minutes: float | None, *, resume: bool = False) -> dict[str, torch.Tensor]:
+        task = single_view_task(config, [data], [views], tmp_path / "ae" / "latest.safetensors", CPU)
+        train(task, RunDir(tmp_path / name), CPU, resume=resume, max_minutes=minutes)
+        return {name: tensor.clone() for name, tensor in task.model.state_dict().items()}
+
+    whole = learnt("whole", None)
+    learnt("pieces", 0.0)
+    assert RunDir(tmp_path / "pieces").latest().step < 4
+    pieces = learnt("pieces", None, resume=True)
+    assert all(torch.equal(tensor, pieces[name]) for name, tensor in whole.items())

@@ -13,7 +13,7 @@ from nmf_model.data.pack import write_views
 from nmf_model.data.shapenet import ShapeNetSet
 from nmf_model.errors import InputError
 from nmf_model.training.cut_outs import read_views
-from nmf_model.training.views import ViewSet, load_views
+from nmf_model.training.views import ViewSet, joined_views, load_views
 from tests.support.tiny_models import save_folder
 
 ANGLES = np.radians([[10.0, 25.0], [200.0, 30.0]])
@@ -76,3 +76,28 @@ def test_cameras_that_are_not_recorded_are_no_cameras(opened):
         views.camera(keys[2], 0)
     with pytest.raises(InputError, match="not recorded"):
         read_views(views, torch.tensor([0]), torch.tensor([1]), torch.device("cpu"))
+
+
+def test_several_sets_are_one_in_the_order_asked_for(tmp_path):
+    """Each object's pictures come with its own cameras, over again where another set has more of them."""
+    first, second = tmp_path / "first", tmp_path / "second"
+    keys = save_renderings(first, cameras=True)
+    folder = second / "ShapeNetRendering" / "lamps" / "one" / "rendering"
+    folder.mkdir(parents=True)
+    cameras = np.radians([[30.0, 21.0], [31.0, 22.0], [32.0, 23.0]])
+    for view in range(3):
+        Image.fromarray(np.full((112, 112, 4), 50 + view, dtype=np.uint8)).save(folder / f"{view:02}.png")
+    lines = [f"{azimuth} {elevation} 0 1.5 25\n" for azimuth, elevation in np.degrees(cameras)]
+    (folder / "rendering_metadata.txt").write_text("".join(lines))
+    wanted = [keys[2], "lamps/one", "in/neither", keys[1]]
+    views = joined_views([first, second], wanted)
+    assert views.ids.tolist() == [keys[2], "lamps/one", keys[1]]
+    assert views.count == 3
+    alone = load_views(first, wanted)
+    for view in range(3):
+        assert np.array_equal(views.picture(keys[1], view), alone.picture(keys[1], view % 2))
+        assert views.camera(keys[1], view) == pytest.approx(ANGLES[view % 2], abs=1e-6)
+        assert np.all(views.picture("lamps/one", view) == 50 + view)
+        assert views.camera("lamps/one", view) == pytest.approx(cameras[view], abs=1e-6)
+    with pytest.raises(InputError, match="hold no pictures of these objects"):
+        joined_views([first, second], ["in/neither"])

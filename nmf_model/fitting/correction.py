@@ -1,0 +1,59 @@
+"""Test-time optimisation: a few steps that bring a network's flow nearer to the very cloud it was asked for.
+
+What a network answers is right in the whole and off in places, because it has never seen this shape. The
+steps of a fit that begins there take out most of that in half a second, and leave a flow a flow.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from nmf_model.fitting.fit import FitProgress, FitSettings, Stage, fit_flow
+from nmf_model.flow.carrier import GridCarrier
+from nmf_model.types import CancelCheck
+
+STEPS = 60
+"""Optimiser steps; on validation objects twice as many brought little more."""
+_POINTS = 5_000
+"""More points of a cloud than this are not looked at."""
+_SAMPLES = 2_000
+"""Points compared in each step."""
+_RATE = 1.0
+"""Share of a fit's learning rates."""
+
+
+def correct_flow(
+    carrier: GridCarrier,
+    points: NDArray[np.float32],
+    *,
+    steps: int = STEPS,
+    device: torch.device | None = None,
+    seed: int = 0,
+    cancel: CancelCheck | None = None,
+) -> Generator[FitProgress, None, GridCarrier]:
+    """Improve a flow; yields now and then, returns the better one.
+
+    Args:
+        carrier: carries the sphere about onto the cloud.
+        points: (N, 3), unit-sphere units, N ≥ 50.
+        steps: of the optimiser, at least 1.
+        device: None for the CPU.
+        seed: of the random samples.
+        cancel: polled before every optimiser step.
+
+    Raises:
+        Cancelled: if ``cancel`` returned True.
+        SolverError: if the optimisation produced a value that is not finite.
+    """
+    settings = FitSettings(
+        samples=_SAMPLES, start_rate=_RATE, stages_from_start=(Stage(3, 3, steps, 2, settles=True),)
+    )
+    if len(points) > _POINTS:
+        chosen = np.random.default_rng(seed).choice(len(points), _POINTS, replace=False)
+        points = points[np.sort(chosen)]
+    fit = fit_flow(points, start=carrier, settings=settings, device=device, seed=seed, cancel=cancel)
+    return (yield from fit).carrier
