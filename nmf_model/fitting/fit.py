@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from nmf_model.errors import Cancelled
+from nmf_model.fitting.growth import plan_growth
 from nmf_model.fitting.objective import Trial, Weights, checked, objective_for
 from nmf_model.fitting.target import FitTarget, build_target
 from nmf_model.flow.carrier import GridCarrier
@@ -167,7 +168,10 @@ def _around(settings: FitSettings) -> GridCarrier:
 
 
 class _Fit:
-    """State of one fit: the flow, its optimiser, the random generator and the last surface."""
+    """State of one fit: the flow, its optimiser, the random generator and the last surface.
+
+    ``order`` says when, from 0 to 1, a body that grows reaches each point; from a given flow all are there.
+    """
 
     def __init__(
         self,
@@ -183,8 +187,12 @@ class _Fit:
         self.target: FitTarget = build_target(points, device)
         self.objective = objective_for(self.target, settings.weights)
         self.flow = GridFlow(settings.blocks, settings.resolutions).to(device)
-        self.centre, self.radius = self.target.growth.centre, self.target.growth.radius
-        if start is not None:
+        self.order = torch.zeros(len(self.target.points), device=device)
+        if start is None:
+            growth = plan_growth(self.target.points.cpu().numpy(), self.target.spacing.cpu().numpy())
+            self.centre, self.radius = growth.centre, growth.radius
+            self.order = torch.from_numpy(growth.order).to(device)
+        else:
             self.centre, self.radius = start.centre, start.radius
             self.flow.begin_from(start.fields.to(device))
         self.generator = torch.Generator().manual_seed(seed)
@@ -261,7 +269,7 @@ class _Fit:
         """Choose the points compared in this step: those within reach, and no more than samples."""
         count, wanted = len(self.target.points), self.settings.samples
         if shown < 1:
-            reached = torch.nonzero(self.target.order <= shown)[:, 0]
+            reached = torch.nonzero(self.order <= shown)[:, 0]
         elif count <= wanted:
             return None
         else:

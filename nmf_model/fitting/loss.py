@@ -44,6 +44,8 @@ def misfit(
     faces: Int[Tensor, "F 3"],
     target: FitTarget,
     urgency: float,
+    alignment: float = 0.0,
+    *,
     subset: Tensor | None = None,
 ) -> Misfit:
     """Measure both directions.
@@ -55,6 +57,10 @@ def misfit(
         target: the cloud.
         urgency: how many more times what is beyond ``REACH`` counts: few points lie at rims, corners and
             tips, and in a mean square they lose to the many on the faces.
+        alignment: weight, among the squared distances of the samples, of the squared sine of the angle
+            between their faces' normals and those of the points that they are near; it counts where those
+            lie in a plane. Which way normals point does not matter, since those of the points are not known
+            to.
         subset: indices of the points to measure completeness for; None for all.
     """
     near = target.nearest(samples.points)
@@ -64,6 +70,9 @@ def misfit(
         target.spacing[near],
         target.planarity[near],
     )
+    if alignment:
+        crooked = 1 - (_normals(vertices, faces[samples.faces]) * target.normals[near]).sum(dim=1).square()
+        accuracy = accuracy + alignment * target.planarity[near] * crooked
     chosen = slice(None) if subset is None else subset
     completeness = squared_distances(target.points[chosen], samples, vertices, faces)
     reach = REACH * target.spacing[chosen]
@@ -72,6 +81,12 @@ def misfit(
     # Not divided by the sum of the weights: that would reward wrinkles where the surface fits well.
     over_surface = (samples.weights * accuracy).mean()
     return Misfit(over_surface, completeness.mean())
+
+
+def _normals(vertices: Tensor, faces: Tensor) -> Float[Tensor, "S 3"]:
+    """Return the unit normals of faces, with their gradient; zero where there is none."""
+    a, b, c = vertices[faces].unbind(dim=1)
+    return F.normalize(torch.linalg.cross(b - a, c - a), dim=1, eps=1e-20)
 
 
 def squared_distances(

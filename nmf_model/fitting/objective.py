@@ -23,6 +23,7 @@ class Weights:
 
     Attributes:
         urgency: how many more times a missed point counts.
+        alignment: of the squared sine of the angle between the surface's normals and the points'.
         tension: of the Dirichlet energy of the surface.
         evenness: of its unevenness.
         smoothness: of the mean squared gradient of the velocity.
@@ -31,6 +32,7 @@ class Weights:
     """
 
     urgency: float = 4.0
+    alignment: float = 0.0
     tension: float = 3e-5
     evenness: float = 2e-5
     smoothness: float = 1e-4
@@ -82,7 +84,8 @@ class TorchObjective:
         fields = flow.fields(depth)
         vertices = flow_midpoint(trial.sphere, fields, trial.steps)
         samples = draw_samples(vertices, faces, trial.random.to(vertices))
-        terms = misfit(samples, vertices, faces, self._target, weights.urgency, trial.chosen)
+        asked = (weights.urgency, weights.alignment)
+        terms = misfit(samples, vertices, faces, self._target, *asked, subset=trial.chosen)
         loss = (
             terms.accuracy
             + terms.completeness

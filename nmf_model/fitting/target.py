@@ -9,7 +9,6 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from nmf_model.fitting.growth import Growth, plan_growth
 from nmf_model.geometry.nearest import NearestPoints
 from nmf_model.geometry.outliers import find_outliers, neighbours_of
 
@@ -26,8 +25,6 @@ class FitTarget:
         planarity: (N,) float32 in 0..1: 1 where the neighbours lie in a plane, 0 where they fill space.
         spacing: (N,) float32, mean distance to the nearest neighbours, unit-sphere units.
         nearest: finds the nearest of the points.
-        growth: where a body that grows into the points starts.
-        order: (N,) float32 in 0..1, when it reaches each of them.
         outliers: how many points of the input were left out.
     """
 
@@ -36,8 +33,6 @@ class FitTarget:
     planarity: Tensor
     spacing: Tensor
     nearest: NearestPoints
-    growth: Growth
-    order: Tensor
     outliers: int
 
 
@@ -51,7 +46,6 @@ def build_target(points: NDArray[np.float32], device: torch.device) -> FitTarget
     is_inlier = ~find_outliers(points)
     kept = np.ascontiguousarray(points[is_inlier])
     normals, planarity, spacing = local_frames(kept)
-    growth = plan_growth(kept, spacing)
     on_device = torch.from_numpy(kept).to(device)
     return FitTarget(
         points=on_device,
@@ -59,8 +53,6 @@ def build_target(points: NDArray[np.float32], device: torch.device) -> FitTarget
         planarity=torch.from_numpy(planarity).to(device),
         spacing=torch.from_numpy(spacing).to(device),
         nearest=NearestPoints(on_device),
-        growth=growth,
-        order=torch.from_numpy(growth.order).to(device),
         outliers=int(np.count_nonzero(~is_inlier)),
     )
 

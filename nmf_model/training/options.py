@@ -35,7 +35,7 @@ TestTimeStepsOption = Annotated[
     int,
     typer.Option(
         min=0,
-        help="Optimiser steps that bring the answer to a cloud nearer to it: 60 as main.py --method network "
+        help="Optimiser steps that bring the answer to a cloud nearer to it: 80 as main.py --method network "
         "takes them, 0 for the model alone.",
     ),
 ]

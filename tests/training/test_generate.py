@@ -146,7 +146,7 @@ def test_files_are_corrected_as_often_as_asked_for(tmp_path):
     cloud = read_source(command_line.ROOT / "resources" / "examples" / "chair.ply").points[::4]
     np.savetxt(tmp_path / "cloud.xyz", cloud)
     words = ("generate", "cloud.xyz", "--checkpoint", shipped_path("ae"), "--device", "cpu", "--out")
-    steps = ("--test-time-steps", 60)
+    steps = ("--test-time-steps", 80)
     assert in_process.training(tmp_path, *words, "plain").code == 0
     assert in_process.training(tmp_path, *words, "better", *steps).code == 0
     plain, better = (read_mesh(tmp_path / name / "cloud.ply") for name in ("plain", "better"))
@@ -157,7 +157,7 @@ def test_files_are_corrected_as_often_as_asked_for(tmp_path):
     assert apart[1] < 0.5 * apart[0]
     mixed = in_process.training(tmp_path, *words, "plain", *steps)
     assert mixed.code == 2
-    assert "plain holds meshes of 0 test-time steps, not of 60" in mixed.err
+    assert "plain holds meshes of 0 test-time steps, not of 80" in mixed.err
 
 
 def test_a_flow_that_is_not_on_grids_is_not_corrected(data, inputs, tmp_path):

@@ -69,7 +69,7 @@ class CompiledObjective:
         drawn = surface.draw(vertices, faces, areas, random)
         (one, slopes, grown), (other, more) = side_by_side(
             [
-                partial(self._accuracy, drawn, vertices, faces, areas),
+                partial(self._accuracy, drawn, vertices, faces, areas, normals),
                 partial(self._completeness, drawn, vertices, faces, chosen),
             ]
         )
@@ -79,9 +79,12 @@ class CompiledObjective:
         surface.areas_back(vertices, faces, normals, grown, slopes)
         return one + other + stretched, slopes
 
-    def _accuracy(self, drawn: Drawn, vertices: Floats, faces: Numbers, areas: Floats) -> Any:
+    def _accuracy(
+        self, drawn: Drawn, vertices: Floats, faces: Numbers, areas: Floats, normals: Floats
+    ) -> Any:
         near = self._target.nearest(torch.from_numpy(drawn.points)).numpy().astype(np.int32)
-        return surface.accuracy(drawn, near, vertices, faces, areas, self._cloud)
+        alignment = self._weights.alignment
+        return surface.accuracy(drawn, near, vertices, faces, areas, normals, self._cloud, alignment)
 
     def _completeness(self, drawn: Drawn, vertices: Floats, faces: Numbers, chosen: Numbers) -> Any:
         samples = NearestPoints(torch.from_numpy(drawn.points), is_transient=True)

@@ -100,7 +100,14 @@ def draw(vertices: Floats, faces: Numbers, areas: Floats, random: Floats) -> Dra
 
 @compiled
 def accuracy(
-    drawn: Drawn, near: Numbers, vertices: Floats, faces: Numbers, areas: Floats, cloud: Cloud
+    drawn: Drawn,
+    near: Numbers,
+    vertices: Floats,
+    faces: Numbers,
+    areas: Floats,
+    normals: Floats,
+    cloud: Cloud,
+    alignment: Scalar,
 ) -> tuple[Scalar, Floats, Floats]:
     """Return the mean residual of the samples, and its gradients.
 
@@ -110,13 +117,15 @@ def accuracy(
         vertices: (V, 3).
         faces: (F, 3).
         areas: (F,) twice the areas.
+        normals: (F, 3).
         cloud: what they are compared with.
+        alignment: weight of the squared sine of the angle between normals.
 
     Returns:
         the value, its gradient by the vertices but for that through the areas (V, 3), and by the areas (F,).
     """
-    slopes, grown = np.zeros_like(vertices), np.zeros_like(areas)
-    count = len(drawn.points)
+    slopes, grown, turned = np.zeros_like(vertices), np.zeros_like(areas), np.zeros_like(normals)
+    count, straight = len(drawn.points), np.float32(alignment)
     share = np.float32(1.0 / count)
     total: Scalar = 0.0
     for sample in range(count):
@@ -129,6 +138,13 @@ def accuracy(
         allowance, planar = cloud.spacing[index] ** 2, cloud.planarity[index]
         forgiven = max(sideways - allowance, np.float32(0.0)) + _SIDEWAYS * min(sideways, allowance)
         value = along + planar * forgiven + (np.float32(1.0) - planar) * sideways
+        if straight > 0:
+            own = normals[face]
+            cosine = own[0] * normal[0] + own[1] * normal[1] + own[2] * normal[2]
+            value += straight * planar * (np.float32(1.0) - cosine * cosine)
+            turning = np.float32(-2.0) * share * straight * planar * cosine
+            for axis in range(3):
+                turned[face, axis] += turning * normal[axis]
         total += value
         grown[face] += share * value / max(areas[face], _TINY)
         counted = planar * (np.float32(1.0) if sideways > allowance else _SIDEWAYS) + np.float32(1.0) - planar
@@ -137,6 +153,8 @@ def accuracy(
         gy = inward * normal[1] + across * ry
         gz = inward * normal[2] + across * rz
         _to_corners(slopes, faces[face], drawn.weights[sample], gx, gy, gz)
+    if straight > 0:
+        _normals_back(vertices, faces, areas, normals, turned, slopes)
     return total / count, slopes, grown
 
 
@@ -256,6 +274,27 @@ def areas_back(vertices: Floats, faces: Numbers, normals: Floats, grown: Floats,
             slope[0] += weight * (normal[1] * z - normal[2] * y)
             slope[1] += weight * (normal[2] * x - normal[0] * z)
             slope[2] += weight * (normal[0] * y - normal[1] * x)
+
+
+@compiled
+def _normals_back(
+    vertices: Floats, faces: Numbers, areas: Floats, normals: Floats, turned: Floats, slopes: Floats
+) -> None:
+    """Take a gradient by the unit normals (F, 3) back to the vertices, added to ``slopes`` (V, 3)."""
+    for face in range(len(faces)):
+        gradient, normal = turned[face], normals[face]
+        lengthwise = gradient[0] * normal[0] + gradient[1] * normal[1] + gradient[2] * normal[2]
+        inverse = np.float32(1.0) / max(areas[face], _TINY)
+        gx = (gradient[0] - lengthwise * normal[0]) * inverse
+        gy = (gradient[1] - lengthwise * normal[1]) * inverse
+        gz = (gradient[2] - lengthwise * normal[2]) * inverse
+        for corner in range(3):
+            one, other = vertices[faces[face, (corner + 1) % 3]], vertices[faces[face, (corner + 2) % 3]]
+            x, y, z = other[0] - one[0], other[1] - one[1], other[2] - one[2]
+            slope = slopes[faces[face, corner]]
+            slope[0] += gy * z - gz * y
+            slope[1] += gz * x - gx * z
+            slope[2] += gx * y - gy * x
 
 
 @compiled

@@ -20,12 +20,12 @@ from nmf_model.geometry.template import icosphere
 from tests.fitting.conftest import box_surface
 
 CPU = torch.device("cpu")
-PARTS = ("urgency", "tension", "evenness", "smoothness", "lipschitz")
+PARTS = ("urgency", "alignment", "tension", "evenness", "smoothness", "lipschitz")
 
 
 def only(part=None, **more):
     """Weights of one part, or of all."""
-    every = {"urgency": 4.0, "tension": 0.02, "evenness": 0.03, "smoothness": 0.05, "lipschitz": 0.4}
+    every = dict(zip(PARTS, (4.0, 0.3, 0.02, 0.03, 0.05, 0.4), strict=True))
     weights = {name: every[name] if part in (None, name) else 0.0 for name in PARTS}
     return Weights(**weights, lipschitz_bound=0.3, **more)
 
