@@ -13,7 +13,10 @@ METHODS = {
     "fit": ("Fit this shape", "Optimises a flow for this one shape; needs no training."),
     "network+fit": ("Network, then fit", "Starts from the network's answer and fits it to this one shape."),
     "silhouette": ("Silhouette", "Inflates the outline of a picture into a rounded body, then fits it."),
-    "network": ("Trained network", "Predicts the shape in one pass with trained weights."),
+    "network": (
+        "Trained network",
+        "Predicts the shape with trained weights; for points, a few steps then bring it nearer to them.",
+    ),
 }
 
 DEVICES = {"auto": "Automatic", "cpu": "Processor (CPU)", "cuda": "Graphics card (CUDA)"}

@@ -39,7 +39,7 @@ class Plan:
         condition: how clouds are made.
         device: of the model.
         merge: whether corners at exactly the same position are made one in meshes from files.
-        test_time_steps: optimiser steps that correct the model's answer to a cloud.
+        test_time_steps: optimiser steps that correct the model's answers.
     """
 
     data: tuple[Path, ...]
@@ -144,7 +144,7 @@ def _answer_picture(plan: Plan, item: Item, name: TargetName, target: Target) ->
         target = turned(target, camera_rotation(*views.camera(name.id, item.view)))
     picture = views.picture(name.id, item.view)
     try:
-        mesh = reconstruct_picture(model, picture)
+        mesh = reconstruct_picture(model, picture, test_time_steps=plan.test_time_steps)
     except NmfError as error:
         raise MethodError(str(error)) from error
     if frame == "camera":

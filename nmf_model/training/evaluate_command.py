@@ -52,11 +52,12 @@ def evaluate(
         raise InputError("Name either a model with --checkpoint or a folder with --meshes.")
     how = Condition(condition, input_points, noise)  # type: ignore[arg-type]  # checked there
     clouds = checkpoint is not None and views is None
-    if not clouds and (how != Condition() or robustness or test_time_steps):
+    if not clouds and (how != Condition() or robustness):
         raise InputError(
-            "--condition, --input-points, --noise, --test-time-steps and --robustness are for a model that "
-            "is given clouds."
+            "--condition, --input-points, --noise and --robustness are for a model that is given clouds."
         )
+    if meshes is not None and test_time_steps:
+        raise InputError("--test-time-steps is for a model, not for meshes.")
     if meshes is not None and views is not None:
         raise InputError("--meshes needs no --views; leave one of them out.")
     plan = Plan(
@@ -88,11 +89,11 @@ def _items(plan: Plan, meshes: Path | None, view: int | None) -> tuple[list[Item
         return items, about
     assert plan.checkpoint is not None
     about["checkpoint"] = plan.checkpoint.name
+    if plan.test_time_steps:
+        check_can_correct(open_model(plan.checkpoint, plan.device))
+        about["test-time steps"] = plan.test_time_steps
     if plan.views is None:
         about["input"] = plan.condition.label
-        if plan.test_time_steps:
-            check_can_correct(open_model(plan.checkpoint, plan.device))
-            about["test-time steps"] = plan.test_time_steps
         items = protocol.cloud_items(plan)
         seen = protocol.fewest_points(plan, items)
         if seen < plan.condition.input_points:

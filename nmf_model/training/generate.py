@@ -48,7 +48,7 @@ class Task:
         source: the file of a cloud, mesh or picture; None for an object of a data set.
         plan: the data set, with ``item`` of it.
         input_points: how many points of a file's cloud the model sees at most; None for all.
-        test_time_steps: optimiser steps that correct the answer to a file's cloud.
+        test_time_steps: optimiser steps that correct the answer to a file.
     """
 
     out: Path
@@ -145,17 +145,20 @@ def claim(
         tasks: all that is to be there, the other shards' included.
         checkpoint: the model.
         input_points: how many points of a cloud it sees; None for all.
-        test_time_steps: optimiser steps that correct its answers to clouds.
+        test_time_steps: optimiser steps that correct its answers.
 
     Raises:
         InputError: meshes that are there already were made otherwise.
         CheckpointError: the model is missing or damaged.
     """
     checkpoints.read_header(checkpoint)
-    record: dict[str, Any] = {"checkpoint": checkpoint.name, "sha256": file_sha256(checkpoint)}
+    record: dict[str, Any] = {
+        "checkpoint": checkpoint.name,
+        "sha256": file_sha256(checkpoint),
+        "test_time_steps": test_time_steps,
+    }
     if any(task.is_of_cloud for task in tasks):
         record["input_points"] = input_points or "all"
-        record["test_time_steps"] = test_time_steps
     known = _record_of(out, tasks)
     advice = f"name another --out, or remove its meshes and {RECORD}"
     if known.get("sha256", record["sha256"]) != record["sha256"]:
@@ -271,7 +274,8 @@ def _mesh_of_file(task: Task, source: Source) -> Mesh:
     if model.image is None:
         raise MethodError("The model has no picture branch; name a single-view model for pictures.")
     # Copied, because torch warns of arrays that it may not write to, as Pillow's are.
-    return reconstruct_picture(model, framed(find_mask(source)).copy())
+    shown = framed(find_mask(source)).copy()
+    return reconstruct_picture(model, shown, test_time_steps=task.test_time_steps)
 
 
 def _thinned(points: NDArray[np.floating], task: Task) -> NDArray[np.floating]:

@@ -58,8 +58,8 @@ def generate(
         data = options.data_paths(packed, points_path)
         seen = seen or INPUT_POINTS
         tasks = _of_data(data, split, checkpoint, views, view, seen, chosen, out, suffix, test_time_steps)
-    if (input_points is not None or test_time_steps) and not any(task.is_of_cloud for task in tasks):
-        raise InputError("--input-points and --test-time-steps are for a model that is given clouds.")
+    if input_points is not None and not any(task.is_of_cloud for task in tasks):
+        raise InputError("--input-points is for a model that is given clouds.")
     if test_time_steps:
         check_can_correct(open_model(checkpoint, chosen))
     own = work.shard(tasks, *_parts(shard))

@@ -88,12 +88,13 @@ def _corrected(model: NeuralMeshFlow, unit: NDArray[np.float32], steps: int) -> 
     return drain(correct_flow(carrier, unit, steps=steps, device=device)).carry(model.template.vertices)
 
 
-def reconstruct_picture(model: NeuralMeshFlow, rgba: NDArray[np.uint8]) -> Mesh:
+def reconstruct_picture(model: NeuralMeshFlow, rgba: NDArray[np.uint8], *, test_time_steps: int = 0) -> Mesh:
     """Reconstruct the object on a picture: picture, predicted cloud, flow.
 
     Args:
         model: with a picture branch, in eval mode.
         rgba: (H, W, 4), square, the object alone opaque and framed as in a rendering (see ``framed``).
+        test_time_steps: as for ``reconstruct_cloud``, nearer to the predicted points.
 
     Returns:
         the mesh in unit-sphere units about the mean of the predicted points, in the frame that the model was
@@ -103,7 +104,7 @@ def reconstruct_picture(model: NeuralMeshFlow, rgba: NDArray[np.uint8]) -> Mesh:
         InputError: the model has no picture branch.
         SolverError: the flow could not be integrated.
     """
-    return reconstruct_cloud(model, predict_cloud(model, rgba))
+    return reconstruct_cloud(model, predict_cloud(model, rgba), test_time_steps=test_time_steps)
 
 
 def predict_cloud(model: NeuralMeshFlow, rgba: NDArray[np.uint8]) -> NDArray[np.float64]:

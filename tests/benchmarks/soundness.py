@@ -19,7 +19,9 @@ import torch
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
+from nmf_model.fitting.correction import PICTURE_STEPS, correct_flow
 from nmf_model.fitting.fit import FitSettings, Stage
+from nmf_model.flow.carrier import GridCarrier
 from nmf_model.geometry.normalization import normalize
 from nmf_model.geometry.sampling import sample_surface
 from nmf_model.geometry.template import icosphere
@@ -31,6 +33,7 @@ from nmf_model.reconstruct import BASE_LEVEL, BUDGETS
 from nmf_model.silhouette import find_mask, inflate
 from nmf_model.sound.certify import PLAIN, Budget, make_sound
 from nmf_model.sound.forms import written_forms
+from nmf_model.streams import drain
 from nmf_model.types import Carrier, Mesh, Normalization, QualityReport
 from nmf_model.weights import load_weights
 from tests.benchmarks.cached_fits import CACHE, cached_fit, cached_flow, count_of, drain_fit
@@ -140,16 +143,18 @@ def benchmark_cases(set_name: str, cached: bool) -> Iterator[Case]:
 
 
 def network_cases(count: int) -> Iterator[Case]:
-    """Yield the first development objects as the shipped network answers them, without a fit."""
+    """Yield the first development objects as ``--method network`` answers them, without a fit."""
     model = load_weights("ae")
     with np.load(FOLDER / "development.npz", allow_pickle=False) as stored:
         for index in range(count):
             given, target = (stored[part][index] / 32767 for part in ("given", "target"))
             normalization = normalize(given)
-            carrier, _ = predict_flow(model, normalization.to_unit(given))
+            unit = normalization.to_unit(given)
+            carrier, _ = predict_flow(model, unit)
+            assert isinstance(carrier, GridCarrier)
             yield Case(
                 f"{stored['name'][index]}, network",
-                carrier,
+                drain(correct_flow(carrier, unit)),
                 given,
                 target,
                 normalization,
@@ -168,10 +173,12 @@ def picture_cases(cached: bool) -> Iterator[Case]:
         assert image.mask is not None
         seen = predict_cloud(model, image).points
         normalization = normalize(seen)
-        carrier, _ = predict_flow(model, normalization.to_unit(seen))
+        unit = normalization.to_unit(seen)
+        carrier, _ = predict_flow(model, unit)
+        assert isinstance(carrier, GridCarrier)
         yield Case(
             f"{path.name}, network",
-            carrier,
+            drain(correct_flow(carrier, unit, steps=PICTURE_STEPS)),
             seen,
             seen,
             normalization,

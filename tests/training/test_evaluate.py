@@ -342,6 +342,7 @@ def test_answers_corrected_at_test_time_are_told_as_such_and_are_those_generated
         {"checkpoint": "ae.safetensors", "split": "train"},
         {"checkpoint": "ae.safetensors", "test_time_steps": 3},
         {"checkpoint": "camera.safetensors", "views": "views.npz", "test_time_steps": 3},
+        {"meshes": Path("b"), "test_time_steps": 3},
         {"checkpoint": "ae.safetensors", "packed": None},
         {"checkpoint": "ae.safetensors", "jobs": -1},
         {"checkpoint": "ae.safetensors", "packed": ["points.npz", "points.npz"]},

@@ -174,7 +174,7 @@ def test_points_of_pictures_cannot_be_counted(data, inputs, tmp_path):
     for words in ((inputs / "deeper",), views):
         outcome = in_process.training(tmp_path, "generate", *words, *model)
         assert outcome.code == 2
-        assert "--input-points and --test-time-steps are for a model that is given clouds." in outcome.err
+        assert "--input-points is for a model that is given clouds." in outcome.err
     assert not (tmp_path / "out").exists()
 
 
