@@ -11,15 +11,13 @@ from scipy.spatial import cKDTree
 
 from nmf_model.encoders.pictures import flat_share
 from nmf_model.errors import InputError
-from nmf_model.fitting.correction import PICTURE_STEPS, correct_flow
-from nmf_model.flow.carrier import GridCarrier, MovingCarrier, PlacedCarrier
+from nmf_model.flow.carrier import MovingCarrier, PlacedCarrier
 from nmf_model.geometry.normalization import normalize
 from nmf_model.geometry.sampling import sample_surface
 from nmf_model.geometry.template import icosphere
 from nmf_model.methods import check_method
 from nmf_model.model import NeuralMeshFlow
 from nmf_model.network import as_seen, predict_cloud, predict_flow
-from nmf_model.streams import drain
 from nmf_model.types import Carrier, Mesh, Normalization, PointCloud, ReconstructionRequest, ShapeImage
 from nmf_model.weights import load_weights, shipped_path
 
@@ -163,10 +161,7 @@ def _with_mask(image: ShapeImage) -> ShapeImage:
 def _look(
     model: NeuralMeshFlow, image: ShapeImage, device: torch.device, seed: int
 ) -> tuple[PointCloud, tuple[MovingCarrier, int], Familiarity]:
-    """Return the points that the network sees on a picture, its flow, and how familiar that looks.
-
-    The flow is corrected; the misfit is that of the network's own, which tells whether it knows such a cloud.
-    """
+    """Return the points that the network sees on a picture, its flow, and how familiar that looks."""
     from nmf_model.silhouette.outline import outline_iou
 
     predicted = predict_cloud(model.to(device), image)
@@ -174,9 +169,6 @@ def _look(
     normalization = normalize(places)
     carrier, strays = predict_flow(model, normalization.to_unit(places), device=device, seed=seed)
     apart = misfit(carrier, normalization.to_unit(places))
-    if isinstance(carrier, GridCarrier):
-        unit = normalization.to_unit(places)
-        carrier = drain(correct_flow(carrier, unit, steps=PICTURE_STEPS, device=device, seed=seed))
     if predicted.frame == "camera" and image.mask is not None:
         template = icosphere(_LEVEL + 1)
         vertices = normalization.to_file(carrier.carry(template.vertices))

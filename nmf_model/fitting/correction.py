@@ -19,8 +19,6 @@ from nmf_model.types import CancelCheck
 
 STEPS = 80
 """Optimiser steps; about as many as fit into a second."""
-PICTURE_STEPS = 20
-"""The same where the points are what the network sees on a picture: more would follow their noise."""
 _POINTS = 5_000
 """More points of a cloud than this are not looked at."""
 _SAMPLES = 2_000

@@ -35,8 +35,8 @@ TestTimeStepsOption = Annotated[
     int,
     typer.Option(
         min=0,
-        help="Optimiser steps that bring the answer nearer to the points: 80 for clouds and 20 for pictures, "
-        "as main.py takes them; 0 for the model alone.",
+        help="Optimiser steps that bring the answer nearer to the points: 80 as main.py takes for clouds; "
+        "0 for the model alone, as main.py takes it for pictures.",
     ),
 ]
 JobsOption = Annotated[int, typer.Option(help="Processes; 0 chooses by the processors and the work.")]

@@ -19,7 +19,7 @@ import torch
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
-from nmf_model.fitting.correction import PICTURE_STEPS, correct_flow
+from nmf_model.fitting.correction import correct_flow
 from nmf_model.fitting.fit import FitSettings, Stage
 from nmf_model.flow.carrier import GridCarrier
 from nmf_model.geometry.normalization import normalize
@@ -173,12 +173,10 @@ def picture_cases(cached: bool) -> Iterator[Case]:
         assert image.mask is not None
         seen = predict_cloud(model, image).points
         normalization = normalize(seen)
-        unit = normalization.to_unit(seen)
-        carrier, _ = predict_flow(model, unit)
-        assert isinstance(carrier, GridCarrier)
+        carrier, _ = predict_flow(model, normalization.to_unit(seen))
         yield Case(
             f"{path.name}, network",
-            drain(correct_flow(carrier, unit, steps=PICTURE_STEPS)),
+            carrier,
             seen,
             seen,
             normalization,
