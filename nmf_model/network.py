@@ -15,6 +15,7 @@ from nmf_model.encoders.pixel_points import with_perspective
 from nmf_model.errors import InputError
 from nmf_model.flow.carrier import MovingCarrier
 from nmf_model.geometry.outliers import find_outliers
+from nmf_model.geometry.sampling import thinned
 from nmf_model.model import NeuralMeshFlow
 from nmf_model.types import Mesh, ShapeImage
 
@@ -55,10 +56,7 @@ def predict_flow(
     if len(points) < _MIN_POINTS:
         raise InputError(f"A cloud of {len(points)} points is too small; at least {_MIN_POINTS} are needed.")
     is_outlier = find_outliers(points)
-    kept = points[~is_outlier]
-    if len(kept) > INPUT_POINTS:
-        chosen = np.random.default_rng(seed).choice(len(kept), INPUT_POINTS, replace=False)
-        kept = kept[np.sort(chosen)]
+    kept = thinned(points[~is_outlier], INPUT_POINTS, seed)
     model = model.to(device or torch.device("cpu"))
     shown = torch.from_numpy(np.ascontiguousarray(kept, dtype=np.float32)).to(device or "cpu")[None]
     with torch.no_grad():

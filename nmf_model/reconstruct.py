@@ -23,6 +23,7 @@ from nmf_model.fitting.residual import emptiness_of, residual_of, spanned_share
 from nmf_model.flow.carrier import GridCarrier, MovingCarrier
 from nmf_model.geometry.normalization import normalize
 from nmf_model.geometry.outliers import find_outliers
+from nmf_model.geometry.sampling import thinned
 from nmf_model.geometry.template import Template, icosphere
 from nmf_model.network import predict_flow
 from nmf_model.plan import Plan, is_near, make_plan, misfit
@@ -114,7 +115,7 @@ def _frames(
 ) -> Generator[FlowFrame, None, Reconstruction]:
     plan = make_plan(request, device)
     normalization = normalize(plan.cloud.points)
-    chosen = _thin(normalization.to_unit(plan.cloud.points), request.seed)
+    chosen = thinned(normalization.to_unit(plan.cloud.points), MAX_FIT_POINTS, request.seed)
     flow = yield from _flow_of(plan, chosen, request, device, cancel)
     template, budget = _template_for(flow.carrier, flow.method, request.level)
     surface = yield from _sound_frames(flow.carrier, chosen, template, budget, normalization, cancel)
@@ -156,13 +157,6 @@ def _surface_points(points: NDArray[np.float64]) -> NDArray[np.float64]:
     return points if len(points) > _JUDGED_POINTS else points[~find_outliers(points)]
 
 
-def _thin(points: NDArray[np.float32], seed: int) -> NDArray[np.float32]:
-    if len(points) <= MAX_FIT_POINTS:
-        return points
-    chosen = np.random.default_rng(seed).choice(len(points), MAX_FIT_POINTS, replace=False)
-    return points[np.sort(chosen)]
-
-
 @dataclass(frozen=True)
 class _Flow:
     """A flow for the cloud, how it was found, and what to say of it."""
@@ -195,7 +189,7 @@ def _flow_of(
         if on_grids is not None:
             carrier = yield from _corrected(on_grids, points, request, device, cancel)
         return _Flow(carrier, plan.method, _stray(outliers))
-    start = carrier if isinstance(carrier, GridCarrier) and is_near(carrier, points) else None
+    start = on_grids if on_grids is not None and is_near(on_grids, points) else None
     fitted, began = yield from _fit_frames(points, start, _NETWORK_SHARE, request, device, cancel)
     return _Flow(fitted.carrier, "network+fit" if began else "fit", _stray(fitted.outliers))
 

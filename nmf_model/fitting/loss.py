@@ -18,7 +18,7 @@ from torch import Tensor
 
 from nmf_model.fitting.target import FitTarget
 from nmf_model.geometry.nearest import NearestPoints
-from nmf_model.geometry.surface import SurfaceSamples, closest_weights
+from nmf_model.geometry.surface import SurfaceSamples, closest_weights, triangle_normals
 
 SIDEWAYS = 0.1
 """Weight of a sideways residual within the spacing; a little keeps the samples spread evenly."""
@@ -71,7 +71,8 @@ def misfit(
         target.planarity[near],
     )
     if alignment:
-        crooked = 1 - (_normals(vertices, faces[samples.faces]) * target.normals[near]).sum(dim=1).square()
+        own = triangle_normals(vertices[faces[samples.faces]])
+        crooked = 1 - (own * target.normals[near]).sum(dim=1).square()
         accuracy = accuracy + alignment * target.planarity[near] * crooked
     chosen = slice(None) if subset is None else subset
     completeness = squared_distances(target.points[chosen], samples, vertices, faces)
@@ -81,12 +82,6 @@ def misfit(
     # Not divided by the sum of the weights: that would reward wrinkles where the surface fits well.
     over_surface = (samples.weights * accuracy).mean()
     return Misfit(over_surface, completeness.mean())
-
-
-def _normals(vertices: Tensor, faces: Tensor) -> Float[Tensor, "S 3"]:
-    """Return the unit normals of faces, with their gradient; zero where there is none."""
-    a, b, c = vertices[faces].unbind(dim=1)
-    return F.normalize(torch.linalg.cross(b - a, c - a), dim=1, eps=1e-20)
 
 
 def squared_distances(

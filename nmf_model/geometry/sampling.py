@@ -1,11 +1,15 @@
-"""Random points on a surface."""
+"""Random points of a surface, and a random part of given ones."""
 
 from __future__ import annotations
+
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from nmf_model.geometry.normals import face_areas
+
+Number = TypeVar("Number", bound=np.floating)
 
 
 def sample_surface(
@@ -35,3 +39,10 @@ def sample_surface(
     u, v = np.where(beyond, 1 - u, u), np.where(beyond, 1 - v, v)
     a, b, c = (vertices[faces[face_index, corner]] for corner in range(3))
     return a + u * (b - a) + v * (c - a), face_index.astype(np.int64)
+
+
+def thinned(points: NDArray[Number], count: int, seed: int) -> NDArray[Number]:
+    """Return ``count`` of points (N, 3), chosen at random and in their order; all if there are no more."""
+    if len(points) <= count:
+        return points
+    return points[np.sort(np.random.default_rng(seed).choice(len(points), count, replace=False))]

@@ -163,6 +163,8 @@ def claim(
     advice = f"name another --out, or remove its meshes and {RECORD}"
     if known.get("sha256", record["sha256"]) != record["sha256"]:
         raise InputError(f"{out} holds meshes of another model, {known.get('checkpoint')}; {advice}.")
+    if known:
+        known.setdefault("test_time_steps", 0)  # earlier versions had none to record
     for name, words in (("input_points", "input points"), ("test_time_steps", "test-time steps")):
         wanted = record.get(name)
         if wanted is not None and known.get(name, wanted) != wanted:

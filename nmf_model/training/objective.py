@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from nmf_model.errors import InputError
 from nmf_model.flow.grid import roughness_and_excess
 from nmf_model.flow.volume import VolumeFlow
+from nmf_model.geometry.surface import triangle_normals
 from nmf_model.geometry.template import icosphere
 from nmf_model.losses import chamfer, extent_disagreement, nearest, normal_disagreement
 from nmf_model.model import NeuralMeshFlow
@@ -54,8 +55,7 @@ class SurfacePoints(NamedTuple):
 
     def normals(self) -> Float[Tensor, "B S 3"]:
         """Return the unit normals of their triangles; zero where a triangle has none."""
-        a, b, c = self.corners.unbind(dim=2)
-        return torch.nn.functional.normalize(torch.linalg.cross(b - a, c - a), dim=2, eps=1e-9)
+        return triangle_normals(self.corners)
 
 
 class AutoEncoderObjective(nn.Module):

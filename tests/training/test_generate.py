@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from typing import get_args
 
 import igl
 import numpy as np
@@ -13,9 +14,11 @@ from PIL import Image
 
 from nmf_model import checkpoint
 from nmf_model.errors import InputError
+from nmf_model.fitting.correction import STEPS
 from nmf_model.io.meshes import read_mesh
 from nmf_model.io.source import read_source
 from nmf_model.model import NeuralMeshFlow
+from nmf_model.training import options
 from nmf_model.training.cases import Plan
 from nmf_model.training.evaluate import cloud_items, evaluate, mesh_items, picture_items
 from nmf_model.training.generate import Outcome, checked_suffix, file_tasks, generate, shard, split_tasks
@@ -158,6 +161,15 @@ def test_files_are_corrected_as_often_as_asked_for(tmp_path):
     mixed = in_process.training(tmp_path, *words, "plain", *steps)
     assert mixed.code == 2
     assert "plain holds meshes of 0 test-time steps, not of 80" in mixed.err
+    record = tmp_path / "plain" / "generate.json"
+    known = json.loads(record.read_text())
+    del known["test_time_steps"]
+    record.write_text(json.dumps(known))  # as earlier versions wrote it
+    assert "0 test-time steps, not of 80" in in_process.training(tmp_path, *words, "plain", *steps).err
+
+
+def test_the_help_names_the_steps_that_the_program_takes():
+    assert f"{STEPS} as main.py" in get_args(options.TestTimeStepsOption)[1].help
 
 
 def test_a_flow_that_is_not_on_grids_is_not_corrected(data, inputs, tmp_path):
