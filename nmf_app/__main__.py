@@ -12,7 +12,7 @@ from typing import NoReturn, get_args
 
 from nmf_app.console import Console
 from nmf_app.exit_codes import BAD_USE, INTERNAL_FAILURE, INTERRUPTED
-from nmf_model.types import Device, Method
+from nmf_model.types import METHODS, Device
 
 MAX_LEVEL = 7
 
@@ -52,7 +52,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--verify", action="store_true", help="check the mesh files FILE… instead; 0 only if all are sound"
     )
-    parser.add_argument("--method", choices=get_args(Method), default="auto", help="default: auto")
+    parser.add_argument("--method", choices=METHODS, default="auto", help="default: auto")
     parser.add_argument(
         "--level",
         type=_level,

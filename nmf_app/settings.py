@@ -10,7 +10,7 @@ from typing import TypeVar, get_args
 from PySide6.QtCore import QByteArray, QSettings, QStandardPaths
 
 from nmf_app.session import Parameters, Shading, Theme, ViewOptions
-from nmf_model.types import Device, Method
+from nmf_model.types import METHODS, Device
 
 RECENT_LIMIT = 8
 MAX_LEVEL = 7
@@ -51,7 +51,7 @@ class Settings:
         level = self._text("parameters/level")
         valid_level = level.isdecimal() and len(level) == 1 and int(level) <= MAX_LEVEL
         return Parameters(
-            method=_one_of(self._text("parameters/method"), get_args(Method), "auto"),
+            method=_one_of(self._text("parameters/method"), METHODS, "auto"),
             level=int(level) if valid_level else None,
             device=_one_of(self._text("parameters/device"), get_args(Device), "auto"),
             start_at_once=self._text("parameters/start_at_once") != "false",

@@ -25,6 +25,7 @@ from nmf_model.defects import MeshSurface
 from nmf_model.findings import InputFindings, Residual
 
 Method = Literal["auto", "network", "fit", "silhouette"]
+METHODS: tuple[Method, ...] = get_args(Method)
 Device = Literal["auto", "cpu", "cuda"]
 LengthUnit = Literal["micron", "millimeter", "centimeter", "inch", "foot", "meter"]
 """What a length in a file can be measured in, by the names that 3MF, the only format that says it, has."""

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -16,11 +18,12 @@ from nmf_model.geometry.cameras import camera_rotation
 from nmf_model.model import NeuralMeshFlow
 from nmf_model.threads import single_thread
 from nmf_model.training.conditions import Condition, make_case, turned
-from nmf_model.training.reconstructing import predicted_frame, reconstruct_cloud, reconstruct_picture
+from nmf_model.training.program import Program
+from nmf_model.training.reconstructing import Frame, predicted_frame, reconstruct_cloud, reconstruct_picture
 from nmf_model.training.shapes import frame_of
 from nmf_model.training.targets import Target, TargetName, open_targets
 from nmf_model.training.views import ViewSet, open_views
-from nmf_model.types import Mesh
+from nmf_model.types import Mesh, Method
 
 
 class MethodError(NmfError):
@@ -34,12 +37,14 @@ class Plan:
     Attributes:
         data: packed sets or folders.
         split: the part of them.
-        checkpoint: the model, None for meshes from files.
+        checkpoint: the model, None for meshes from files; with a ``method`` the program's weights, None for
+            those that ship.
         views: renderings, for a model of pictures; None for one of clouds.
         condition: how clouds are made.
         device: of the model.
         merge: whether corners at exactly the same position are made one in meshes from files.
         test_time_steps: optimiser steps that correct the model's answers.
+        method: of the whole program, whose answers are measured; None for the model's own.
     """
 
     data: tuple[Path, ...]
@@ -50,6 +55,7 @@ class Plan:
     device: str = "cpu"
     merge: bool = False
     test_time_steps: int = 0
+    method: Method | None = None
 
 
 @dataclass(frozen=True)
@@ -75,11 +81,13 @@ class Answered:
         mesh: the answer.
         target: the truth, in the same frame.
         seen: (N, 3) float64 cloud or (H, W, 4) uint8 picture that the method was given; None if unknown.
+        facts: what else is known of how the answer was found.
     """
 
     mesh: Mesh
     target: Target
     seen: NDArray[np.float64] | NDArray[np.uint8] | None
+    facts: Mapping[str, Any] = field(default_factory=dict)
 
 
 def name_of(plan: Plan, item: Item) -> TargetName:
@@ -112,19 +120,32 @@ def answer(plan: Plan, item: Item) -> Answered:
 def _answer(plan: Plan, item: Item) -> Answered:
     targets = open_targets(plan.data, plan.split)
     name, target = targets.names[item.index], targets.read(item.index)
-    if plan.checkpoint is None:
+    if plan.checkpoint is None and plan.method is None:
         return Answered(_read_mesh(item.mesh, merge=plan.merge), target, None)
     if item.view is not None:
         return _answer_picture(plan, item, name, target)
     if plan.condition.exact and len(target.points) < plan.condition.input_points:
         raise MethodError(f"the data has only {len(target.points):,} points of it")
     case = make_case(target, plan.condition, name.id)
-    model = open_model(plan.checkpoint, plan.device)
     try:
+        if plan.method is not None:
+            found = _program(plan).answer_cloud(case.cloud, name.id)
+            return Answered(found.mesh, case.target, case.cloud, found.facts)
+        model = _model_of(plan)
         mesh = reconstruct_cloud(model, case.cloud, test_time_steps=plan.test_time_steps)
         return Answered(mesh, case.target, case.cloud)
     except NmfError as error:
         raise MethodError(str(error)) from error
+
+
+def _program(plan: Plan) -> Program:
+    assert plan.method is not None
+    return Program(plan.method, plan.checkpoint, "cuda" if plan.device == "cuda" else "cpu")
+
+
+def _model_of(plan: Plan) -> NeuralMeshFlow:
+    assert plan.checkpoint is not None
+    return open_model(plan.checkpoint, plan.device)
 
 
 @functools.lru_cache(maxsize=1)
@@ -135,24 +156,31 @@ def open_model(path: Path, device: str) -> NeuralMeshFlow:
 
 def _answer_picture(plan: Plan, item: Item, name: TargetName, target: Target) -> Answered:
     """Reconstruct from one rendering, with the target turned into the frame of the prediction."""
-    if plan.checkpoint is None or item.view is None:
-        raise ValueError("a picture needs a model and the number of a view")
+    assert item.view is not None
     views = renderings(plan)
-    model = open_model(plan.checkpoint, plan.device)
-    frame = predicted_frame(plan.checkpoint, model)
-    if frame == "camera":
-        target = turned(target, camera_rotation(*views.camera(name.id, item.view)))
     picture = views.picture(name.id, item.view)
     try:
-        mesh = reconstruct_picture(model, picture, test_time_steps=plan.test_time_steps)
+        mesh, frame, facts = _seen_on(plan, picture, name.id)
     except NmfError as error:
         raise MethodError(str(error)) from error
     if frame == "camera":
-        return Answered(placed_by_outline(mesh, target.points), target, picture)
+        target = turned(target, camera_rotation(*views.camera(name.id, item.view)))
+        return Answered(placed_by_outline(mesh, target.points), target, picture, facts)
     # The picture branch learns points about their mean, in units of the box-centred radius.
     _, radius = frame_of(torch.from_numpy(target.points)[None])
     placed = mesh.vertices * float(radius) + target.points.mean(axis=0)
-    return Answered(Mesh(placed, mesh.faces, mesh.sphere), target, picture)
+    return Answered(Mesh(placed, mesh.faces, mesh.sphere), target, picture, facts)
+
+
+def _seen_on(plan: Plan, picture: NDArray[np.uint8], name: str) -> tuple[Mesh, Frame, Mapping[str, Any]]:
+    """Return what the method makes of a picture, whose frame that is in, and what else is known of it."""
+    if plan.method is not None:
+        found = _program(plan).answer_picture(picture, name)
+        return found.mesh, found.frame, found.facts
+    assert plan.checkpoint is not None
+    model = _model_of(plan)
+    mesh = reconstruct_picture(model, picture, test_time_steps=plan.test_time_steps)
+    return mesh, predicted_frame(plan.checkpoint, model), {}
 
 
 def placed_by_outline(mesh: Mesh, points: NDArray[np.float64]) -> Mesh:

@@ -116,7 +116,7 @@ def _row(task: tuple[Plan, Item]) -> Row:
         return named | {FAILED: str(error)}
     target = answered.target
     try:
-        return named | measure(answered.mesh, target.points, target.normals)
+        return named | dict(answered.facts) | measure(answered.mesh, target.points, target.normals)
     except InputError as error:
         return named | {FAILED: str(error)}
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -14,10 +15,12 @@ from nmf_model.training import options
 if TYPE_CHECKING:
     from nmf_model.training.cases import Item, Plan
     from nmf_model.training.conditions import Condition
+    from nmf_model.training.evaluate import Row
+    from nmf_model.types import Method
 
 _PRINTED = (
     "chamfer_l2", "chamfer_l2_unaligned", "f1@0.03", "normal_consistency", "nm_vertices", "nm_edges",
-    "nm_faces", "self_intersection", "self_intersecting_faces", "closed_sphere", "sound",
+    "nm_faces", "self_intersection", "self_intersecting_faces", "closed_sphere", "sound", "seconds",
 )  # fmt: skip
 
 
@@ -25,6 +28,13 @@ def evaluate(
     out: Annotated[Path, typer.Option(help="Folder for evaluation.json, .md and .html.")],
     checkpoint: Annotated[Path | None, typer.Option(help="A model (.safetensors).")] = None,
     meshes: Annotated[Path | None, typer.Option(help="Or a folder of meshes of any method.")] = None,
+    method: Annotated[
+        str | None,
+        typer.Option(
+            help="Or the whole program as main.py runs it: auto, network, fit or silhouette. --checkpoint "
+            "then names its weights, if not those that ship."
+        ),
+    ] = None,
     packed: options.PackedOption = None,
     points_path: options.PointsOption = None,
     views: options.ViewsOption = None,
@@ -40,24 +50,29 @@ def evaluate(
     jobs: options.JobsOption = 0,
     device: options.DeviceOption = "auto",
 ) -> None:
-    """Measure a model, or meshes of any method, on one part of the data.
+    """Measure a model, the whole program, or meshes of any method, on one part of the data.
 
-    A checkpoint is given clouds, or with --views pictures. Meshes are matched by file name: the object's id,
-    category/object or object. The protocol is the paper's, with sound versions of its manifoldness columns.
+    A model or the program is given clouds, or with --views pictures. Meshes are matched by file name: the
+    object's id, category/object or object. The protocol is the paper's, with sound versions of its
+    manifoldness columns.
     """
     from nmf_model.training.cases import Plan
     from nmf_model.training.conditions import Condition
 
-    if (checkpoint is None) == (meshes is None):
-        raise InputError("Name either a model with --checkpoint or a folder with --meshes.")
+    named = [option for option in (checkpoint, meshes, method) if option is not None]
+    if not named or (meshes is not None and len(named) > 1):
+        raise InputError("Name a model with --checkpoint, the program's --method, or a folder with --meshes.")
     how = Condition(condition, input_points, noise)  # type: ignore[arg-type]  # checked there
-    clouds = checkpoint is not None and views is None
+    clouds = meshes is None and views is None
     if not clouds and (how != Condition() or robustness):
         raise InputError(
             "--condition, --input-points, --noise and --robustness are for a model that is given clouds."
         )
-    if meshes is not None and test_time_steps:
-        raise InputError("--test-time-steps is for a model, not for meshes.")
+    if test_time_steps and (meshes is not None or method is not None):
+        raise InputError(
+            "--test-time-steps is for a model alone; meshes are as they are, and --method network corrects "
+            "by itself."
+        )
     if meshes is not None and views is not None:
         raise InputError("--meshes needs no --views; leave one of them out.")
     plan = Plan(
@@ -66,19 +81,33 @@ def evaluate(
         checkpoint=checkpoint,
         views=views,
         condition=how,
-        device="cpu" if checkpoint is None else options.chosen_device(device),
+        device="cpu" if meshes is not None else options.chosen_device(device),
         merge=merge,
         test_time_steps=test_time_steps,
+        method=None if method is None else _checked(method, of_pictures=views is not None),
     )
     items, about = _items(plan, meshes, options.chosen_view(view))
     _run(plan, items, about, out, robustness=robustness, pictures=pictures, jobs=jobs)
 
 
+def _checked(method: str, *, of_pictures: bool) -> Method:
+    """Return a method that goes with the inputs.
+
+    Raises:
+        InputError: it does not, or there is none of this name.
+    """
+    from nmf_model.methods import check_method
+    from nmf_model.types import METHODS
+
+    if method not in METHODS:
+        raise InputError(f"--method must be auto, network, fit or silhouette, not '{method}'.")
+    check_method(method, "Each input", is_picture=of_pictures)
+    return method
+
+
 def _items(plan: Plan, meshes: Path | None, view: int | None) -> tuple[list[Item], dict[str, Any]]:
     """List what to measure, and say what it is."""
     from nmf_model.training import evaluate as protocol
-    from nmf_model.training.cases import open_model
-    from nmf_model.training.reconstructing import check_can_correct, predicted_frame
 
     about: dict[str, Any] = {"data": ", ".join(path.name for path in plan.data), "split": plan.split}
     if meshes is not None:
@@ -87,11 +116,7 @@ def _items(plan: Plan, meshes: Path | None, view: int | None) -> tuple[list[Item
         about["objects without a mesh"] = sum(path is None for path in matches.found)
         about["files of no object"] = [path.name for path in matches.unused]
         return items, about
-    assert plan.checkpoint is not None
-    about["checkpoint"] = plan.checkpoint.name
-    if plan.test_time_steps:
-        check_can_correct(open_model(plan.checkpoint, plan.device))
-        about["test-time steps"] = plan.test_time_steps
+    about |= _asked(plan)
     if plan.views is None:
         about["input"] = plan.condition.label
         items = protocol.cloud_items(plan)
@@ -99,14 +124,38 @@ def _items(plan: Plan, meshes: Path | None, view: int | None) -> tuple[list[Item
         if seen < plan.condition.input_points:
             about["input points"] = f"as few as {seen:,}, all that the data has of an object"
         return items, about
-    model = open_model(plan.checkpoint, plan.device)
-    if model.image is None:
-        raise InputError("This model has no picture branch; leave out --views, or name a single-view model.")
     items, without = protocol.picture_items(plan, view)
     about["input"] = "all renderings" if view is None else f"rendering {view} of each object"
-    about["frame of prediction"] = predicted_frame(plan.checkpoint, model)
     about["objects without renderings"] = without
     return items, about
+
+
+def _asked(plan: Plan) -> dict[str, Any]:
+    """Say what is asked: a model, or the whole program.
+
+    Raises:
+        InputError, CheckpointError: it cannot answer what it is to be asked.
+    """
+    from nmf_model.training.cases import open_model
+    from nmf_model.training.reconstructing import check_can_correct, predicted_frame
+
+    about: dict[str, Any] = {}
+    if plan.method is not None:
+        about["method"] = f"{plan.method}, the whole program"
+    if plan.checkpoint is None:
+        return about
+    about["checkpoint"] = plan.checkpoint.name
+    model = open_model(plan.checkpoint, plan.device)
+    if plan.test_time_steps:
+        check_can_correct(model)
+        about["test-time steps"] = plan.test_time_steps
+    if plan.views is not None:
+        if model.image is None:
+            raise InputError(
+                "This model has no picture branch; leave out --views, or name a single-view model."
+            )
+        about["frame of prediction"] = predicted_frame(plan.checkpoint, model)
+    return about
 
 
 def _run(
@@ -130,7 +179,7 @@ def _run(
     total = len(plans) * len(items)
     with progress("Measuring", total) as advance:
         measured = protocol.evaluate(plans, items, options.chosen_jobs(jobs, total), advance)
-    about |= _samples(plan, items)
+    about |= _samples(plan, items) | _answered_by(measured[0])
     reports = [
         summarise(rows, about if index == 0 else about | {"input": conditions[index].label})
         for index, rows in enumerate(measured)
@@ -150,6 +199,12 @@ def _conditions(asked: Condition, *, robustness: bool) -> list[Condition]:
     from nmf_model.training.conditions import ROBUSTNESS
 
     return [asked, *(how for how in ROBUSTNESS if how != asked)] if robustness else [asked]
+
+
+def _answered_by(rows: list[Row]) -> dict[str, str]:
+    """Count which method of the program the answers come from."""
+    counts = Counter(row["method"] for row in rows if "method" in row)
+    return {"answers": ", ".join(f"{name} {count}" for name, count in counts.most_common())} if counts else {}
 
 
 def _samples(plan: Plan, items: list[Item]) -> dict[str, str]:

@@ -13,7 +13,7 @@ from nmf_model.training.manifoldness import PUBLISHED_RATES, SOUND_RATES, VERDIC
 from nmf_model.training.measuring import MISSED_BEYOND, THRESHOLDS
 
 Report = dict[str, Any]
-_LABELS = ("id", "category", "view", FAILED)
+_LABELS = ("id", "category", "view", "method", FAILED)
 _ACCURACY = (
     "chamfer_l2", *(f"f1@{threshold}" for threshold in THRESHOLDS), f"missed@{MISSED_BEYOND}",
     "normal_consistency",
@@ -24,6 +24,7 @@ _TABLES = (
     ("Manifoldness as published", PUBLISHED_RATES),
     ("Manifoldness, sound versions", SOUND_RATES),
     ("Share of meshes", VERDICTS),
+    ("Time, s", ("seconds",)),
 )
 ROBUSTNESS_COLUMNS = (
     "chamfer_l2", "f1@0.03", "normal_consistency", "chamfer_l2_unaligned", "self_intersecting_faces",

@@ -1,0 +1,87 @@
+"""The whole program as a method to evaluate: what main.py answers for a cloud or a picture.
+
+Where ``reconstructing`` asks a model alone, here a fit may follow, a picture may be found unlike what the
+network knows, and the mesh has the adaptive template and is made sound.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nmf_model.reconstruct import run
+from nmf_model.training.reconstructing import Frame, predicted_frame
+from nmf_model.types import (
+    Device,
+    Mesh,
+    Method,
+    PointCloud,
+    Reconstruction,
+    ReconstructionRequest,
+    ShapeImage,
+)
+from nmf_model.weights import load_weights, shipped_path
+
+
+@dataclass(frozen=True)
+class ProgramAnswer:
+    """What the program answered.
+
+    Attributes:
+        mesh: in the units of the cloud, or of the predicted points.
+        frame: the object's own, or the camera's.
+        facts: "method", the one that the answer comes from, and "seconds".
+    """
+
+    mesh: Mesh
+    frame: Frame
+    facts: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Program:
+    """How the program is asked.
+
+    Attributes:
+        method: as ``main.py --method``.
+        weights: as ``main.py --weights``; None for those that ship.
+        device: of the flow.
+    """
+
+    method: Method
+    weights: Path | None = None
+    device: Device = "cpu"
+
+    def answer_cloud(self, points: NDArray[np.float64], name: str) -> ProgramAnswer:
+        """Reconstruct a cloud (N, 3); the mesh is in its frame.
+
+        Raises:
+            NmfError: see ``reconstruct.stream``.
+        """
+        return _told(self._run(PointCloud(points, name)), "object")
+
+    def answer_picture(self, rgba: NDArray[np.uint8], name: str) -> ProgramAnswer:
+        """Reconstruct what is opaque on a picture (H, W, 4).
+
+        Raises:
+            NmfError: see ``reconstruct.stream``.
+        """
+        result = self._run(ShapeImage(rgba, has_alpha=True, name=name))
+        return _told(result, "camera" if result.method == "silhouette" else self._frame())
+
+    def _run(self, source: PointCloud | ShapeImage) -> Reconstruction:
+        return run(ReconstructionRequest(source, self.method, device=self.device, weights=self.weights))
+
+    def _frame(self) -> Frame:
+        path = self.weights or shipped_path("svr")
+        assert path is not None
+        return predicted_frame(path, load_weights("svr", self.weights))
+
+
+def _told(result: Reconstruction, frame: Frame) -> ProgramAnswer:
+    return ProgramAnswer(result.mesh, frame, {"method": result.method, "seconds": result.seconds})
