@@ -20,7 +20,7 @@ def save_model(path: Path, *, pictures: bool = False, **provenance: str) -> Path
         encoder=EncoderConfig(channels=(8, 8), head=(8,)),
         flow=FlowConfig(width=8, blocks=1, nodes_per_block=1, latent_size=8, rescale="none"),
         solver=SolverConfig(method="midpoint", steps=1),
-        image=ImageEncoderConfig(features=8, hidden=(8,), points=40, width=2) if pictures else None,
+        image=ImageEncoderConfig(features=8, hidden=(8,), points=60, width=2) if pictures else None,
         template_level=1,
     )
     checkpoint.save(path, NeuralMeshFlow(config).eval(), provenance=provenance)
@@ -57,7 +57,7 @@ def save_views(path: Path, count: int = 4, views: int = 2) -> Path:
     parts = []
     for number in range(count * views):
         picture = np.zeros((20, 20, 4), dtype=np.uint8)
-        picture[4:16, 3 + number % 5 : 12] = rng.integers(60, 255, 4)
+        picture[4:16, 3 + number % 5 : 12] = [*rng.integers(60, 255, 3), 255]
         stream = io.BytesIO()
         Image.fromarray(picture).save(stream, "webp", lossless=True)
         parts.append(stream.getvalue())

@@ -42,8 +42,9 @@ def data(tmp_path_factory):
 
 def run(out: Path, **options):
     settings = {
-        "checkpoint": None, "meshes": None, "packed": None, "points_path": None, "views": None,
-        "split": "test", "view": "0", "condition": "upright", "input_points": 2500, "noise": 0.0,
+        "checkpoint": None, "meshes": None, "method": None,
+        "packed": None, "points_path": None, "views": None, "split": "test", "view": "0",
+        "condition": "upright", "input_points": 2500, "noise": 0.0,
         "test_time_steps": 0, "robustness": False,
         "merge": False, "pictures": False, "jobs": 1, "device": "cpu",
     }  # fmt: skip
@@ -329,10 +330,56 @@ def test_answers_corrected_at_test_time_are_told_as_such_and_are_those_generated
     assert json.loads(json.dumps(read)) == better["shapes"]
 
 
+def test_the_program_is_measured_by_what_main_writes(data, tmp_path):
+    packed = tiny_models.save_pack(tmp_path / "two.npz", 2)
+    report = run(tmp_path / "program", method="network", packed=[packed])
+    assert report["about"]["answers"] == "network 2"
+    assert report["about"]["method"] == "network, the whole program"
+    plan = Plan((packed,), "test", method="network")
+    clouds = []
+    for item in cloud_items(plan):
+        answered = answer(plan, item)
+        clouds.append(tmp_path / f"shape{item.index}.npy")
+        np.save(clouds[-1], answered.seen)
+    words = [*clouds, "--method", "network", "--output", f"{tmp_path / 'meshes'}/", "--no-certificate"]
+    outcome = command_line.run(tmp_path, *words)
+    assert outcome.code == 0, outcome.err
+    written = run(tmp_path / "written", meshes=tmp_path / "meshes", packed=[packed])
+    for one, other in zip(report["shapes"], written["shapes"], strict=True):
+        assert one["sound"] == other["sound"] == 1
+        assert one["normal_consistency"] > 0.9
+        assert one["chamfer_l2_unaligned"] == pytest.approx(other["chamfer_l2_unaligned"], rel=1e-3)
+        assert one["seconds"] > 0
+    assert "## Time, s" in (tmp_path / "program" / "evaluation.md").read_text()
+
+
+def test_the_program_s_answers_to_pictures_are_compared_in_the_frame_of_their_method(data):
+    def asked(method, weights=None):
+        plan = Plan((data / "points.npz",), "test", weights, data / "views.npz", method=method)
+        return answer(plan, Item(2, 1))
+
+    # A rectangle of one colour: nothing but its outline tells its shape.
+    inflated = asked("auto")
+    assert inflated.facts["method"] == "silhouette"
+    for frame in ("camera", "object"):
+        weights = data / f"{frame}.safetensors"
+        found = asked("network", weights)
+        assert found.facts["method"] == "network"
+        bare = asked(None, weights)
+        np.testing.assert_array_equal(found.target.points, bare.target.points)
+        assert np.array_equal(found.target.points, inflated.target.points) == (frame == "camera")
+
+
 @pytest.mark.parametrize(
     "options",
     [
         {"checkpoint": Path("a"), "meshes": Path("b")},
+        {"method": "network", "meshes": Path("b")},
+        {"method": "magic"},
+        {"method": "silhouette"},
+        {"method": "fit", "views": "views.npz"},
+        {"method": "network", "test_time_steps": 3},
+        {"method": "network", "checkpoint": "ae.safetensors", "views": "views.npz"},
         {},
         {"meshes": Path("b"), "noise": 0.1},
         {"meshes": Path("b"), "robustness": True},
