@@ -116,13 +116,15 @@ def notes_of(findings: InputFindings) -> tuple[str, ...]:
             f"The input seems to consist of {len(findings.bodies)} separate bodies; one mesh joins them by "
             "thin bridges. Split into bodies (--bodies split) makes one mesh of each."
         )
+    # Two ways around can lead through one place, which is told once.
+    places = list(dict.fromkeys(map(_near, findings.tunnels)))
     notes += [
-        f"The object seems to have a hole through it {_near(hole)}, as in a ring: a mesh of genus 0 will "
+        f"The object seems to have a hole through it {place}, as in a ring: a mesh of genus 0 will "
         f"span or pinch it."
-        for hole in findings.tunnels[:3]
+        for place in places[:3]
     ]
-    if len(findings.tunnels) > 3:
-        notes.append(f"{len(findings.tunnels)} holes of that kind were found in all; the widest are named.")
+    if len(places) > 3:
+        notes.append(f"{len(places)} holes of that kind were found in all; the widest are named.")
     return tuple(notes)
 
 

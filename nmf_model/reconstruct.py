@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Generator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TypeVar
 
@@ -68,6 +68,10 @@ _FIT_SHARE = 0.90
 """Share of the progress bar that belongs to the fit ..."""
 _AGAIN_SHARE = 0.93
 """... to a second one, where the first went wrong ..."""
+_FEW_ROUNDS = 6
+"""Of refining against crossings: corrected answers that came out sound on development shapes took no more."""
+_CHECKS = ((0.0, 0.6), (0.6, 0.8), (0.8, 1.0))
+"""Parts of the next share for the corrected answer, one corrected anew, and the answer itself."""
 _SOUND_SHARE = 0.95
 """... and where the final flow begins; between them the template is refined and the mesh checked."""
 _JUDGED_LEVEL = 4
@@ -117,8 +121,7 @@ def _frames(
     normalization = normalize(plan.cloud.points)
     chosen = thinned(normalization.to_unit(plan.cloud.points), MAX_FIT_POINTS, request.seed)
     flow = yield from _flow_of(plan, chosen, request, device, cancel)
-    template, budget = _template_for(flow.carrier, flow.method, request.level)
-    surface = yield from _sound_frames(flow.carrier, chosen, template, budget, normalization, cancel)
+    flow, surface = yield from _sound_flow(flow, chosen, request, normalization, device, cancel)
     trajectory, nfe = yield from _flow_frames(flow.carrier, surface, request.frames, cancel)
     residual, found = _residual(plan, request, chosen, surface, normalization)
     notes = (*plan.notes, *found, *flow.notes, *_notes_on(surface, request.level))
@@ -159,11 +162,16 @@ def _surface_points(points: NDArray[np.float64]) -> NDArray[np.float64]:
 
 @dataclass(frozen=True)
 class _Flow:
-    """A flow for the cloud, how it was found, and what to say of it."""
+    """A flow for the cloud, how it was found, and what to say of it.
+
+    Attributes:
+        answer: what the network answered, where that was corrected.
+    """
 
     carrier: MovingCarrier
     method: str
     notes: tuple[str, ...] = ()
+    answer: GridCarrier | None = None
 
 
 def _flow_of(
@@ -188,7 +196,7 @@ def _flow_of(
     if not plan.fits:
         if on_grids is not None:
             carrier = yield from _corrected(on_grids, points, request, device, cancel)
-        return _Flow(carrier, plan.method, _stray(outliers))
+        return _Flow(carrier, plan.method, _stray(outliers), on_grids)
     start = on_grids if on_grids is not None and is_near(on_grids, points) else None
     fitted, began = yield from _fit_frames(points, start, _NETWORK_SHARE, request, device, cancel)
     return _Flow(fitted.carrier, "network+fit" if began else "fit", _stray(fitted.outliers))
@@ -301,18 +309,58 @@ def _template_for(carrier: Carrier, method: str, level: int | None) -> tuple[Tem
     return even_out(template, flow), PLAIN
 
 
+def _sound_flow(
+    flow: _Flow,
+    points: NDArray[np.float32],
+    request: ReconstructionRequest,
+    normalization: Normalization,
+    device: torch.device,
+    cancel: CancelCheck,
+) -> Generator[FlowFrame, None, tuple[_Flow, SoundSurface]]:
+    """Make the flow's surface sound, or that of another correction of the network's answer.
+
+    A thin part can come out of the correction so crumpled that no template follows it, and of one with other
+    random samples smooth. Last of all the answer itself is taken, which is smooth but less near.
+    """
+    answer = flow.answer
+    template, budget = _template_for(flow.carrier, flow.method, request.level)
+    check = partial(_sound_frames, points=points, normalization=normalization, cancel=cancel)
+    if answer is None:
+        return flow, (yield from check(flow.carrier, template, budget))
+    once = replace(budget, turns=1, rounds=_FEW_ROUNDS)
+    surface = yield from check(flow.carrier, template, once, part=_CHECKS[0])
+    if surface.report.is_clean:
+        return flow, surface
+    correction = correct_flow(answer, points, device=device, seed=request.seed + 1, cancel=cancel)
+    others: list[tuple[Callable[[], MovingCarrier], Budget]] = [
+        (lambda: drain(correction), once),
+        (lambda: answer, budget),
+    ]
+    for (find, spent), part in zip(others, _CHECKS[1:], strict=True):
+        other = find()
+        tried = yield from check(other, template, spent, part=part)
+        if tried.report.is_clean:
+            return replace(flow, carrier=other), tried
+    return flow, surface
+
+
 def _sound_frames(
     carrier: Carrier,
-    points: NDArray[np.float32],
     template: Template,
     budget: Budget,
+    points: NDArray[np.float32],
     normalization: Normalization,
     cancel: CancelCheck,
+    part: tuple[float, float] = (0.0, 1.0),
 ) -> Generator[FlowFrame, None, SoundSurface]:
-    """Refine the template until its image is sound in every form that a file can hold."""
+    """Refine the template until its image is sound in every form that a file can hold.
+
+    ``part`` is the part of this stage's share of the progress bar.
+    """
 
     def frame(progress: SoundProgress) -> FlowFrame:
-        share = _AGAIN_SHARE + (_SOUND_SHARE - _AGAIN_SHARE) * progress.fraction
+        fraction = part[0] + (part[1] - part[0]) * progress.fraction
+        share = _AGAIN_SHARE + (_SOUND_SHARE - _AGAIN_SHARE) * fraction
         shown = progress.surface
         return FlowFrame(shown.image.astype(np.float32), shown.faces, progress.stage, share)
 

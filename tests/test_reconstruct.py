@@ -10,8 +10,10 @@ import torch
 from nmf_model import reconstruct
 from nmf_model.errors import Cancelled, InputError
 from nmf_model.findings import notes_of
+from nmf_model.fitting.correction import correct_flow
 from nmf_model.fitting.findings import findings_in
 from nmf_model.fitting.fit import fit_flow
+from nmf_model.flow.carrier import GridCarrier
 from nmf_model.geometry.normals import enclosed_volume
 from nmf_model.geometry.template import icosphere
 from nmf_model.quality import inspect_mesh
@@ -303,3 +305,32 @@ def test_strays_are_said():
     points = np.concatenate([ellipsoid(1500), rng.uniform(-1, 1, (40, 3)) * (1.0, 0.9, 0.9)])
     result = reconstruct.run(ReconstructionRequest(cloud(points), level=2))
     assert any("stray" in note for note in result.notes)
+
+
+def crumpled(carrier):
+    """Return a flow whose map has kinks at all its nodes, as if the optimiser had run away."""
+    noise = torch.randn(carrier.fields.shape, generator=torch.Generator().manual_seed(0))
+    return GridCarrier(carrier.fields + 0.1 * noise, carrier.centre, carrier.radius)
+
+
+@pytest.mark.parametrize("spoiled", [1, 2], ids=["the first", "both"])
+def test_a_correction_that_does_not_come_out_sound_gives_way_to_another_answer(monkeypatch, spoiled):
+    made = []
+
+    def correct(carrier, points, **others):
+        better = yield from correct_flow(carrier, points, **others)
+        made.append(crumpled(better) if len(made) < spoiled else better)
+        return made[-1]
+
+    monkeypatch.setattr(reconstruct, "correct_flow", correct)
+    frames, result = watch(ReconstructionRequest(cloud(ellipsoid(600)), "network"))
+    assert len(made) == 2
+    assert inspect_mesh(result.mesh).self_intersecting_faces == 0
+    assert not any("cross" in note for note in result.notes)
+    if spoiled == 1:
+        assert result.carrier is made[1]
+    else:
+        assert isinstance(result.carrier, GridCarrier)
+        assert not any(result.carrier is one for one in made)
+    fractions = [frame.fraction for frame in frames]
+    assert fractions == sorted(fractions)

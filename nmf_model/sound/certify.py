@@ -40,6 +40,7 @@ class Budget:
             if that is more.
         coarsening_rounds: in which vertices are merged where the image is flat.
         rounds: of refining where faces cross.
+        turns: rotations of the template that are tried.
     """
 
     vertices: int = 4_000
@@ -47,6 +48,7 @@ class Budget:
     most_vertices: int = 8_000
     coarsening_rounds: int = 0
     rounds: int = 12
+    turns: int = 3
 
 
 PLAIN = Budget(vertices=0)
@@ -163,19 +165,20 @@ def sound_stages(
     solve = settle_steps(carrier, sphere, cancel=cancel)
     flow = Flow(carrier, solve.steps, cancel)
     before, best = -1, None
-    for attempt, turn in enumerate(_TURNS):
+    turns = _TURNS[: budget.turns]
+    for attempt, turn in enumerate(turns):
         turned = sphere @ turn
         surface = FlowedSphere(turned, template.faces, flow(turned))
         if best is None:
             before = find_defects(surface.image, surface.faces, forms).crossing_faces
-        tried = yield from _attempt(surface, flow, budget, forms, attempt / len(_TURNS))
+        tried = yield from _attempt(surface, flow, budget, forms, attempt / len(turns))
         if best is None or len(tried.defects.faces) < len(best.defects.faces):
             best = tried
         if not 0 < len(best.defects.faces) <= _MOST_MENDED:
             break
     assert best is not None
     surface, defects, until = best.surface, best.defects, 1.0
-    if len(defects.faces):
+    if len(defects.faces) and not _is_hopeless(surface, defects):
         _stop_if(cancel)
         surface, defects, until = _step_back(surface, defects, flow, forms, target)
     yield SoundProgress("Checking", 1.0, surface)
@@ -207,6 +210,11 @@ _TURNS = (
 _MOST_MENDED = 1_500
 """Where more faces than this cross even after a push, whole sheets do: no other push or turn parts them."""
 
+_MOST_SHARE = 0.25
+"""Share of all faces beyond which so many are pushed only once, and neither refined nor stepped back."""
+_SHEETS_APART = 2e-3
+"""How far that push is, unit-sphere units: about as far as flat triangles may be from the surface."""
+
 
 class _Attempt(NamedTuple):
     surface: FlowedSphere
@@ -220,13 +228,15 @@ def _attempt(
     """Spend the budget, refine where faces cross, push apart what refining does not part."""
     yield SoundProgress("Refining", done, surface)
     surface = _spend(surface, flow, budget)
-    share = 1.0 / len(_TURNS)
+    share = 1.0 / budget.turns
     yield SoundProgress("Checking", done + 0.2 * share, surface)
     defects = find_defects(surface.image, surface.faces, forms)
     limit = max(budget.most_vertices, 2 * len(surface.sphere))
     counts = [len(defects.faces)]
     while len(defects.faces) and len(counts) <= budget.rounds and len(surface.sphere) < limit:
         _stop_if(flow.cancel)
+        if _is_hopeless(surface, defects):
+            break
         surface = surface.refined_at(defects.faces, flow)
         defects = find_defects(surface.image, surface.faces, forms)
         counts.append(len(defects.faces))
@@ -243,8 +253,20 @@ def _attempt(
     if len(defects.faces):
         _stop_if(flow.cancel)
         yield SoundProgress("Refining", done + 0.8 * share, surface)
-        surface, defects = relax(surface, defects, flow, forms)
+        if _is_hopeless(surface, defects):
+            surface, defects = relax(surface, defects, flow, forms, (_SHEETS_APART,))
+        if not _is_hopeless(surface, defects):
+            surface, defects = relax(surface, defects, flow, forms)
     return _Attempt(surface, defects, len(counts) - 1)
+
+
+def _is_hopeless(surface: FlowedSphere, defects: Defects) -> bool:
+    """Return whether so much of the surface crosses that more triangles would only cross as well.
+
+    A push may still part whole sheets, so it is tried; but on a finer mesh it would take minutes.
+    """
+    count = len(defects.faces)
+    return count > _MOST_MENDED and count > _MOST_SHARE * len(surface.faces)
 
 
 def _stagnates(counts: Sequence[int]) -> bool:

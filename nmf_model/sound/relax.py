@@ -41,7 +41,11 @@ class Places(NamedTuple):
 
 
 def relax(
-    surface: FlowedSphere, defects: Defects, flow: Flow, forms: Sequence[Written]
+    surface: FlowedSphere,
+    defects: Defects,
+    flow: Flow,
+    forms: Sequence[Written],
+    distances: Sequence[float] = DISTANCES,
 ) -> tuple[FlowedSphere, Defects]:
     """Move the vertices around the defects a little; the number of faces with defects never rises.
 
@@ -50,8 +54,9 @@ def relax(
         defects: of it.
         flow: gives the directions to go.
         forms: the written forms in which defects count.
+        distances: to try, unit-sphere units, rising.
     """
-    for distance in DISTANCES:
+    for distance in distances:
         if not len(defects.faces):
             break
         places = _places(surface, defects)

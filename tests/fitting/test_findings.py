@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import trimesh
 
-from nmf_model.findings import InputFindings, notes_of
+from nmf_model.findings import Body, InputFindings, Tunnel, notes_of
 from nmf_model.fitting.findings import (
     euler_characteristic,
     findings_in,
@@ -228,3 +228,11 @@ def test_a_small_body_counts_if_it_is_far_from_all_else(rng, count, away, bodies
     assert len(findings_of(frame.to_unit(cloud.points)).bodies) == bodies
     sizes = [len(part.points) for part in split_bodies(cloud)]
     assert sizes == ([COUNT, count] if bodies == 2 else [COUNT + count])
+
+
+def test_two_ways_around_through_one_place_are_told_once():
+    centres = [(0, 0, 0), (0, 0, 0.001), (2, 0, 0), (4, 0, 0), (6, 0, 0)]
+    tunnels = tuple(Tunnel(np.array(centre, dtype=float), 0.2) for centre in centres)
+    notes = notes_of(InputFindings((Body(1.0, np.zeros(3)),), tunnels))
+    assert len(notes) == len(set(notes)) == 4
+    assert notes[-1].startswith("4 holes of that kind")

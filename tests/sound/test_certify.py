@@ -98,8 +98,18 @@ def test_a_tangle_of_whole_sheets_is_given_up_soon_and_said():
     assert surface.report.crossings_before > 1_500
     (note,) = surface.report.notes()
     assert note.endswith("this mesh is not certified.")
-    assert surface.report.rounds <= 3
-    assert len(flow.calls) < 60  # one attempt with one push, and a few steps back in time
+    assert surface.report.rounds == 0
+    assert len(flow.calls) < 15  # one attempt with one push: no finer mesh, no steps back in time
+
+
+@pytest.mark.parametrize("thickness", [1e-3, 0.0])
+def test_sheets_that_meet_all_over_are_parted_by_one_push_without_more_faces(thickness):
+    flow = WavyPlate(thickness)
+    surface = make_sound(flow, flow.carry(icosphere(4).vertices), icosphere(4), PLAIN)
+    assert surface.report.crossings_before > 2_500
+    assert report_of(surface).is_sound
+    assert len(surface.faces) == 5_120
+    assert surface.report.largest_move < 2.1e-3
 
 
 def test_the_flow_is_stepped_back_to_its_last_clean_state():
