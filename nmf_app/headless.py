@@ -19,7 +19,7 @@ from nmf_app.console import Console
 from nmf_app.exit_codes import BAD_USE, DONE, INTERNAL_FAILURE, INTERRUPTED
 from nmf_app.targets import Target, check_device, check_options, check_weights, numbered, plan
 from nmf_model.certificate import Origin
-from nmf_model.errors import Cancelled, CheckpointError, InputError
+from nmf_model.errors import Cancelled, CheckpointError, InputError, NmfError
 from nmf_model.io.atomic import write_text_atomically
 from nmf_model.types import (
     CancelCheck,
@@ -86,12 +86,12 @@ class _Run:
 
     def _one(self, target: Target, title: str) -> int:
         """Reconstruct one input; every outcome becomes an exit code and at most one line on stderr."""
+        before = len(self._reports)
         try:
             self._reconstruct(target, title)
             return DONE
         except Cancelled:
-            self._console.error(f"{target.source}: interrupted; nothing was written for it.")
-            return INTERRUPTED
+            return self._interrupted(target, len(self._reports) - before)
         except (InputError, CheckpointError) as error:
             return self._fail(target, str(error), BAD_USE)
         except OSError as error:
@@ -102,9 +102,21 @@ class _Run:
             return self._fail(
                 target, "not enough memory; use a lower --level or fewer points.", INTERNAL_FAILURE
             )
+        except NmfError as error:
+            return self._fail(target, str(error), INTERNAL_FAILURE)
         except Exception as error:  # noqa: BLE001  one input's defect must not take the others down
             sentence = f"internal failure ({type(error).__name__}: {error}); NMF_DEBUG=1 shows where."
             return self._fail(target, sentence, INTERNAL_FAILURE)
+
+    def _interrupted(self, target: Target, bodies: int) -> int:
+        """Tell what of an input was written when it was interrupted: some of its bodies, or nothing."""
+        sentence = "interrupted; nothing was written for it."
+        if bodies:
+            what = "body" if bodies == 1 else f"{bodies} bodies"
+            sentence = f"interrupted; only the first {what} of it {'was' if bodies == 1 else 'were'} written."
+            self._entries.append({"input": str(target.source), "error": sentence})
+        self._console.error(f"{target.source}: {sentence}")
+        return INTERRUPTED
 
     def _fail(self, target: Target, sentence: str, code: int) -> int:
         if target.source.name not in sentence:

@@ -17,7 +17,7 @@ from nmf_model.errors import Cancelled, InputError
 from nmf_model.findings import Residual, notes_of, residual_notes
 from nmf_model.fitting.correction import correct_flow
 from nmf_model.fitting.findings import findings_in
-from nmf_model.fitting.fit import FitProgress, FittedFlow, fit_flow
+from nmf_model.fitting.fit import FitProgress, FitSettings, FittedFlow, fit_flow
 from nmf_model.fitting.placement import even_out
 from nmf_model.fitting.residual import emptiness_of, residual_of, spanned_share
 from nmf_model.flow.carrier import GridCarrier, MovingCarrier
@@ -68,12 +68,18 @@ _FIT_SHARE = 0.90
 """Share of the progress bar that belongs to the fit ..."""
 _AGAIN_SHARE = 0.93
 """... to a second one, where the first went wrong ..."""
-_FEW_ROUNDS = 6
-"""Of refining against crossings: corrected answers that came out sound on development shapes took no more."""
-_CHECKS = ((0.0, 0.6), (0.6, 0.8), (0.8, 1.0))
-"""Parts of the next share for the corrected answer, one corrected anew, and the answer itself."""
 _SOUND_SHARE = 0.95
 """... and where the final flow begins; between them the template is refined and the mesh checked."""
+_CHECKS = ((0.0, 0.4), (0.4, 0.6), (0.6, 0.7), (0.7, 1.0))
+"""Parts of that share for a corrected answer, one corrected anew, the bare answer, and the first again."""
+_FEW_ROUNDS = 6
+"""Of refining against crossings: corrected answers that came out sound on development shapes took no more."""
+_FEW_DEFECTS = 50
+"""Faces at fault up to which a corrected answer is worth all that is done for a fit's."""
+_IS_BARE = (
+    "What the points would correct in the network's answer does not come out sound, so this is the answer "
+    "itself; auto or fit come nearer."
+)
 _JUDGED_LEVEL = 4
 """Template level at which a fit is asked whether it left something out, or spans gaps."""
 _ALIKE = 0.8
@@ -196,10 +202,17 @@ def _flow_of(
     if not plan.fits:
         if on_grids is not None:
             carrier = yield from _corrected(on_grids, points, request, device, cancel)
-        return _Flow(carrier, plan.method, _stray(outliers), on_grids)
-    start = on_grids if on_grids is not None and is_near(on_grids, points) else None
+        # The strays of a picture are the network's own guesses, which nobody gave.
+        notes = () if plan.is_picture else _stray(outliers)
+        return _Flow(carrier, plan.method, notes, on_grids)
+    start = on_grids if on_grids is not None and _can_start(on_grids, points) else None
     fitted, began = yield from _fit_frames(points, start, _NETWORK_SHARE, request, device, cancel)
     return _Flow(fitted.carrier, "network+fit" if began else "fit", _stray(fitted.outliers))
+
+
+def _can_start(answer: GridCarrier, points: NDArray[np.float32]) -> bool:
+    """Return whether a fit can go on from what the network answered, and had better."""
+    return answer.blocks == FitSettings().blocks and is_near(answer, points)
 
 
 def _stray(outliers: int) -> tuple[str, ...]:
@@ -319,52 +332,79 @@ def _sound_flow(
 ) -> Generator[FlowFrame, None, tuple[_Flow, SoundSurface]]:
     """Make the flow's surface sound, or that of another correction of the network's answer.
 
-    A thin part can come out of the correction so crumpled that no template follows it, and of one with other
-    random samples smooth. Last of all the answer itself is taken, which is smooth but less near.
+    A thin part can come out of the correction so crumpled that hardly a template follows it, and of one with
+    other random samples smooth. Next the answer itself is tried, which is smooth but less near, and last, if
+    little is left to mend, the first correction again, as thoroughly as a fit. Where nothing is sound, what
+    has the fewest defects is taken.
     """
-    answer = flow.answer
-    template, budget = _template_for(flow.carrier, flow.method, request.level)
-    check = partial(_sound_frames, points=points, normalization=normalization, cancel=cancel)
-    if answer is None:
-        return flow, (yield from check(flow.carrier, template, budget))
-    once = replace(budget, turns=1, rounds=_FEW_ROUNDS)
-    surface = yield from check(flow.carrier, template, once, part=_CHECKS[0])
+    check = partial(
+        _sound_frames, level=request.level, points=points, normalization=normalization, cancel=cancel
+    )
+    if flow.answer is None:
+        return flow, (yield from check(flow))
+    surface = yield from check(flow, part=_CHECKS[0], is_quick=True)
     if surface.report.is_clean:
         return flow, surface
-    correction = correct_flow(answer, points, device=device, seed=request.seed + 1, cancel=cancel)
-    others: list[tuple[Callable[[], MovingCarrier], Budget]] = [
-        (lambda: drain(correction), once),
-        (lambda: answer, budget),
-    ]
-    for (find, spent), part in zip(others, _CHECKS[1:], strict=True):
-        other = find()
-        tried = yield from check(other, template, spent, part=part)
-        if tried.report.is_clean:
-            return replace(flow, carrier=other), tried
-    return flow, surface
+    correction = correct_flow(flow.answer, points, device=device, seed=request.seed + 1, cancel=cancel)
+    now = _sound_share(_CHECKS[1][0])
+    other = yield from _followed(correction, "Correcting", now, now)
+    tries = [(flow, surface)]
+    bare = replace(flow, carrier=flow.answer, notes=(*flow.notes, _IS_BARE))
+    for candidate, part, is_quick in (
+        (replace(flow, carrier=other), _CHECKS[1], True),
+        (bare, _CHECKS[2], True),
+        (flow, _CHECKS[3], False),
+    ):
+        if not is_quick and _defects(tries[0]) > _FEW_DEFECTS:
+            break
+        tries.append((candidate, (yield from check(candidate, part=part, is_quick=is_quick))))
+        if tries[-1][1].report.is_clean:
+            break
+    return min(tries, key=_defects)
+
+
+def _defects(tried: tuple[_Flow, SoundSurface]) -> int:
+    """Return how many faces of a surface are at fault."""
+    report = tried[1].report
+    return report.crossing_faces + report.flat_faces
+
+
+def _sound_share(fraction: float) -> float:
+    """Return the share of the progress bar at a fraction of what makes a surface sound."""
+    return _AGAIN_SHARE + (_SOUND_SHARE - _AGAIN_SHARE) * fraction
 
 
 def _sound_frames(
-    carrier: Carrier,
-    template: Template,
-    budget: Budget,
+    flow: _Flow,
+    level: int | None,
     points: NDArray[np.float32],
     normalization: Normalization,
     cancel: CancelCheck,
     part: tuple[float, float] = (0.0, 1.0),
+    *,
+    is_quick: bool = False,
 ) -> Generator[FlowFrame, None, SoundSurface]:
     """Refine the template until its image is sound in every form that a file can hold.
 
-    ``part`` is the part of this stage's share of the progress bar.
+    Args:
+        flow: whose surface.
+        level: of the template that was asked for, if one was.
+        points: of the shape, unit-sphere units.
+        normalization: tells what files will hold.
+        cancel: polled between steps.
+        part: of this stage's share of the progress bar.
+        is_quick: give up soon, for there is something else to try.
     """
 
     def frame(progress: SoundProgress) -> FlowFrame:
-        fraction = part[0] + (part[1] - part[0]) * progress.fraction
-        share = _AGAIN_SHARE + (_SOUND_SHARE - _AGAIN_SHARE) * fraction
+        share = _sound_share(part[0] + (part[1] - part[0]) * progress.fraction)
         shown = progress.surface
         return FlowFrame(shown.image.astype(np.float32), shown.faces, progress.stage, share)
 
-    stages = sound_stages(carrier, points, template, budget, cancel, written_forms(normalization))
+    template, budget = _template_for(flow.carrier, flow.method, level)
+    if is_quick:
+        budget = replace(budget, turns=1, rounds=_FEW_ROUNDS)
+    stages = sound_stages(flow.carrier, points, template, budget, cancel, written_forms(normalization))
     return (yield from mapped(stages, frame))
 
 

@@ -45,7 +45,7 @@ def opened(path: Path | str, framework: Literal["pt", "numpy"] = "pt") -> Iterat
 
 
 def load_weights(kind: Kind, named: Path | None = None) -> NeuralMeshFlow:
-    """Return a model, loaded once and kept, in eval mode on the CPU.
+    """Return a model, loaded once and kept, in eval mode, on the device of its last use.
 
     Args:
         kind: "svr" where pictures must be understood; such a model understands clouds too.

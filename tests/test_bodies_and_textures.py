@@ -11,7 +11,7 @@ import trimesh
 from nmf_app.__main__ import main
 from nmf_app.targets import Target, numbered
 from nmf_model import reconstruct
-from nmf_model.errors import InputError
+from nmf_model.errors import Cancelled, InputError
 from nmf_model.geometry.normalization import normalize
 from nmf_model.geometry.template import icosphere
 from nmf_model.io.meshes import read_mesh
@@ -49,6 +49,26 @@ def test_each_body_becomes_a_file_of_its_own(pair, tmp_path, capsys):
     assert not (tmp_path / "out.ply").exists()
     assert [entry["output"][-9:] for entry in json.loads(report.read_text())] == ["out-1.ply", "out-2.ply"]
     assert "Body 2 of 2" not in capsys.readouterr().err
+
+
+def test_an_interruption_between_bodies_tells_what_was_written(pair, tmp_path, monkeypatch, capsys):
+    calls = iter([True, False])
+
+    def once(*args, **options):
+        if not next(calls):
+            raise Cancelled("stopped")
+        return bounding_ball(*args, **options)
+
+    monkeypatch.setattr(reconstruct, "run", once)
+    report = tmp_path / "all.json"
+    options = ["--bodies", "split", "--output", str(tmp_path / "out.ply"), "--report", str(report)]
+    assert main([str(pair), *options]) == 130
+    assert (tmp_path / "out-1.ply").is_file()
+    assert not (tmp_path / "out-2.ply").exists()
+    assert "interrupted; only the first body of it was written." in capsys.readouterr().err
+    written, stopped = json.loads(report.read_text())
+    assert written["output"].endswith("out-1.ply")
+    assert "interrupted" in stopped["error"]
 
 
 def test_together_is_the_default_and_one_body_keeps_its_name(pair, tmp_path):

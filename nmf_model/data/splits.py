@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-from typing import Literal
+from typing import Literal, get_args
 
 Split = Literal["train", "validation", "test"]
+PARTS: tuple[Split, ...] = get_args(Split)
 
 
 def split_of(object_id: str) -> Split:

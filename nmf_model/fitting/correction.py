@@ -54,6 +54,7 @@ def correct_flow(
         SolverError: if the optimisation produced a value that is not finite.
     """
     settings = FitSettings(
+        blocks=carrier.blocks,
         samples=_SAMPLES,
         start_rate=_RATE,
         weights=Weights(alignment=_ALIGNMENT),

@@ -128,7 +128,7 @@ def fit_flow(
     Args:
         points: (N, 3), unit-sphere units, N ≥ 50.
         start: a flow that nearly fits, as a network answers it: it is improved, rather than grown from a
-            small sphere. Of as many blocks as the fit; of a finer one the nodes of the fit's own
+            small sphere. Of as many blocks as the settings say; of a finer one the nodes of the fit's own
             grid count.
         from_outside: shrink a sphere around the cloud instead. It spans every opening with a film, but cannot
             leave the inside of a body out.

@@ -61,7 +61,7 @@ def draw_samples(
 def triangle_normals(corners: Float[Tensor, "*batch 3 3"]) -> Float[Tensor, "*batch 3"]:
     """Return the unit normals of triangles (..., corner, xyz), differentiable; zero where there is none."""
     a, b, c = corners.unbind(dim=-2)
-    return torch.nn.functional.normalize(torch.linalg.cross(b - a, c - a), dim=-1, eps=1e-9)
+    return torch.nn.functional.normalize(torch.linalg.cross(b - a, c - a), dim=-1, eps=1e-20)
 
 
 def closest_weights(

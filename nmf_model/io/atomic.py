@@ -28,6 +28,18 @@ _REMEDIES = {
 }
 
 
+def make_folder(path: Path) -> None:
+    """Make a folder and those above it, if they are not there.
+
+    Raises:
+        InputError: it cannot be made.
+    """
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"The folder {path} cannot be made: {error.strerror}.") from error
+
+
 def write_text_atomically(path: Path, text: str) -> None:
     """Write a UTF-8 file, whole or not at all; see ``write_atomically``."""
     write_atomically(path, lambda stream: stream.write(text.encode("utf-8")))

@@ -19,6 +19,9 @@ MIN_POINTS = 50
 _MAX_BAD_SHARE = 0.05
 _MAX_COORDINATE = 1e100
 _FLATNESS = 1e-6
+_FAR = 1e6
+"""Times as far from the middle as nearly all others, from which points are no measurements."""
+_NEAR_SHARE = 0.9
 
 
 class Chunk(NamedTuple):
@@ -168,6 +171,8 @@ def _check_shape(points: NDArray[np.float64], path: Path, precision: float) -> N
     centred -= centred.mean(axis=0)
     spread = np.sqrt(np.maximum(np.linalg.eigvalsh(centred.T @ centred / len(points)), 0))
     noise = max(_FLATNESS * spread[2], 0.5 * precision * largest / size)
+    if spread[0] <= noise:
+        _refuse_far_points(points, path)
     if spread[1] <= noise:
         raise InputError(
             f"{path.name} has all its points on a line; a closed solid needs width and depth, "
@@ -177,4 +182,20 @@ def _check_shape(points: NDArray[np.float64], path: Path, precision: float) -> N
         raise InputError(
             f"{path.name} has all its points on a plane; a closed solid needs depth, "
             "so scan the object from more sides."
+        )
+
+
+def _refuse_far_points(points: NDArray[np.float64], path: Path) -> None:
+    """Name the points so far away that beside them all others seem to lie in one place.
+
+    Raises:
+        InputError: there are some.
+    """
+    apart = np.abs(points - np.median(points, axis=0)).max(axis=1)
+    far = apart > _FAR * np.quantile(apart, _NEAR_SHARE)
+    if far.any() and apart[~far].max() > 0:
+        x, y, z = points[np.argmax(apart)]
+        raise InputError(
+            f"{path.name} has {counted(int(far.sum()), 'point')} a million times as far away as the others, "
+            f"the farthest at ({x:.3g}, {y:.3g}, {z:.3g}); remove what is no measurement."
         )

@@ -16,13 +16,12 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
-from nmf_model.errors import Cancelled
 from nmf_model.geometry.refinement import Points
 from nmf_model.geometry.template import Template
 from nmf_model.sound.defects import Defects, Written, as_they_are, find_defects
 from nmf_model.sound.injectivity import Solve, settle_steps
 from nmf_model.sound.relax import relax
-from nmf_model.sound.surface import Flow, FlowedSphere
+from nmf_model.sound.surface import Flow, FlowedSphere, stop_if
 from nmf_model.streams import drain
 from nmf_model.types import CancelCheck, Carrier
 from nmf_model.words import counted
@@ -40,7 +39,7 @@ class Budget:
             if that is more.
         coarsening_rounds: in which vertices are merged where the image is flat.
         rounds: of refining where faces cross.
-        turns: rotations of the template that are tried.
+        turns: rotations of the template that are tried, at least 1.
     """
 
     vertices: int = 4_000
@@ -171,7 +170,8 @@ def sound_stages(
         surface = FlowedSphere(turned, template.faces, flow(turned))
         if best is None:
             before = find_defects(surface.image, surface.faces, forms).crossing_faces
-        tried = yield from _attempt(surface, flow, budget, forms, attempt / len(turns))
+        part = (attempt / len(turns), 1 / len(turns))
+        tried = yield from _attempt(surface, flow, budget, forms, part)
         if best is None or len(tried.defects.faces) < len(best.defects.faces):
             best = tried
         if not 0 < len(best.defects.faces) <= _MOST_MENDED:
@@ -179,7 +179,7 @@ def sound_stages(
     assert best is not None
     surface, defects, until = best.surface, best.defects, 1.0
     if len(defects.faces) and not _is_hopeless(surface, defects):
-        _stop_if(cancel)
+        stop_if(cancel)
         surface, defects, until = _step_back(surface, defects, flow, forms, target)
     yield SoundProgress("Checking", 1.0, surface)
     moves = np.linalg.norm(surface.image - flow(surface.sphere, until), axis=1)
@@ -212,6 +212,10 @@ _MOST_MENDED = 1_500
 
 _MOST_SHARE = 0.25
 """Share of all faces beyond which so many are pushed only once, and neither refined nor stepped back."""
+_MOST_AT_ALL = 10_000
+"""Beyond this many as well, of however many faces."""
+_WORTH_MORE = 0.75
+"""Share of the defects that a push may leave where finer triangles are tried further."""
 _SHEETS_APART = 2e-3
 """How far that push is, unit-sphere units: about as far as flat triangles may be from the surface."""
 
@@ -223,18 +227,22 @@ class _Attempt(NamedTuple):
 
 
 def _attempt(
-    surface: FlowedSphere, flow: Flow, budget: Budget, forms: Sequence[Written], done: float
+    surface: FlowedSphere,
+    flow: Flow,
+    budget: Budget,
+    forms: Sequence[Written],
+    part: tuple[float, float],
 ) -> Generator[SoundProgress, None, _Attempt]:
     """Spend the budget, refine where faces cross, push apart what refining does not part."""
+    done, share = part
     yield SoundProgress("Refining", done, surface)
     surface = _spend(surface, flow, budget)
-    share = 1.0 / budget.turns
     yield SoundProgress("Checking", done + 0.2 * share, surface)
     defects = find_defects(surface.image, surface.faces, forms)
     limit = max(budget.most_vertices, 2 * len(surface.sphere))
     counts = [len(defects.faces)]
     while len(defects.faces) and len(counts) <= budget.rounds and len(surface.sphere) < limit:
-        _stop_if(flow.cancel)
+        stop_if(flow.cancel)
         if _is_hopeless(surface, defects):
             break
         surface = surface.refined_at(defects.faces, flow)
@@ -246,12 +254,10 @@ def _attempt(
             # A vertex added later would be on the flow again, beside neighbours that are not.
             if not len(left.faces):
                 surface, defects = pushed, left
-            elif len(left.faces) > _MOST_MENDED:
-                return _Attempt(surface, defects, len(counts) - 1)
-            elif len(counts) > 6:
-                break
+            elif len(counts) > 6 or len(left.faces) > min(_MOST_MENDED, _WORTH_MORE * len(defects.faces)):
+                return _Attempt(pushed, left, len(counts) - 1)
     if len(defects.faces):
-        _stop_if(flow.cancel)
+        stop_if(flow.cancel)
         yield SoundProgress("Refining", done + 0.8 * share, surface)
         if _is_hopeless(surface, defects):
             surface, defects = relax(surface, defects, flow, forms, (_SHEETS_APART,))
@@ -265,8 +271,7 @@ def _is_hopeless(surface: FlowedSphere, defects: Defects) -> bool:
 
     A push may still part whole sheets, so it is tried; but on a finer mesh it would take minutes.
     """
-    count = len(defects.faces)
-    return count > _MOST_MENDED and count > _MOST_SHARE * len(surface.faces)
+    return len(defects.faces) > max(_MOST_MENDED, min(_MOST_SHARE * len(surface.faces), _MOST_AT_ALL))
 
 
 def _stagnates(counts: Sequence[int]) -> bool:
@@ -281,13 +286,13 @@ def _stagnates(counts: Sequence[int]) -> bool:
 def _spend(surface: FlowedSphere, flow: Flow, budget: Budget) -> FlowedSphere:
     """Spend vertices where flat triangles are far from the flowed surface, and save them elsewhere."""
     while len(surface.sphere) < budget.vertices:
-        _stop_if(flow.cancel)
+        stop_if(flow.cancel)
         refined = surface.refined_by_error(flow, budget.vertices, budget.tolerance)
         if len(refined.sphere) == len(surface.sphere):
             break
         surface = refined
     for _ in range(budget.coarsening_rounds):
-        _stop_if(flow.cancel)
+        stop_if(flow.cancel)
         surface = surface.coarsened(flow, budget.tolerance)
     return surface
 
@@ -323,8 +328,3 @@ def _distance(image: Points, target: NDArray[np.floating]) -> float:
     there, _ = cKDTree(target).query(image)
     back, _ = cKDTree(image).query(target)
     return float(np.mean(np.square(there)) + np.mean(np.square(back)))
-
-
-def _stop_if(cancel: CancelCheck | None) -> None:
-    if cancel is not None and cancel():
-        raise Cancelled("The check was cancelled.")

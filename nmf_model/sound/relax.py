@@ -22,7 +22,8 @@ from scipy.sparse.csgraph import connected_components
 from nmf_model.geometry.normals import area_vectors
 from nmf_model.geometry.refinement import Faces, Points
 from nmf_model.sound.defects import Defects, Written, find_defects
-from nmf_model.sound.surface import Flow, FlowedSphere, rounded
+from nmf_model.sound.surface import Flow, FlowedSphere, rounded, stop_if
+from nmf_model.types import CancelCheck
 
 DISTANCES = (3e-4, 2e-3, 1e-2)
 """How far vertices are moved at most, unit-sphere units, from the smallest that helps upward."""
@@ -55,13 +56,16 @@ def relax(
         flow: gives the directions to go.
         forms: the written forms in which defects count.
         distances: to try, unit-sphere units, rising.
+
+    Raises:
+        Cancelled: if the flow's ``cancel`` returned True.
     """
     for distance in distances:
         if not len(defects.faces):
             break
         places = _places(surface, defects)
         moves = [distance * way for way in _ways(surface, places, flow)]
-        image = _best_of(surface, places, moves, forms)
+        image = _best_of(surface, places, moves, forms, flow.cancel)
         after = find_defects(image, surface.faces, forms)
         if len(after.faces) < len(defects.faces):
             surface, defects = surface.moved(image), after
@@ -100,7 +104,8 @@ def _ways(surface: FlowedSphere, places: Places, flow: Flow) -> list[Points]:
     rows = np.flatnonzero(places.label >= 0)
     sphere = surface.sphere[rows]
     carry = flow.carrier.carry
-    shells = carry(np.concatenate([sphere * (1 + _SHELL), sphere * (1 - _SHELL)]), steps=flow.steps)
+    both = np.concatenate([sphere * (1 + _SHELL), sphere * (1 - _SHELL)])
+    shells = carry(both, steps=flow.steps, cancel=flow.cancel)
     outward = shells[: len(rows)] - shells[len(rows) :]
     earlier = flow(sphere, until=_EARLIER) - surface.image[rows]
     links = _neighbours(surface.faces, len(surface.sphere))[rows]
@@ -130,7 +135,11 @@ def _unit(vectors: Points) -> Points:
 
 
 def _best_of(
-    surface: FlowedSphere, places: Places, moves: Sequence[Points], forms: Sequence[Written]
+    surface: FlowedSphere,
+    places: Places,
+    moves: Sequence[Points],
+    forms: Sequence[Written],
+    cancel: CancelCheck | None,
 ) -> Points:
     """Return the image after the best move of each place, the first of equals; staying comes first."""
     tested = _faces_near(surface, places, moves)
@@ -138,6 +147,7 @@ def _best_of(
     options = [still, *moves]
     counts: list[NDArray[np.int64]] = []
     for move in options:
+        stop_if(cancel)
         counts.append(_count(surface, places, rounded(surface.image + move), tested, forms))
         if not np.min(counts, axis=0).any():
             break

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from nmf_model.errors import Cancelled
 from nmf_model.geometry.coarsening import coarsen
 from nmf_model.geometry.refinement import (
     Faces,
@@ -38,6 +39,12 @@ class Flow:
         """Return (V, 3) images in float64 that float32 can hold: what is checked is what is kept."""
         image = self.carrier.carry(points, steps=self.steps, until=until, cancel=self.cancel)
         return rounded(image)
+
+
+def stop_if(cancel: CancelCheck | None) -> None:
+    """Raise Cancelled if the work is no longer wanted."""
+    if cancel is not None and cancel():
+        raise Cancelled("The check was cancelled.")
 
 
 def rounded(points: Points) -> Points:

@@ -138,6 +138,14 @@ def _answer(plan: Plan, item: Item) -> Answered:
         raise MethodError(str(error)) from error
 
 
+def check_method(plan: Plan) -> None:
+    """Raise InputError or CheckpointError if the plan's model, or the program's, cannot be used."""
+    if plan.method is not None:
+        _program(plan).check(of_pictures=plan.views is not None)
+    elif plan.checkpoint is not None:
+        open_model(plan.checkpoint, plan.device)
+
+
 def _program(plan: Plan) -> Program:
     assert plan.method is not None
     return Program(plan.method, plan.checkpoint, "cuda" if plan.device == "cuda" else "cpu")

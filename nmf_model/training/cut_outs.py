@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
 import torch.nn.functional as F
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor
 
 from nmf_model.encoders.pictures import MARGIN
@@ -25,6 +25,8 @@ _DRAWN = 18
 """Random numbers drawn for each picture."""
 _STRETCH = 1.25
 """Largest factor between the two directions of a picture in training."""
+_ERODED = 2.5
+"""Pixels by which an outline that is made narrower may lose at a side."""
 _ROLL = 0.14
 """Largest angle by which the viewer's head is tilted in training, radians."""
 
@@ -160,9 +162,18 @@ def damaged(pictures: Float[Tensor, "B 4 H W"], random: Float[Tensor, "B 6"]) ->
     kind = random[:, 0][:, None, None, None]
     background = random[:, 1:4][:, :, None, None]
     seen = colour * alpha + background * (1 - alpha)
-    is_wide, is_narrow = kind < 0.17, (kind >= 0.17) & (kind < 0.33)
+    # Thin parts would go altogether, and what is left would be taken for the whole.
+    before, after = (_box_of(mask[:, 0] > 0.5) for mask in (alpha, narrower))
+    reaches_as_far = _alike(before, after, _ERODED * 2 / alpha.shape[2])
+    is_wide, is_narrow = kind < 0.17, (kind >= 0.17) & (kind < 0.33) & reaches_as_far[:, None, None, None]
     alpha = torch.where(is_wide, wider, torch.where(is_narrow, narrower, alpha))
     return torch.cat([torch.where(is_wide, seen, colour), alpha], dim=1)
+
+
+def _alike(one: Sequence[Tensor], other: Sequence[Tensor], tolerance: float) -> Bool[Tensor, " B"]:
+    """Return whether the corners (B, 2) of two boxes are this near to each other."""
+    apart = [(a - b).abs().amax(dim=1) for a, b in zip(one, other, strict=True)]
+    return torch.stack(apart).amax(dim=0) <= tolerance
 
 
 def cut_out_validation(

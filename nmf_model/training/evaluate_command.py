@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -10,6 +12,7 @@ import typer
 from rich.console import Console
 
 from nmf_model.errors import InputError
+from nmf_model.io.atomic import make_folder
 from nmf_model.training import options
 
 if TYPE_CHECKING:
@@ -56,12 +59,18 @@ def evaluate(
     object's id, category/object or object. The protocol is the paper's, with sound versions of its
     manifoldness columns.
     """
+    from nmf_model.data.splits import PARTS
     from nmf_model.training.cases import Plan
     from nmf_model.training.conditions import Condition
 
-    named = [option for option in (checkpoint, meshes, method) if option is not None]
-    if not named or (meshes is not None and len(named) > 1):
+    if checkpoint is None and meshes is None and method is None:
         raise InputError("Name a model with --checkpoint, the program's --method, or a folder with --meshes.")
+    if meshes is not None and (checkpoint is not None or method is not None):
+        raise InputError("--meshes goes with neither --checkpoint nor --method; leave one of them out.")
+    if split not in PARTS:
+        raise InputError(f"--split must be train, validation or test, not '{split}'.")
+    if views is None and view != "0":
+        raise InputError("--view chooses a rendering; name the renderings with --views.")
     how = Condition(condition, input_points, noise)  # type: ignore[arg-type]  # checked there
     clouds = meshes is None and views is None
     if not clouds and (how != Condition() or robustness):
@@ -73,6 +82,10 @@ def evaluate(
             "--test-time-steps is for a model alone; meshes are as they are, and --method network corrects "
             "by itself."
         )
+    if method in ("fit", "silhouette") and checkpoint is not None:
+        raise InputError(f"--method {method} asks no model; leave out --checkpoint.")
+    if merge and meshes is None:
+        raise InputError("--merge is for --meshes.")
     if meshes is not None and views is not None:
         raise InputError("--meshes needs no --views; leave one of them out.")
     plan = Plan(
@@ -87,7 +100,21 @@ def evaluate(
         method=None if method is None else _checked(method, of_pictures=views is not None),
     )
     items, about = _items(plan, meshes, options.chosen_view(view))
-    _run(plan, items, about, out, robustness=robustness, pictures=pictures, jobs=jobs)
+    with _made(out):
+        _run(plan, items, about, out, robustness=robustness, pictures=pictures, jobs=jobs)
+
+
+@contextmanager
+def _made(folder: Path) -> Iterator[None]:
+    """Make a folder before hours of measuring rather than after; it goes again if nothing comes into it."""
+    is_new = not folder.exists()
+    make_folder(folder)
+    try:
+        yield
+    finally:
+        if is_new:
+            with suppress(OSError):  # it is not empty: all is well
+                folder.rmdir()
 
 
 def _checked(method: str, *, of_pictures: bool) -> Method:
@@ -154,7 +181,8 @@ def _asked(plan: Plan) -> dict[str, Any]:
             raise InputError(
                 "This model has no picture branch; leave out --views, or name a single-view model."
             )
-        about["frame of prediction"] = predicted_frame(plan.checkpoint, model)
+        if plan.method is None:
+            about["frame of prediction"] = predicted_frame(plan.checkpoint, model)
     return about
 
 
@@ -184,11 +212,11 @@ def _run(
         summarise(rows, about if index == 0 else about | {"input": conditions[index].label})
         for index, rows in enumerate(measured)
     ]
+    _print(reports[0])
     worst, best = extremes(reports[0])
     shown = len({(row["id"], row.get("view")) for row in worst + best})
     with progress("Drawing", shown if pictures else 0) as advance:
         write_report(out, reports[0], plan, items, measured[0], pictures=pictures, advance=advance)
-    _print(reports[0])
     if robustness:
         labelled = {how.label: report for how, report in zip(conditions, reports, strict=True)}
         _say(write_robustness(out, labelled))

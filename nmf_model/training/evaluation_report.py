@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from nmf_model.io.atomic import write_atomically
+from nmf_model.io.atomic import make_folder, write_atomically
 from nmf_model.training import gallery, summary
 from nmf_model.training.cases import Item, Plan
 from nmf_model.training.evaluate import Row
@@ -27,7 +27,7 @@ def write_report(
     Raises:
         InputError: a file cannot be written there.
     """
-    out.mkdir(parents=True, exist_ok=True)
+    make_folder(out)
     write_text(out / "evaluation.json", json.dumps(report, indent=1))
     write_text(out / "evaluation.md", summary.markdown(report))
     if pictures and report["shapes"]:
@@ -36,7 +36,7 @@ def write_report(
 
 def write_robustness(out: Path, reports: Mapping[str, summary.Report]) -> str:
     """Write ``robustness.json`` and ``robustness.md``; return the table."""
-    out.mkdir(parents=True, exist_ok=True)
+    make_folder(out)
     means = {
         label: {key: report[key] for key in ("about", "mean", "class_mean")}
         for label, report in reports.items()

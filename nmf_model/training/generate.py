@@ -18,7 +18,7 @@ from nmf_model.certificate import file_sha256
 from nmf_model.data.layout import CAMERA_FILE
 from nmf_model.data.workers import Failure
 from nmf_model.errors import InputError, NmfError
-from nmf_model.io.atomic import write_text_atomically
+from nmf_model.io.atomic import make_folder, write_text_atomically
 from nmf_model.io.meshes import write_mesh
 from nmf_model.io.source import read_source
 from nmf_model.io.suffixes import EXPORT_SUFFIXES, IMAGE_SUFFIXES, POINT_SUFFIXES, listed
@@ -170,10 +170,7 @@ def claim(
         if wanted is not None and known.get(name, wanted) != wanted:
             raise InputError(f"{out} holds meshes of {known[name]} {words}, not of {wanted}; {advice}.")
     text = json.dumps(known | record, indent=1) + "\n"
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(f"The folder {out} cannot be made: {error.strerror}.") from error
+    make_folder(out)
     write_text_atomically(out / RECORD, text)
 
 

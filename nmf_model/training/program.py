@@ -7,13 +7,17 @@ network knows, and the mesh has the adaptive template and is made sound.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from nmf_model.errors import NmfError
+from nmf_model.geometry.template import icosphere
 from nmf_model.reconstruct import run
 from nmf_model.training.reconstructing import Frame, predicted_frame
 from nmf_model.types import (
@@ -35,7 +39,8 @@ class ProgramAnswer:
     Attributes:
         mesh: in the units of the cloud, or of the predicted points.
         frame: the object's own, or the camera's.
-        facts: "method", the one that the answer comes from, and "seconds".
+        facts: "method", the one that the answer comes from, and "seconds", after loading, beside whatever
+            else the processors had to do.
     """
 
     mesh: Mesh
@@ -57,6 +62,11 @@ class Program:
     weights: Path | None = None
     device: Device = "cpu"
 
+    def check(self, *, of_pictures: bool) -> None:
+        """Raise InputError or CheckpointError if the weights it needs cannot be used."""
+        if self.method == "network" or self.weights is not None:
+            load_weights("svr" if of_pictures else "ae", self.weights)
+
     def answer_cloud(self, points: NDArray[np.float64], name: str) -> ProgramAnswer:
         """Reconstruct a cloud (N, 3); the mesh is in its frame.
 
@@ -75,12 +85,21 @@ class Program:
         return _told(result, "camera" if result.method == "silhouette" else self._frame())
 
     def _run(self, source: PointCloud | ShapeImage) -> Reconstruction:
+        _warm_up(self.weights, self.device)
         return run(ReconstructionRequest(source, self.method, device=self.device, weights=self.weights))
 
     def _frame(self) -> Frame:
         path = self.weights or shipped_path("svr")
         assert path is not None
         return predicted_frame(path, load_weights("svr", self.weights))
+
+
+@lru_cache(maxsize=4)
+def _warm_up(weights: Path | None, device: Device) -> None:
+    """Reconstruct a ball once in each process, so that loading is in nobody's seconds."""
+    ball = PointCloud(icosphere(3).vertices.astype(np.float64))
+    with suppress(NmfError):
+        run(ReconstructionRequest(ball, "network", level=3, device=device, weights=weights))
 
 
 def _told(result: Reconstruction, frame: Frame) -> ProgramAnswer:

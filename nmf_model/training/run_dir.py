@@ -24,7 +24,7 @@ from torch import Tensor
 
 from nmf_model.config import from_dict, to_dict
 from nmf_model.errors import CheckpointError, InputError
-from nmf_model.io.atomic import write_atomically, write_text_atomically
+from nmf_model.io.atomic import make_folder, write_atomically, write_text_atomically
 from nmf_model.training.settings import RunConfig
 
 PART_BYTES = 14 * 2**20
@@ -82,10 +82,7 @@ class RunDir:
                     f"{self.path} already holds a run; add --resume to go on, or name another --out."
                 )
             self._check_same(known, kind, config, data or {})
-        try:
-            self.checkpoints.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise InputError(f"The folder {self.path} cannot be made: {error.strerror}.") from error
+        make_folder(self.checkpoints)
         text = json.dumps({"kind": kind, "data": dict(data or {}), **to_dict(config)}, indent=1) + "\n"
         write_text_atomically(known, text)
         snapshot = self.latest() if resume else None

@@ -20,10 +20,9 @@ from torch import Tensor
 
 from nmf_model.data.contact_sheet import TILE, draw_tile, write_sheet
 from nmf_model.encoders.pictures import network_input
-from nmf_model.errors import InputError
 from nmf_model.geometry.normals import face_normals
 from nmf_model.geometry.sampling import sample_surface
-from nmf_model.io.atomic import write_atomically
+from nmf_model.io.atomic import make_folder, write_atomically
 from nmf_model.io.writers import write_ply
 from nmf_model.model import NeuralMeshFlow
 from nmf_model.training.cut_outs import cut, read_views
@@ -63,10 +62,7 @@ class SampleWriter:
         """
         if not len(self.targets):
             return None
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise InputError(f"The folder {folder} cannot be made: {error.strerror}.") from error
+        make_folder(folder)
         clouds = self.clouds()
         surfaces = self.surfaces(clouds).float().cpu().numpy()
         tiles: list[Tile] = []

@@ -143,7 +143,10 @@ def benchmark_cases(set_name: str, cached: bool) -> Iterator[Case]:
 
 
 def network_cases(count: int) -> Iterator[Case]:
-    """Yield the first development objects as ``--method network`` answers them, without a fit."""
+    """Yield the first development objects corrected as by ``--method network``, without a fit.
+
+    The program tries with less first, and with other corrections before it spends as much as here.
+    """
     model = load_weights("ae")
     with np.load(FOLDER / "development.npz", allow_pickle=False) as stored:
         for index in range(count):

@@ -215,6 +215,13 @@ def test_flat_clouds_are_explained(tmp_path, offset, scale):
     assert len(read_points(tmp_path / "thin.npy").points) == 300
 
 
+def test_points_at_no_return_s_distance_are_named_and_not_taken_for_a_line(tmp_path):
+    points = np.random.default_rng(0).normal(size=(300, 3))
+    points[7], points[9] = 1e30, -1e29
+    np.save(tmp_path / "scan.npy", points)
+    fails(tmp_path / "scan.npy", "2 points a million times as far away", "(1e+30, 1e+30, 1e+30)")
+
+
 def test_flat_single_precision_cloud_with_offset(tmp_path):
     rng = np.random.default_rng(0)
     turn, _ = np.linalg.qr(rng.normal(size=(3, 3)))

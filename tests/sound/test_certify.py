@@ -11,7 +11,10 @@ from nmf_model.geometry.refinement import edge_lengths, list_edges
 from nmf_model.geometry.template import icosphere
 from nmf_model.quality import inspect_mesh
 from nmf_model.sound.certify import PLAIN, Budget, make_sound
+from nmf_model.sound.defects import as_they_are, find_defects
 from nmf_model.sound.forms import written_forms
+from nmf_model.sound.relax import relax
+from nmf_model.sound.surface import Flow, FlowedSphere
 from nmf_model.types import Mesh, Normalization
 from tests.reference import crossings as oracle
 
@@ -186,3 +189,14 @@ def test_stages_are_told_in_order_and_work_can_be_cancelled():
     calls = iter([False, False])
     with pytest.raises(Cancelled):
         make_sound(WavyPlate(0.005), NOTHING, icosphere(3), cancel=lambda: next(calls, True))
+
+
+def test_pushing_sheets_apart_can_be_cancelled_between_two_looks():
+    flow = Tangled()
+    sphere = icosphere(4)
+    surface = FlowedSphere(sphere.vertices, sphere.faces, flow.carry(sphere.vertices))
+    defects = find_defects(surface.image, surface.faces, (as_they_are,))
+    polls = iter([False] * 3)
+    with pytest.raises(Cancelled):
+        relax(surface, defects, Flow(flow, 8, lambda: next(polls, True)), (as_they_are,))
+    assert next(polls, None) is None

@@ -87,7 +87,8 @@ def test_the_shape_is_kept_up_to_size():
 
 def test_changes_of_light_and_outline_stay_pictures():
     pictures = torch.rand(12, 4, 32, 32, generator=torch.Generator().manual_seed(0))
-    pictures[:, 3] = (pictures[:, 3] > 0.5).float()
+    pictures[:, 3] = 0
+    pictures[:, 3, 5:28, 9:24] = 1
     random = torch.rand(12, 6, generator=torch.Generator().manual_seed(1))
     random[:3, 0], random[3:6, 0], random[6:, 0] = 0.05, 0.25, 0.9
     changed = damaged(recoloured(pictures, random[:, :5]), random)
@@ -99,3 +100,13 @@ def test_changes_of_light_and_outline_stay_pictures():
     assert (grown[3:6] <= 0).all()
     assert grown[3:6].sum() < 0
     assert torch.equal(changed[6:, 3], pictures[6:, 3])
+
+
+def test_an_outline_is_made_narrower_only_where_no_part_of_it_goes():
+    pictures = torch.zeros(2, 4, 32, 32)
+    pictures[:, 3, 12:20, 12:20] = 1
+    pictures[0, 3, 15:17, 2:30] = 1  # a thin rod through a block
+    random = torch.full((2, 6), 0.25)
+    rod, block = damaged(pictures, random)[:, 3]
+    assert torch.equal(rod, pictures[0, 3])
+    assert block.sum() == 36

@@ -15,6 +15,7 @@ from nmf_model.geometry.cameras import camera_rotation
 from nmf_model.geometry.template import icosphere
 from nmf_model.io.meshes import write_mesh
 from nmf_model.training import drawing
+from nmf_model.training import evaluate as evaluate_module
 from nmf_model.training.cases import Item, Plan, answer, merged, placed_by_outline
 from nmf_model.training.conditions import ROBUSTNESS, Condition
 from nmf_model.training.evaluate import cloud_items, evaluate, mesh_items, picture_items
@@ -379,6 +380,10 @@ def test_the_program_s_answers_to_pictures_are_compared_in_the_frame_of_their_me
         {"method": "silhouette"},
         {"method": "fit", "views": "views.npz"},
         {"method": "network", "test_time_steps": 3},
+        {"method": "fit", "checkpoint": "ae.safetensors"},
+        {"checkpoint": "ae.safetensors", "view": "1"},
+        {"checkpoint": "ae.safetensors", "split": "vali"},
+        {"checkpoint": "ae.safetensors", "merge": True},
         {"method": "network", "checkpoint": "ae.safetensors", "views": "views.npz"},
         {},
         {"meshes": Path("b"), "noise": 0.1},
@@ -411,3 +416,12 @@ def test_no_mesh_that_fits_is_an_error_not_an_empty_table(data, tmp_path):
     perfect(tmp_path, [(0, "stranger.ply")])
     with pytest.raises(InputError, match="must be named"):
         mesh_items(Plan((data / "points.npz",), "test"), tmp_path)
+
+
+def test_a_folder_that_cannot_be_made_is_told_before_anything_is_measured(data, tmp_path, monkeypatch):
+    (tmp_path / "file").write_text("kept")
+    monkeypatch.setattr(evaluate_module, "evaluate", lambda *_: pytest.fail("measured for nothing"))
+    for out in (tmp_path / "file", tmp_path / "file" / "report"):
+        with pytest.raises(InputError, match="cannot be made"):
+            run(out, checkpoint=data / "ae.safetensors", packed=[data / "points.npz"])
+    assert (tmp_path / "file").read_text() == "kept"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from functools import partial
 from typing import Any
 
@@ -44,6 +45,8 @@ class CompiledObjective:
         parts = _parts(_array(trial.sphere))
         flowed = side_by_side([partial(forward, part, fields, trial.steps) for part in parts])
         vertices = np.concatenate([part for part, _ in flowed])
+        if not np.isfinite(vertices).all():
+            return Evaluation(math.nan, torch.from_numpy(vertices))  # nothing can be compared with them
         loss, slopes = self._of_surface(vertices, faces, _array(trial.random), chosen)
         regular = partial(regularity, fields, weights.smoothness, weights.lipschitz, weights.lipschitz_bound)
         back = [
