@@ -55,7 +55,10 @@ def write_points(path: Path, shapes: Shapes, count: int, on_progress: OnProgress
     for number, item in enumerate(shapes.items):
         shape = shapes.shape(number)
         if len(shape.points) < count:
-            raise InputError(f"{item.key} has only {len(shape.points):,} points, not {count:,}.")
+            raise InputError(
+                f"{item.key} has only {len(shape.points):,} points, not {count:,}; pack with "
+                f"--points-per-shape {len(shape.points)} or prepare more points."
+            )
         if np.abs(shape.points).max() > 1.001:
             raise InputError(f"{item.key} reaches beyond the unit sphere; prepare it again.")
         # Neither order nor precision beyond this matters; sorted points compress better.

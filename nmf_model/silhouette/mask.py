@@ -15,6 +15,10 @@ from nmf_model.types import ShapeImage
 
 _LEAST_SHARE = 0.002
 _MOST_SHARE = 0.985
+_EDGE = 2
+"""Pixels along the picture's edges that count as its edge."""
+_REACHED = 0.04
+"""Share of an edge that an object covers which seems to go on beyond it."""
 
 
 def find_mask(image: ShapeImage) -> ShapeImage:
@@ -31,6 +35,7 @@ def find_mask(image: ShapeImage) -> ShapeImage:
     solid, notes = clean(raw)
     solid, _ = clean(smooth(solid))
     _check_area(solid, image)
+    notes += _beyond_the_edge(solid)
     return replace(image, mask=solid, mask_source=source, notes=image.notes + notes)
 
 
@@ -41,6 +46,21 @@ def _raw_mask(image: ShapeImage) -> tuple[NDArray[np.bool_], str]:
     if plain is not None:
         return plain, "plain background"
     return photo_mask(image.rgba[..., :3], _label(image))
+
+
+def _beyond_the_edge(mask: NDArray[np.bool_]) -> tuple[str, ...]:
+    """Say where the picture seems to cut the object off; what touches all four edges was only trimmed."""
+    edges = {
+        "left": mask[:, :_EDGE].any(axis=1),
+        "right": mask[:, -_EDGE:].any(axis=1),
+        "upper": mask[:_EDGE].any(axis=0),
+        "lower": mask[-_EDGE:].any(axis=0),
+    }
+    reached = [name for name, touched in edges.items() if touched.mean() > _REACHED]
+    if not reached or all(touched.any() for touched in edges.values()):
+        return ()
+    names = " and ".join([", ".join(reached[:-1]), reached[-1]] if len(reached) > 1 else reached)
+    return (f"The object reaches the picture's {names} edge; what goes on beyond it is missing.",)
 
 
 def _check_area(mask: NDArray[np.bool_], image: ShapeImage) -> None:

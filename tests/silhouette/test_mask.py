@@ -92,6 +92,26 @@ def test_an_object_may_touch_the_border(coverage: Coverage) -> None:
     assert iou(found.mask, cut >= 0.5) > 0.97
 
 
+@pytest.mark.parametrize(
+    ("rows", "columns", "told"),
+    [
+        (slice(30, 70), slice(60, 100), "right edge"),
+        (slice(0, 70), slice(60, 100), "right and upper edge"),
+        (slice(30, 70), slice(30, 70), ""),
+        (slice(0, 100), slice(0, 100), ""),
+    ],
+    ids=["at one edge", "in a corner", "free", "trimmed"],
+)
+def test_an_object_that_the_picture_cuts_off_is_told(rows: slice, columns: slice, told: str) -> None:
+    rgba = np.zeros((100, 100, 4), dtype=np.uint8)
+    rgba[rows, columns] = 200
+    if not told:
+        rgba[:20, :20] = 0  # not quite filled
+    notes = find_mask(ShapeImage(rgba, has_alpha=True)).notes
+    assert bool(notes) == bool(told)
+    assert all(told in note for note in notes)
+
+
 def test_a_varied_background_is_not_plain() -> None:
     assert plain_mask(clutter().astype(np.uint8)) is None
     halves = np.zeros((200, 200, 3), dtype=np.uint8)
