@@ -74,6 +74,8 @@ _CHECKS = ((0.0, 0.4), (0.4, 0.6), (0.6, 0.7), (0.7, 1.0))
 """Parts of that share for a corrected answer, one corrected anew, the bare answer, and the first again."""
 _FEW_ROUNDS = 6
 """Of refining against crossings: corrected answers that came out sound on development shapes took no more."""
+_LITTLE_PATIENCE = 0.75
+"""Share of the defects that a push may leave while there are other answers to try."""
 _FEW_DEFECTS = 50
 """Faces at fault up to which a corrected answer is worth all that is done for a fit's."""
 _IS_BARE = (
@@ -403,7 +405,7 @@ def _sound_frames(
 
     template, budget = _template_for(flow.carrier, flow.method, level)
     if is_quick:
-        budget = replace(budget, turns=1, rounds=_FEW_ROUNDS)
+        budget = replace(budget, turns=1, rounds=_FEW_ROUNDS, patience=_LITTLE_PATIENCE)
     stages = sound_stages(flow.carrier, points, template, budget, cancel, written_forms(normalization))
     return (yield from mapped(stages, frame))
 

@@ -40,6 +40,7 @@ class Budget:
         coarsening_rounds: in which vertices are merged where the image is flat.
         rounds: of refining where faces cross.
         turns: rotations of the template that are tried, at least 1.
+        patience: share of the defects that a push may leave for finer triangles to be tried further.
     """
 
     vertices: int = 4_000
@@ -48,6 +49,7 @@ class Budget:
     coarsening_rounds: int = 0
     rounds: int = 12
     turns: int = 3
+    patience: float = 1.0
 
 
 PLAIN = Budget(vertices=0)
@@ -214,8 +216,6 @@ _MOST_SHARE = 0.25
 """Share of all faces beyond which so many are pushed only once, and neither refined nor stepped back."""
 _MOST_AT_ALL = 10_000
 """Beyond this many as well, of however many faces."""
-_WORTH_MORE = 0.75
-"""Share of the defects that a push may leave where finer triangles are tried further."""
 _SHEETS_APART = 2e-3
 """How far that push is, unit-sphere units: about as far as flat triangles may be from the surface."""
 
@@ -254,7 +254,7 @@ def _attempt(
             # A vertex added later would be on the flow again, beside neighbours that are not.
             if not len(left.faces):
                 surface, defects = pushed, left
-            elif len(counts) > 6 or len(left.faces) > min(_MOST_MENDED, _WORTH_MORE * len(defects.faces)):
+            elif len(counts) > 6 or len(left.faces) > min(_MOST_MENDED, budget.patience * len(defects.faces)):
                 return _Attempt(pushed, left, len(counts) - 1)
     if len(defects.faces):
         stop_if(flow.cancel)
