@@ -138,7 +138,7 @@ def _answer(plan: Plan, item: Item) -> Answered:
         raise MethodError(str(error)) from error
 
 
-def check_method(plan: Plan) -> None:
+def check_usable(plan: Plan) -> None:
     """Raise InputError or CheckpointError if the plan's model, or the program's, cannot be used."""
     if plan.method is not None:
         _program(plan).check(of_pictures=plan.views is not None)

@@ -12,7 +12,7 @@ from typing import Any
 
 from nmf_model.data.workers import Failure
 from nmf_model.errors import InputError
-from nmf_model.training.cases import Item, MethodError, Plan, answer, check_method, name_of, renderings
+from nmf_model.training.cases import Item, MethodError, Plan, answer, check_usable, name_of, renderings
 from nmf_model.training.conditions import Condition
 from nmf_model.training.measuring import measure
 from nmf_model.training.mesh_files import Matches, match_meshes
@@ -82,7 +82,7 @@ def evaluate(
         InputError, CheckpointError: the data or the checkpoint is missing or damaged.
     """
     for plan in plans:
-        check_method(plan)  # a damaged model is refused before processes start
+        check_usable(plan)  # a damaged model is refused before processes start
     tasks = [(plan, item) for plan in plans for item in items]
     rows: list[Row] = [{} for _ in tasks]
     for number, row in run_tasks(_row, tasks, jobs):
