@@ -10,17 +10,20 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from nmf_model.checkpoint_legacy import PREPROCESSING, legacy_image_tensor
+from nmf_model.encoders.looks import look
 from nmf_model.encoders.pictures import MARGIN, cut_out, network_input
-from nmf_model.encoders.pixel_points import with_perspective
+from nmf_model.encoders.pixel_points import PixelPoints
 from nmf_model.errors import InputError
 from nmf_model.flow.carrier import MovingCarrier
 from nmf_model.geometry.outliers import find_outliers
 from nmf_model.geometry.sampling import thinned
 from nmf_model.model import NeuralMeshFlow
-from nmf_model.types import Mesh, ShapeImage
+from nmf_model.types import ShapeImage
 
 INPUT_POINTS = 4096
 """Points of a cloud that the network is shown at most; it was trained on fewer."""
+PREDICTED_POINTS = 20_000
+"""Points of a picture that are kept at most."""
 _MIN_POINTS = 50
 _PUBLISHED_SIZE = 224
 
@@ -31,11 +34,13 @@ class PredictedCloud:
 
     Attributes:
         points: (P, 3) float64 in the frame of ``silhouette.outline.MaskFrame`` for the viewer's frame; for a
-            network that answers in the object's own frame, in that.
+            network that answers in the object's own frame, in that. What its flow was trained on.
+        together: (N, 3) float64, likewise, of several looks: where the surface is, rather.
         frame: "camera" or "object": whose frame it is.
     """
 
     points: NDArray[np.float64]
+    together: NDArray[np.float64]
     frame: str
 
 
@@ -78,23 +83,15 @@ def predict_cloud(model: NeuralMeshFlow, image: ShapeImage) -> PredictedCloud:
         raise InputError("This model has no picture branch; load weights that were trained on pictures.")
     device = next(model.parameters()).device
     with torch.no_grad():
-        if config.kind == "pixels":
-            shown = cut_out(image.rgba, image.mask, config.size)
-            points = model.image_points(shown.to(device))[0] * MARGIN
+        if isinstance(model.image, PixelPoints):
+            seen = look(model.image, image.rgba, image.mask, config.size)
+            points, together = seen.plain * MARGIN, seen.together * MARGIN
         else:
             shown = cut_out(image.rgba, image.mask, _PUBLISHED_SIZE)
             prepared = _as_published(shown) if config.preprocessing == PREPROCESSING else network_input(shown)
-            points = model.image_points(prepared.to(device))[0]
-    return PredictedCloud(points.cpu().numpy().astype(np.float64), config.frame)
-
-
-def as_seen(mesh: Mesh) -> Mesh:
-    """Return a mesh in a mask's frame as its viewer sees it: nearer parts larger.
-
-    What ``silhouette.outline.outline_iou`` compares with the mask.
-    """
-    local = torch.from_numpy(mesh.vertices / MARGIN)
-    return Mesh((with_perspective(local) * MARGIN).numpy(), mesh.faces)
+            points = together = model.image_points(prepared.to(device))[0]
+    plain, all_of_them = (part.cpu().numpy().astype(np.float64) for part in (points, together))
+    return PredictedCloud(plain, thinned(all_of_them, PREDICTED_POINTS, seed=0), config.frame)
 
 
 def _as_published(shown: Tensor) -> Tensor:

@@ -11,14 +11,14 @@ from scipy.spatial import cKDTree
 
 from nmf_model.encoders.pictures import flat_share
 from nmf_model.errors import InputError
-from nmf_model.flow.carrier import MovingCarrier, PlacedCarrier
+from nmf_model.flow.carrier import MovingCarrier
 from nmf_model.geometry.normalization import normalize
 from nmf_model.geometry.sampling import sample_surface
 from nmf_model.geometry.template import icosphere
 from nmf_model.methods import check_method
 from nmf_model.model import NeuralMeshFlow
-from nmf_model.network import as_seen, predict_cloud, predict_flow
-from nmf_model.types import Carrier, Mesh, Normalization, PointCloud, ReconstructionRequest, ShapeImage
+from nmf_model.network import predict_cloud, predict_flow
+from nmf_model.types import Carrier, PointCloud, ReconstructionRequest, ShapeImage
 from nmf_model.weights import load_weights, shipped_path
 
 NEAR = 0.0025
@@ -50,6 +50,7 @@ class Plan:
         notes: sentences for the user so far.
         answer: what the network answered, if it was asked already: the flow, in the frame of
             ``normalize(cloud.points)``, and how many stray points it was not shown.
+        mask: (H, W), whose box the result is to have as its viewer sees it; None for no such wish.
     """
 
     cloud: PointCloud
@@ -59,6 +60,7 @@ class Plan:
     is_picture: bool
     notes: tuple[str, ...]
     answer: tuple[MovingCarrier, int] | None = None
+    mask: NDArray[np.bool_] | None = None
 
 
 @dataclass(frozen=True)
@@ -132,12 +134,12 @@ def _plan_picture(image: ShapeImage, request: ReconstructionRequest, device: tor
     if request.method == "auto" and is_flat:
         return _silhouette(found, request.seed, f"{_IS_FLAT}; {_INSTEAD}.")
     model = load_weights("svr", request.weights)
-    seen, answer, familiarity = _look(model, found, device, request.seed)
+    seen, answer, mask, familiarity = _look(model, found, device, request.seed)
     if request.method == "auto" and not familiarity.is_familiar:
         return _silhouette(found, request.seed, f"{_IS_UNFAMILIAR}; {_INSTEAD}.")
     doubts = [_IS_FLAT] if is_flat else [] if familiarity.is_familiar else [_IS_UNFAMILIAR]
     notes = (*found.notes, *(f"{doubt}; do not trust its far side." for doubt in doubts))
-    return Plan(seen, "network", None, False, True, notes, answer)
+    return Plan(seen, "network", None, False, True, notes, answer, mask)
 
 
 def _silhouette(image: ShapeImage, seed: int, note: str = "") -> Plan:
@@ -160,48 +162,24 @@ def _with_mask(image: ShapeImage) -> ShapeImage:
 
 def _look(
     model: NeuralMeshFlow, image: ShapeImage, device: torch.device, seed: int
-) -> tuple[PointCloud, tuple[MovingCarrier, int], Familiarity]:
-    """Return the points that the network sees on a picture, its flow, and how familiar that looks."""
+) -> tuple[PointCloud, tuple[MovingCarrier, int], NDArray[np.bool_] | None, Familiarity]:
+    """Look at a picture.
+
+    Returns:
+        the points that the network sees, its flow, the mask whose box the result is to have, if the points
+        are in the viewer's frame, and how familiar all that looks.
+    """
     from nmf_model.silhouette.outline import outline_iou
+    from nmf_model.silhouette.viewing import as_seen, placed_on_mask, surface_of
 
     predicted = predict_cloud(model.to(device), image)
-    places, outline = predicted.points, None
-    normalization = normalize(places)
-    carrier, strays = predict_flow(model, normalization.to_unit(places), device=device, seed=seed)
-    apart = misfit(carrier, normalization.to_unit(places))
-    if predicted.frame == "camera" and image.mask is not None:
-        template = icosphere(_LEVEL + 1)
-        vertices = normalization.to_file(carrier.carry(template.vertices))
-        scale, shift = _onto_mask(as_seen(Mesh(vertices, template.faces)), image.mask)
-        outline = outline_iou(as_seen(Mesh(vertices * scale + shift, template.faces)), image.mask)
-        places = places * scale + shift
-        carrier = _placed(carrier, normalization, scale, shift, normalize(places))
-    return PointCloud(places, image.name, image.path), (carrier, strays), Familiarity(outline, apart)
-
-
-def _placed(
-    carrier: MovingCarrier,
-    before: Normalization,
-    scale: NDArray[np.float64],
-    shift: NDArray[np.float64],
-    after: Normalization,
-) -> PlacedCarrier:
-    """Return the flow of points that were normalised, for these points times ``scale`` plus ``shift``."""
-    return PlacedCarrier(
-        carrier,
-        before.scale * scale / after.scale,
-        (before.offset * scale + shift - after.offset) / after.scale,
-    )
-
-
-def _onto_mask(seen: Mesh, mask: NDArray[np.bool_]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return the scale (3,) and shift (3,) that give a mesh, as it is seen, the box of a mask."""
-    from nmf_model.silhouette.outline import MaskFrame
-
-    rows, columns = np.nonzero(mask)
-    corners = np.array([[columns.min(), rows.max() + 1], [columns.max() + 1, rows.min()]], dtype=np.float64)
-    wanted = MaskFrame.of(mask).to_space(corners)
-    box = np.stack([seen.vertices[:, :2].min(axis=0), seen.vertices[:, :2].max(axis=0)])
-    scale = np.ptp(wanted, axis=0) / np.maximum(np.ptp(box, axis=0), 1e-9)
-    shift = wanted.mean(axis=0) - scale * box.mean(axis=0)
-    return np.append(scale, scale.mean()), np.append(shift, 0.0)
+    normalization = normalize(predicted.together)
+    plain = normalization.to_unit(predicted.points)
+    carrier, strays = predict_flow(model, plain, device=device, seed=seed)
+    mask = image.mask if predicted.frame == "camera" else None
+    outline = None
+    if mask is not None:
+        placed = placed_on_mask(carrier, normalization, mask)
+        outline = outline_iou(as_seen(surface_of(placed, normalization)), mask)
+    cloud = PointCloud(predicted.together, image.name, image.path)
+    return cloud, (carrier, strays), mask, Familiarity(outline, misfit(carrier, plain))

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from nmf_model.errors import Cancelled, InputError
 from nmf_model.findings import Residual, notes_of, residual_notes
-from nmf_model.fitting.correction import correct_flow
+from nmf_model.fitting.correction import GUESSED, MEASURED, correct_flow
 from nmf_model.fitting.findings import findings_in
 from nmf_model.fitting.fit import FitProgress, FitSettings, FittedFlow, fit_flow
 from nmf_model.fitting.placement import even_out
@@ -80,8 +80,9 @@ _FEW_DEFECTS = 50
 """Faces at fault up to which a corrected answer is worth all that is done for a fit's."""
 _IS_BARE = (
     "What the points would correct in the network's answer does not come out sound, so this is the answer "
-    "itself; auto or fit come nearer."
+    "itself"
 )
+_COMES_NEARER = "auto or fit come nearer"
 _JUDGED_LEVEL = 4
 """Template level at which a fit is asked whether it left something out, or spans gaps."""
 _ALIKE = 0.8
@@ -129,7 +130,7 @@ def _frames(
     normalization = normalize(plan.cloud.points)
     chosen = thinned(normalization.to_unit(plan.cloud.points), MAX_FIT_POINTS, request.seed)
     flow = yield from _flow_of(plan, chosen, request, device, cancel)
-    flow, surface = yield from _sound_flow(flow, chosen, request, normalization, device, cancel)
+    flow, surface = yield from _sound_flow(flow, chosen, request, normalization, cancel)
     trajectory, nfe = yield from _flow_frames(flow.carrier, surface, request.frames, cancel)
     residual, found = _residual(plan, request, chosen, surface, normalization)
     notes = (*plan.notes, *found, *flow.notes, *_notes_on(surface, request.level))
@@ -173,13 +174,46 @@ class _Flow:
     """A flow for the cloud, how it was found, and what to say of it.
 
     Attributes:
-        answer: what the network answered, where that was corrected.
+        correction: how it was corrected, where it was.
     """
 
     carrier: MovingCarrier
     method: str
     notes: tuple[str, ...] = ()
-    answer: GridCarrier | None = None
+    correction: _Correction | None = None
+
+
+@dataclass(frozen=True)
+class _Correction:
+    """What brings a network's answer nearer to the points.
+
+    Attributes:
+        answer: what the network answered.
+        points: (N, 3), unit-sphere units.
+        device: of the computation.
+        cancel: polled between steps.
+        place: gives the result its place on the picture, where there is one.
+        guessed: whether the points are the network's own, seen on a picture.
+    """
+
+    answer: GridCarrier
+    points: NDArray[np.float32]
+    device: torch.device
+    cancel: CancelCheck
+    place: Callable[[MovingCarrier], MovingCarrier]
+    guessed: bool
+
+    def frames(self, seed: int, begins: float, ends: float) -> Generator[FlowFrame, None, MovingCarrier]:
+        """Correct, with the random samples of a seed."""
+        progress = correct_flow(
+            self.answer,
+            self.points,
+            kind=GUESSED if self.guessed else MEASURED,
+            device=self.device,
+            seed=seed,
+            cancel=self.cancel,
+        )
+        return self.place((yield from _followed(progress, "Correcting", begins, ends)))
 
 
 def _flow_of(
@@ -198,15 +232,18 @@ def _flow_of(
     else:
         assert plan.model is not None
         carrier, outliers = predict_flow(plan.model, points, device=device, seed=request.seed)
-    on_grids = carrier if isinstance(carrier, GridCarrier) and not plan.is_picture else None
+    on_grids = carrier if isinstance(carrier, GridCarrier) else None
     shown_until = _NETWORK_SHARE if plan.fits else _FIT_SHARE if on_grids is None else _CORRECTION_STARTS
     yield from _glimpses(carrier, plan, points, shown_until, cancel)
     if not plan.fits:
-        if on_grids is not None:
-            carrier = yield from _corrected(on_grids, points, request, device, cancel)
         # The strays of a picture are the network's own guesses, which nobody gave.
         notes = () if plan.is_picture else _stray(outliers)
-        return _Flow(carrier, plan.method, notes, on_grids)
+        place = partial(_placed, plan)
+        if on_grids is None:
+            return _Flow(place(carrier), plan.method, notes)
+        correction = _Correction(on_grids, points, device, cancel, place, guessed=plan.is_picture)
+        better = yield from correction.frames(request.seed, _CORRECTION_STARTS, _FIT_SHARE)
+        return _Flow(better, plan.method, notes, correction)
     start = on_grids if on_grids is not None and _can_start(on_grids, points) else None
     fitted, began = yield from _fit_frames(points, start, _NETWORK_SHARE, request, device, cancel)
     return _Flow(fitted.carrier, "network+fit" if began else "fit", _stray(fitted.outliers))
@@ -235,16 +272,13 @@ def _glimpses(
         yield FlowFrame(moment.vertices, sphere.faces, "Network", fraction, points=shown)
 
 
-def _corrected(
-    carrier: GridCarrier,
-    points: NDArray[np.float32],
-    request: ReconstructionRequest,
-    device: torch.device,
-    cancel: CancelCheck,
-) -> Generator[FlowFrame, None, GridCarrier]:
-    """Bring the network's flow nearer to the cloud, where the cloud is no guess of the network's own."""
-    progress = correct_flow(carrier, points, device=device, seed=request.seed, cancel=cancel)
-    return (yield from _followed(progress, "Correcting", _CORRECTION_STARTS, _FIT_SHARE))
+def _placed(plan: Plan, carrier: MovingCarrier) -> MovingCarrier:
+    """Give the flow of a picture the place that the picture tells."""
+    if plan.mask is None:
+        return carrier
+    from nmf_model.silhouette.viewing import placed_on_mask
+
+    return placed_on_mask(carrier, normalize(plan.cloud.points), plan.mask)
 
 
 def _fit_frames(
@@ -329,7 +363,6 @@ def _sound_flow(
     points: NDArray[np.float32],
     request: ReconstructionRequest,
     normalization: Normalization,
-    device: torch.device,
     cancel: CancelCheck,
 ) -> Generator[FlowFrame, None, tuple[_Flow, SoundSurface]]:
     """Make the flow's surface sound, or that of another correction of the network's answer.
@@ -342,16 +375,16 @@ def _sound_flow(
     check = partial(
         _sound_frames, level=request.level, points=points, normalization=normalization, cancel=cancel
     )
-    if flow.answer is None:
+    if flow.correction is None:
         return flow, (yield from check(flow))
     surface = yield from check(flow, part=_CHECKS[0], is_quick=True)
     if surface.report.is_clean:
         return flow, surface
-    correction = correct_flow(flow.answer, points, device=device, seed=request.seed + 1, cancel=cancel)
-    now = _sound_share(_CHECKS[1][0])
-    other = yield from _followed(correction, "Correcting", now, now)
+    correction, now = flow.correction, _sound_share(_CHECKS[1][0])
+    other = yield from correction.frames(request.seed + 1, now, now)
     tries = [(flow, surface)]
-    bare = replace(flow, carrier=flow.answer, notes=(*flow.notes, _IS_BARE))
+    note = _IS_BARE if correction.guessed else f"{_IS_BARE}; {_COMES_NEARER}"
+    bare = replace(flow, carrier=correction.place(correction.answer), notes=(*flow.notes, f"{note}."))
     for candidate, part, is_quick in (
         (replace(flow, carrier=other), _CHECKS[1], True),
         (bare, _CHECKS[2], True),

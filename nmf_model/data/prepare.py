@@ -14,7 +14,7 @@ import shutil
 import tempfile
 from collections.abc import Callable, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -24,7 +24,14 @@ from nmf_model.data.layout import CAMERA_FILE, POINTS_FOLDER, SETTINGS_FILE, VIE
 from nmf_model.data.lock import held
 from nmf_model.data.manifest import Skipped, announce, read_lists, write_lists
 from nmf_model.data.outer_surface import sample_outer_surface
-from nmf_model.data.render import DISTANCE, FIELD_OF_VIEW, VIEW_SIZE, draw_cameras, render_views
+from nmf_model.data.render import (
+    DISTANCE,
+    ELEVATION,
+    FIELD_OF_VIEW,
+    VIEW_SIZE,
+    draw_cameras,
+    render_views,
+)
 from nmf_model.data.sources import Known, LoadedObject, SourceObject, list_objects, loaded
 from nmf_model.data.workers import Failure, run_isolated
 from nmf_model.errors import InputError
@@ -69,6 +76,7 @@ class _Task:
     out: Path
     points: int
     views: int
+    elevation: tuple[float, float]
     materials: bool = True
 
 
@@ -78,6 +86,7 @@ def prepare(
     *,
     views: int = 24,
     points: int = 16384,
+    elevation: tuple[float, float] = ELEVATION,
     jobs: int | None = None,
     on_progress: OnProgress = lambda done, total, object_id: None,
 ) -> PrepareSummary:
@@ -88,6 +97,7 @@ def prepare(
         out: the folder; an unfinished or earlier set there is continued or added to.
         views: renderings of each object; 0 for none.
         points: points with normals of each object.
+        elevation: lowest and highest of the cameras above the horizon, degrees.
         jobs: processes; None takes one for each CPU.
         on_progress: told after each object.
 
@@ -99,14 +109,21 @@ def prepare(
         raise InputError(
             f"Points ({points}) and jobs ({jobs}) must be at least 1, views ({views}) at least 0."
         )
+    if not -90 < elevation[0] <= elevation[1] < 90:
+        raise InputError(
+            f"Cameras cannot stand from {elevation[0]:g} to {elevation[1]:g} degrees above the horizon; name "
+            "the lower one first, both between -90 and 90."
+        )
     with held(out):
         listing = list_objects(sources, Known(_read_places(out), read_lists(out).ids))
         items = list(listing.objects)
-        _settle(out, points, views)
+        _settle(out, points, views, elevation)
         write_text_atomically(
             out / PLACES_FILE, json.dumps(listing.places, indent=1, ensure_ascii=False) + "\n"
         )
-        todo = [_Task(item, out, points, views) for item in items if not _is_complete(item, out, views)]
+        todo = [
+            _Task(item, out, points, views, elevation) for item in items if not _is_complete(item, out, views)
+        ]
         failures: dict[str, str] = {}
         if todo:
             announce(out, items)
@@ -135,7 +152,7 @@ def _make(
             if isinstance(result, Failure):
                 failures[task.item.id] = result.reason
                 if result.crashed and task.materials and _folder(task, POINTS_FOLDER).is_dir():
-                    again.append(_Task(task.item, task.out, task.points, task.views, materials=False))
+                    again.append(replace(task, materials=False))
                     continue
             done += 1
             on_progress(done, total, task.item.id)
@@ -176,7 +193,7 @@ def _make_views(task: _Task, source: LoadedObject) -> None:
     from PIL import Image
 
     frame = _read_frame(_folder(task, POINTS_FOLDER) / FRAME_FILE)
-    cameras = draw_cameras(task.views, np.random.default_rng(_seed(task.item)))
+    cameras = draw_cameras(task.views, np.random.default_rng(_seed(task.item)), task.elevation)
     placement = np.eye(4)
     placement[:3, :3] = source.rotation / frame.scale
     placement[:3, 3] = -frame.offset / frame.scale
@@ -251,9 +268,11 @@ def _read_places(out: Path) -> dict[str, str]:
         raise InputError(f"{path} is damaged; delete it and prepare again.") from error
 
 
-def _settle(out: Path, points: int, views: int) -> None:
+def _settle(out: Path, points: int, views: int, elevation: tuple[float, float]) -> None:
     """Record the settings, or refuse to mix two; clear what an interrupted run left half made."""
-    settings = {"points": points, "views": views, "size": VIEW_SIZE}
+    settings: dict[str, object] = {"points": points, "views": views, "size": VIEW_SIZE}
+    if elevation != ELEVATION:  # sets of earlier versions say nothing of it
+        settings["elevation"] = list(elevation)
     path = out / SETTINGS_FILE
     try:
         out.mkdir(parents=True, exist_ok=True)

@@ -24,6 +24,7 @@ VIEW_SIZE = 137
 DISTANCE, FIELD_OF_VIEW = 3.5, 34.0
 """Camera to origin in radii of the object, and the opening angle in degrees: the unit ball fits."""
 ELEVATION = (20.0, 32.0)
+"""Degrees above the horizon between which the published renderings' cameras stand."""
 _SUPERSAMPLING = 2
 _MIN_OVERLAP = 0.95
 _PLAIN_COLOR = (0.72, 0.72, 0.74)
@@ -42,10 +43,18 @@ class RenderedViews:
     has_materials: bool
 
 
-def draw_cameras(count: int, rng: np.random.Generator) -> NDArray[np.float64]:
-    """Return (count, 2) azimuth, uniform all around, and elevation in 20-32°, both in radians."""
+def draw_cameras(
+    count: int, rng: np.random.Generator, elevation: tuple[float, float] = ELEVATION
+) -> NDArray[np.float64]:
+    """Return (count, 2) azimuth, uniform all around, and elevation, both in radians.
+
+    Args:
+        count: how many.
+        rng: draws them.
+        elevation: lowest and highest, degrees.
+    """
     azimuth = rng.uniform(0, 2 * np.pi, count)
-    return np.stack([azimuth, np.radians(rng.uniform(*ELEVATION, count))], axis=1)
+    return np.stack([azimuth, np.radians(rng.uniform(*elevation, count))], axis=1)
 
 
 def render_views(

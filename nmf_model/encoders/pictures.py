@@ -82,15 +82,23 @@ def flat_share(rgba: NDArray[np.uint8], mask: NDArray[np.bool_]) -> float:
     return float((apart <= _SAME_COLOUR).mean())
 
 
-def cut_out(rgba: NDArray[np.uint8], mask: NDArray[np.bool_], size: int) -> Float[Tensor, "1 4 S S"]:
+def cut_out(
+    rgba: NDArray[np.uint8], mask: NDArray[np.bool_], size: int, square: CutOut | None = None
+) -> Float[Tensor, "1 4 S S"]:
     """Cut the object out of a picture (H, W, 4), as the network that answers pixels takes it.
+
+    Args:
+        rgba: colours with straight alpha.
+        mask: (H, W), where the object is.
+        size: S, side of the result in pixels.
+        square: which part of the picture; None for the one around the object.
 
     Raises:
         InputError: if the mask is empty.
     """
     from PIL import Image
 
-    square = place_cut_out(mask)
+    square = square or place_cut_out(mask)
     cleared = rgba.copy()
     cleared[..., 3] = np.where(mask, np.maximum(rgba[..., 3], 128), 0)
     (x, y), half = square

@@ -7,6 +7,7 @@ first steps of a fit that begins there take out much of that in less than a seco
 from __future__ import annotations
 
 from collections.abc import Generator
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -18,23 +19,45 @@ from nmf_model.flow.carrier import GridCarrier
 from nmf_model.geometry.sampling import thinned
 from nmf_model.types import CancelCheck
 
-STEPS = 80
-"""Optimiser steps; about as many as fit into a second."""
-_POINTS = 5_000
-"""More points of a cloud than this are not looked at."""
 _SAMPLES = 2_000
 """Points compared in each step."""
-_RATE = 1.0
-"""Share of a fit's learning rates."""
-_ALIGNMENT = 8e-3
-"""Weight of how far normals are apart: with so few steps it is mostly they that are left wrong."""
+
+
+@dataclass(frozen=True)
+class Correction:
+    """How a flow is corrected with one kind of points.
+
+    Attributes:
+        steps: of the optimiser.
+        points: more of a cloud than this are not looked at.
+        rate: share of a fit's learning rates.
+        weights: of the parts of what is minimised.
+    """
+
+    steps: int
+    points: int
+    rate: float
+    weights: Weights
+
+
+MEASURED = Correction(steps=80, points=5_000, rate=1.0, weights=Weights(alignment=8e-3))
+"""With so few steps, about as many as fit into a second, it is mostly the normals that are left wrong."""
+GUESSED = Correction(
+    steps=120,
+    points=20_000,
+    rate=2.0,
+    weights=Weights(urgency=0.5, tension=1e-3, evenness=2e-4, smoothness=5e-3),
+)
+"""What a network sees on a picture scatters about the surface: no point of it must be met, and what they say
+together is smooth."""
 
 
 def correct_flow(
     carrier: GridCarrier,
     points: NDArray[np.float32],
     *,
-    steps: int = STEPS,
+    kind: Correction = MEASURED,
+    steps: int | None = None,
     device: torch.device | None = None,
     seed: int = 0,
     cancel: CancelCheck | None = None,
@@ -44,7 +67,8 @@ def correct_flow(
     Args:
         carrier: carries the sphere about onto the cloud.
         points: (N, 3), unit-sphere units, N ≥ 50.
-        steps: of the optimiser, at least 1.
+        kind: what the points are: ``MEASURED``, or ``GUESSED`` from a picture.
+        steps: of the optimiser, at least 1; None for the kind's own.
         device: None for the CPU.
         seed: of the random samples.
         cancel: polled before every optimiser step.
@@ -56,10 +80,10 @@ def correct_flow(
     settings = FitSettings(
         blocks=carrier.blocks,
         samples=_SAMPLES,
-        start_rate=_RATE,
-        weights=Weights(alignment=_ALIGNMENT),
-        stages_from_start=(Stage(3, 3, steps, 1, settles=True),),
+        start_rate=kind.rate,
+        weights=kind.weights,
+        stages_from_start=(Stage(3, 3, steps or kind.steps, 1, settles=True),),
     )
-    seen = thinned(points, _POINTS, seed)
+    seen = thinned(points, kind.points, seed)
     fit = fit_flow(seen, start=carrier, settings=settings, device=device, seed=seed, cancel=cancel)
     return (yield from fit).carrier

@@ -35,6 +35,10 @@ def prepare(
     out: Annotated[Path, typer.Option(help="Folder of the set; what is there already is kept.")],
     views: Annotated[int, typer.Option(help="Renderings of each object; 0 for none.")] = 24,
     points: Annotated[int, typer.Option(help="Points with normals of each object.")] = 16384,
+    elevation: Annotated[
+        tuple[float, float],
+        typer.Option(help="Lowest and highest of the cameras above the horizon, in degrees."),
+    ] = (20.0, 32.0),
     jobs: Annotated[int | None, typer.Option(help="Processes; one for each processor if not given.")] = None,
 ) -> None:
     """Make a training set in the published layout; Ctrl-C is safe, and the same command goes on."""
@@ -42,7 +46,15 @@ def prepare(
 
     try:
         with _progress("Preparing") as on_progress:
-            summary = run(source, out, views=views, points=points, jobs=jobs, on_progress=on_progress)
+            summary = run(
+                source,
+                out,
+                views=views,
+                points=points,
+                elevation=elevation,
+                jobs=jobs,
+                on_progress=on_progress,
+            )
     except KeyboardInterrupt:
         _say(f"Stopped. What is finished is in {out}; the same command goes on with the rest.")
         raise typer.Exit(EXIT_INTERRUPTED) from None

@@ -35,8 +35,8 @@ TestTimeStepsOption = Annotated[
     int,
     typer.Option(
         min=0,
-        help="Optimiser steps that bring the answer nearer to the points: 80 as main.py takes for clouds; "
-        "0 for the model alone, as main.py takes it for pictures.",
+        help="Optimiser steps that bring the answer nearer to the points: 80 as main.py takes for clouds, "
+        "120 for pictures; 0 for the model alone.",
     ),
 ]
 JobsOption = Annotated[int, typer.Option(help="Processes; 0 chooses by the processors and the work.")]

@@ -11,9 +11,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from nmf_model import checkpoint
-from nmf_model.encoders.pictures import cut_out, network_input
+from nmf_model.encoders.looks import look
+from nmf_model.encoders.pictures import network_input
+from nmf_model.encoders.pixel_points import PixelPoints
 from nmf_model.errors import InputError
-from nmf_model.fitting.correction import correct_flow
+from nmf_model.fitting.correction import GUESSED, MEASURED, Correction, correct_flow
 from nmf_model.flow.carrier import GridCarrier
 from nmf_model.model import NeuralMeshFlow
 from nmf_model.network import predict_flow
@@ -52,6 +54,16 @@ def reconstruct_cloud(
             the flow by, or it is not one on grids.
         SolverError: the flow could not be integrated.
     """
+    return _reconstructed(model, points, None, test_time_steps)
+
+
+def _reconstructed(
+    model: NeuralMeshFlow,
+    points: NDArray[np.floating],
+    guessed: NDArray[np.float64] | None,
+    test_time_steps: int,
+) -> Mesh:
+    """Reconstruct a cloud; what is corrected is corrected with the guessed points of a picture, if given."""
     cloud = np.asarray(points, dtype=np.float64)
     if cloud.ndim != 2 or cloud.shape[1] != 3 or len(cloud) == 0 or not np.isfinite(cloud).all():
         raise InputError("A cloud to reconstruct needs finite points of three coordinates.")
@@ -62,7 +74,11 @@ def reconstruct_cloud(
         raise InputError("All points of the cloud coincide, so it has no surface.")
     template = model.template
     if test_time_steps:
-        vertices = torch.from_numpy(_corrected(model, unit[0].numpy(), test_time_steps))
+        kind = MEASURED if guessed is None else GUESSED
+        told = unit if guessed is None else ((torch.from_numpy(guessed)[None] - centre) / radius).float()
+        vertices = torch.from_numpy(
+            _corrected(model, unit[0].numpy(), told[0].numpy(), test_time_steps, kind)
+        )
     else:
         with torch.inference_mode():
             vertices = model(unit.to(device)).vertices[-1][0].cpu().double()
@@ -79,13 +95,20 @@ def check_can_correct(model: NeuralMeshFlow) -> None:
         )
 
 
-def _corrected(model: NeuralMeshFlow, unit: NDArray[np.float32], steps: int) -> NDArray[np.float64]:
-    """Return the vertices (V, 3) of a corrected flow for points in unit-sphere units."""
+def _corrected(
+    model: NeuralMeshFlow,
+    unit: NDArray[np.float32],
+    told: NDArray[np.float32],
+    steps: int,
+    kind: Correction,
+) -> NDArray[np.float64]:
+    """Return the vertices (V, 3) of a flow for points (N, 3) in unit-sphere units, corrected with others."""
     check_can_correct(model)
     device = next(model.parameters()).device
     carrier, _ = predict_flow(model, unit, device=device)
     assert isinstance(carrier, GridCarrier)
-    return drain(correct_flow(carrier, unit, steps=steps, device=device)).carry(model.template.vertices)
+    better = drain(correct_flow(carrier, told, kind=kind, steps=steps, device=device))
+    return better.carry(model.template.vertices)
 
 
 def reconstruct_picture(model: NeuralMeshFlow, rgba: NDArray[np.uint8], *, test_time_steps: int = 0) -> Mesh:
@@ -104,20 +127,25 @@ def reconstruct_picture(model: NeuralMeshFlow, rgba: NDArray[np.uint8], *, test_
         InputError: the model has no picture branch.
         SolverError: the flow could not be integrated.
     """
-    return reconstruct_cloud(model, predict_cloud(model, rgba), test_time_steps=test_time_steps)
+    plain, together = predict_clouds(model, rgba)
+    return _reconstructed(model, plain, together, test_time_steps)
 
 
-def predict_cloud(model: NeuralMeshFlow, rgba: NDArray[np.uint8]) -> NDArray[np.float64]:
-    """Return the (P, 3) points that the picture branch sees; arguments as for ``reconstruct_picture``."""
+def predict_clouds(
+    model: NeuralMeshFlow, rgba: NDArray[np.uint8]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return the (P, 3) points that the picture branch sees, and the (N, 3) that it sees in several looks.
+
+    Arguments as for ``reconstruct_picture``.
+    """
     device = next(model.parameters()).device
     branch = model.config.image
-    if branch is not None and branch.kind == "pixels":
-        shown = cut_out(rgba, rgba[..., 3] > OPAQUE, branch.size)
-        with torch.inference_mode():
-            return model.image_points(shown.to(device))[0].cpu().double().numpy()
-    with torch.inference_mode():
-        points = model.image_points(_network_picture(model, rgba).to(device))[0]
-    return points.cpu().double().numpy()
+    with torch.no_grad():
+        if branch is not None and isinstance(model.image, PixelPoints):
+            plain, together = look(model.image, rgba, rgba[..., 3] > OPAQUE, branch.size)
+        else:
+            plain = together = model.image_points(_network_picture(model, rgba).to(device))[0]
+    return plain.cpu().double().numpy(), together.cpu().double().numpy()
 
 
 def predicted_frame(path: Path, model: NeuralMeshFlow) -> Frame:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -141,10 +142,10 @@ def _found(path: Path, names: list[str], size: int) -> ViewSet:
 
 
 def joined_views(paths: Sequence[Path], wanted: Iterable[str], size: int = 112) -> ViewSet:
-    """Find the renderings of the wanted objects in several sets, each object's in the first that has any.
+    """Find the renderings of the wanted objects in several sets; one object can have some in each.
 
-    Where sets have different numbers of pictures an object, all count as having the most: the fewer ones of
-    an object are handed out again and again.
+    Where objects have different numbers of pictures, all count as having the most: the fewer ones of an
+    object are handed out again and again.
 
     Args:
         paths: at least one, each as in ``load_views``.
@@ -157,26 +158,36 @@ def joined_views(paths: Sequence[Path], wanted: Iterable[str], size: int = 112) 
     names = list(wanted)
     if len(paths) == 1:
         return load_views(paths[0], names, size)
-    holder: dict[str, tuple[ViewSet, int]] = {}
+    holder: dict[str, list[_Own]] = {}
     for path in paths:
-        part = _found(path, [name for name in names if name not in holder], size)
-        holder |= {str(name): (part, row) for row, name in enumerate(part.ids)}
+        part = _found(path, names, size)
+        for row, name in enumerate(part.ids):
+            holder.setdefault(str(name), []).extend(_Own(part, row, view) for view in range(part.count))
     if not holder:
         raise InputError(f"{paths[0]} and the others hold no pictures of these objects.")
     return _joined([name for name in names if name in holder], holder, size)
 
 
-def _joined(ids: list[str], holder: dict[str, tuple[ViewSet, int]], size: int) -> ViewSet:
-    """Return the views of objects that lie in several sets, at these rows."""
+class _Own(NamedTuple):
+    """One picture of an object: the set that has it, and its row and number there."""
+
+    views: ViewSet
+    row: int
+    view: int
+
+
+def _joined(ids: list[str], holder: dict[str, list[_Own]], size: int) -> ViewSet:
+    """Return the views of objects that lie in several sets."""
     found = [holder[name] for name in ids]
-    count = max(views.count for views, _ in found)
+    count = max(map(len, found))
 
     def read(row: int, view: int) -> NDArray[np.uint8]:
-        views, own = found[row]
-        return views.read(own, view % views.count)
+        own = found[row][view % len(found[row])]
+        return own.views.read(own.row, own.view)
 
-    angles = np.stack([views.angles[own, np.arange(count) % views.count] for views, own in found])
-    return ViewSet(np.array(ids), count, size, read, angles)
+    angles = [[own.views.angles[own.row, own.view] for own in some] for some in found]
+    repeated = np.stack([np.array(some)[np.arange(count) % len(some)] for some in angles])
+    return ViewSet(np.array(ids), count, size, read, repeated)
 
 
 @functools.lru_cache(maxsize=2)

@@ -218,6 +218,21 @@ def test_other_settings_and_unusable_sources_are_refused(prepared, tmp_path: Pat
             prepare([source], tmp_path / "out")
     with pytest.raises(InputError, match="must be at least 1"):
         prepare(["synthetic:1"], tmp_path / "out", points=0)
+    for elevation in [(30.0, 20.0), (-95.0, 0.0), (0.0, 90.0)]:
+        with pytest.raises(InputError, match="degrees above the horizon"):
+            prepare(["synthetic:1"], tmp_path / "out", elevation=elevation)
+
+
+def test_cameras_stand_as_high_as_asked(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    prepare(["synthetic:1"], out, views=6, points=200, elevation=(-5.0, 5.0))
+    [lines] = out.rglob("rendering_metadata.txt")
+    heights = [float(line.split()[1]) for line in lines.read_text().splitlines()]
+    assert len(heights) == 6
+    assert -5 <= min(heights) < max(heights) <= 5
+    assert max(heights) - min(heights) > 2
+    with pytest.raises(InputError, match="other settings"):
+        prepare(["synthetic:1"], out, views=6, points=200)
 
 
 def test_what_crashes_with_its_materials_is_drawn_plain(

@@ -14,7 +14,7 @@ from PIL import Image
 
 from nmf_model import checkpoint
 from nmf_model.errors import InputError
-from nmf_model.fitting.correction import STEPS
+from nmf_model.fitting.correction import GUESSED, MEASURED
 from nmf_model.io.meshes import read_mesh
 from nmf_model.io.source import read_source
 from nmf_model.model import NeuralMeshFlow
@@ -169,7 +169,9 @@ def test_files_are_corrected_as_often_as_asked_for(tmp_path):
 
 
 def test_the_help_names_the_steps_that_the_program_takes():
-    assert f"{STEPS} as main.py" in get_args(options.TestTimeStepsOption)[1].help
+    told = get_args(options.TestTimeStepsOption)[1].help
+    assert f"{MEASURED.steps} as main.py" in told
+    assert f"{GUESSED.steps} for pictures" in told
 
 
 def test_a_flow_that_is_not_on_grids_is_not_corrected(data, inputs, tmp_path):

@@ -101,3 +101,21 @@ def test_several_sets_are_one_in_the_order_asked_for(tmp_path):
         assert views.camera("lamps/one", view) == pytest.approx(cameras[view], abs=1e-6)
     with pytest.raises(InputError, match="hold no pictures of these objects"):
         joined_views([first, second], ["in/neither"])
+
+
+def test_pictures_of_one_object_in_several_sets_are_all_its_own(tmp_path):
+    """As where an object was rendered again from other heights; the others' pictures come over again."""
+    first, second = tmp_path / "first", tmp_path / "second"
+    keys = save_renderings(first, cameras=True)
+    folder = second / "ShapeNetRendering" / keys[1] / "rendering"
+    folder.mkdir(parents=True)
+    Image.fromarray(np.full((112, 112, 4), 77, dtype=np.uint8)).save(folder / "00.png")
+    (folder / "rendering_metadata.txt").write_text("10 45 0 1.5 25\n")
+    views = joined_views([first, second], keys)
+    assert views.count == 3
+    assert np.all(views.picture(keys[1], 2) == 77)
+    assert views.camera(keys[1], 2) == pytest.approx(np.radians([10, 45]), abs=1e-6)
+    alone = load_views(first, keys)
+    for key, view, wanted in [(keys[1], 0, 0), (keys[1], 1, 1), (keys[2], 1, 1), (keys[2], 2, 0)]:
+        assert np.array_equal(views.picture(key, view), alone.picture(key, wanted))
+        assert views.camera(key, view) == pytest.approx(ANGLES[wanted], abs=1e-6)
