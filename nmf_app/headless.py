@@ -131,7 +131,7 @@ class _Run:
         """Read one input and write one mesh of it, or one of each of its bodies."""
         from nmf_model.io.source import read_source
 
-        check_options(target.source, self._args.method, self._args.texture)
+        check_options(target.source, self._args.method)
         origin = self._origin(target)
         source = read_source(target.source)
         if self._cancel():
@@ -143,8 +143,11 @@ class _Run:
             targets = numbered(target, len(bodies), others)
         for number, (body, place) in enumerate(zip(bodies, targets, strict=True), start=1):
             suffix = f" (body {number} of {len(bodies)})" if len(bodies) > 1 else ""
-            colors = self._colors(body)
-            self._write(self._compute(body, title + suffix), place, origin, colors)
+            if self._args.texture:
+                from nmf_model.repair import check_colors
+
+                check_colors(body)
+            self._write(body, self._compute(body, title + suffix), place, origin)
 
     def _origin(self, target: Target) -> Origin | None:
         """Describe the input for the certificate, before it is read; None if none is wanted."""
@@ -158,14 +161,6 @@ class _Run:
         from nmf_model.fitting.findings import split_bodies
 
         return list(split_bodies(source))
-
-    def _colors(self, source: Source) -> PointCloud | None:
-        """Return what a texture is baked from, None if none is wanted; without colours this ends the work."""
-        if not self._args.texture:
-            return None
-        from nmf_model.repair import dense_colors
-
-        return dense_colors(source)
 
     def _compute(self, source: Source, title: str) -> Reconstruction:
         with self._console.progress(title) as on_frame:
@@ -182,17 +177,17 @@ class _Run:
             )
             return painted(reconstruct.run(request, cancel=self._cancel, on_frame=on_frame), source)
 
-    def _write(
-        self, result: Reconstruction, target: Target, origin: Origin | None, colors: PointCloud | None
-    ) -> None:
+    def _write(self, source: Source, result: Reconstruction, target: Target, origin: Origin | None) -> None:
         from nmf_model.export import export_reconstruction, precision_warning
 
         target.output.parent.mkdir(exist_ok=True)
         notes = list(result.notes)
-        if colors is not None:
+        if self._args.texture:
             from nmf_model.io.meshes import SEAM_NOTE
+            from nmf_model.repair import texture_colors
             from nmf_model.texture import export_textured
 
+            colors = texture_colors(source, result)
             report = export_textured(result, target.output, colors, origin)
             notes += [SEAM_NOTE] if target.output.suffix.lower() == ".glb" else []
         else:

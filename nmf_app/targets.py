@@ -108,7 +108,7 @@ def check_device(device: Device) -> None:
         choose_device(device)
 
 
-def check_options(source: Path, method: Method, texture: bool) -> None:
+def check_options(source: Path, method: Method) -> None:
     """Raise InputError where the ending of an input tells that it and the options do not go together.
 
     Clouds take long to read and torch long to load, so ``nmf_model.plan`` would say the same much later. What
@@ -121,14 +121,9 @@ def check_options(source: Path, method: Method, texture: bool) -> None:
     if suffix in POINT_SUFFIXES and method == "silhouette":
         reading(source, lambda: check_file(source, POINT_SUFFIXES))
         check_method(method, source.stem, is_picture=False)
-    if suffix not in IMAGE_SUFFIXES or not (method == "fit" or texture):
-        return
-    read_image(source)
-    check_method(method, source.stem, is_picture=True)
-    raise InputError(
-        f"{source.name} is a picture, and no method carries a picture's colours to the mesh: leave out "
-        "--texture."
-    )
+    if suffix in IMAGE_SUFFIXES and method == "fit":
+        read_image(source)
+        check_method(method, source.stem, is_picture=True)
 
 
 def _into_file(source: Path, output: Path, texture: bool) -> Target:

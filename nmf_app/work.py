@@ -247,7 +247,7 @@ def export(outcome: Outcome, choice: ExportChoice, source: Source | None = None)
         if choice.with_texture:
             assert source is not None
             report(Progress("Baking the texture", 0.2))
-            quality = _export_textured(wanted, choice, source, origin)
+            quality = _export_textured(result, choice, source, origin)
         else:
             quality = export_reconstruction(wanted, choice.path, origin, cancel)
         if choice.with_report:
@@ -259,14 +259,13 @@ def export(outcome: Outcome, choice: ExportChoice, source: Source | None = None)
 
 
 def _export_textured(
-    wanted: Reconstruction, choice: ExportChoice, source: Source, origin: Origin | None
+    result: Reconstruction, choice: ExportChoice, source: Source, origin: Origin | None
 ) -> QualityReport:
-    from nmf_model.repair import dense_colors
+    from nmf_model.repair import texture_colors
     from nmf_model.texture import export_textured
 
-    colored = dense_colors(source)
-    in_place = replace(colored, points=colored.points * choice.scale)
-    return export_textured(wanted, choice.path, in_place, origin)
+    colors = texture_colors(source, result).scaled(choice.scale)
+    return export_textured(scaled(result, choice.scale, choice.unit), choice.path, colors, origin)
 
 
 def scaled(result: Reconstruction, factor: float, unit: LengthUnit | None = None) -> Reconstruction:
@@ -281,6 +280,7 @@ def scaled(result: Reconstruction, factor: float, unit: LengthUnit | None = None
         normalization=Normalization(frame.offset * factor, frame.scale * factor),
         target=result.target * factor,
         residual=result.residual.mapped(lambda places: places * factor, factor),
+        coloring=None if result.coloring is None else result.coloring.scaled(factor),
     )
 
 

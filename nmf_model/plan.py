@@ -18,7 +18,7 @@ from nmf_model.geometry.template import icosphere
 from nmf_model.methods import check_method
 from nmf_model.model import NeuralMeshFlow
 from nmf_model.network import predict_cloud, predict_flow
-from nmf_model.types import Carrier, PointCloud, ReconstructionRequest, ShapeImage
+from nmf_model.types import Carrier, Coloring, PointCloud, ReconstructionRequest, ShapeImage
 from nmf_model.weights import load_weights, shipped_path
 
 NEAR = 0.0025
@@ -51,6 +51,7 @@ class Plan:
         answer: what the network answered, if it was asked already: the flow, in the frame of
             ``normalize(cloud.points)``, and how many stray points it was not shown.
         mask: (H, W), whose box the result is to have as its viewer sees it; None for no such wish.
+        coloring: the colours of a picture, in the cloud's frame; None where they cannot be told.
     """
 
     cloud: PointCloud
@@ -61,6 +62,7 @@ class Plan:
     notes: tuple[str, ...]
     answer: tuple[MovingCarrier, int] | None = None
     mask: NDArray[np.bool_] | None = None
+    coloring: Coloring | None = None
 
 
 @dataclass(frozen=True)
@@ -139,7 +141,14 @@ def _plan_picture(image: ShapeImage, request: ReconstructionRequest, device: tor
         return _silhouette(found, request.seed, f"{_IS_UNFAMILIAR}; {_INSTEAD}.")
     doubts = [_IS_FLAT] if is_flat else [] if familiarity.is_familiar else [_IS_UNFAMILIAR]
     notes = (*found.notes, *(f"{doubt}; do not trust its far side." for doubt in doubts))
-    return Plan(seen, "network", None, False, True, notes, answer, mask)
+    coloring = None if mask is None else _colors_of(found, in_perspective=True)
+    return Plan(seen, "network", None, False, True, notes, answer, mask, coloring)
+
+
+def _colors_of(image: ShapeImage, *, in_perspective: bool) -> Coloring:
+    from nmf_model.silhouette.colors import PictureColors
+
+    return PictureColors.of(image, in_perspective=in_perspective)
 
 
 def _silhouette(image: ShapeImage, seed: int, note: str = "") -> Plan:
@@ -148,7 +157,9 @@ def _silhouette(image: ShapeImage, seed: int, note: str = "") -> Plan:
     assert image.mask is not None
     cloud = inflate(image.mask, seed=seed)
     notes = (*image.notes, *cloud.notes, *([note] if note else []))
-    return Plan(replace(cloud, name=image.name, path=image.path), "silhouette", None, True, True, notes)
+    named = replace(cloud, name=image.name, path=image.path)
+    coloring = _colors_of(image, in_perspective=False)
+    return Plan(named, "silhouette", None, True, True, notes, coloring=coloring)
 
 
 def _with_mask(image: ShapeImage) -> ShapeImage:

@@ -135,7 +135,8 @@ def _frames(
     residual, found = _residual(plan, request, chosen, surface, normalization)
     notes = (*plan.notes, *found, *flow.notes, *_notes_on(surface, request.level))
     vertices = normalization.to_file(surface.image)
-    mesh = Mesh(vertices, surface.faces, surface.sphere, unit=plan.cloud.unit)
+    colors = None if plan.coloring is None else plan.coloring.at(vertices)
+    mesh = Mesh(vertices, surface.faces, surface.sphere, colors=colors, unit=plan.cloud.unit)
     return Reconstruction(
         mesh=mesh,
         trajectory=trajectory,
@@ -148,6 +149,7 @@ def _frames(
         notes=notes,
         carrier=flow.carrier,
         residual=residual,
+        coloring=plan.coloring,
     )
 
 

@@ -28,9 +28,8 @@ from nmf_model.io.notes import as_comments, carries
 from nmf_model.io.opening import reading
 from nmf_model.io.output_formats import texture_files
 from nmf_model.io.suffixes import TEXTURE_SUFFIXES, listed
-from nmf_model.io.wrapping import nearest_colors
 from nmf_model.io.writers import glb_bytes, local_origin
-from nmf_model.types import Mesh, PointCloud, QualityReport, Reconstruction
+from nmf_model.types import Coloring, Mesh, QualityReport, Reconstruction
 
 CHART = 384
 """Side of a chart, pixels, if not said otherwise; the picture is three charts wide and two high."""
@@ -74,19 +73,18 @@ def make_atlas(mesh: Mesh, chart_size: int = CHART) -> Atlas:
     return Atlas(vertex, (pixel + corner) / (3 * chart_size, 2 * chart_size), place.reshape(-1, 3))
 
 
-def bake(mesh: Mesh, atlas: Atlas, cloud: PointCloud, chart_size: int = CHART) -> NDArray[np.uint8]:
-    """Return the picture, (2C, 3C, 3), row 0 at the top, of the cloud's colours on the mesh.
+def bake(mesh: Mesh, atlas: Atlas, coloring: Coloring, chart_size: int = CHART) -> NDArray[np.uint8]:
+    """Return the picture, (2C, 3C, 3), row 0 at the top, of the colours on the mesh.
 
-    Each pixel within a face takes the colours of the points nearest to its place on the mesh; those beside
-    the charts repeat the nearest pixel of a chart.
+    Each pixel within a face takes the colour of its place on the mesh; those beside the charts repeat the
+    nearest pixel of a chart.
     """
-    assert cloud.colors is not None
     height, width = 2 * chart_size, 3 * chart_size
     row, column, face, weights = _rasterise(atlas.uv[atlas.faces] * (width, height), width, height)
     places = np.einsum("pk,pkc->pc", weights, mesh.vertices[mesh.faces[face]])
     picture = np.zeros((height, width, 3), dtype=np.uint8)
     empty = np.ones((height, width), dtype=bool)
-    picture[row, column] = nearest_colors(places, cloud.points, cloud.colors)
+    picture[row, column] = coloring.at(places)
     empty[row, column] = False
     nearest = ndimage.distance_transform_edt(empty, return_distances=False, return_indices=True)
     spread: NDArray[np.uint8] = picture[nearest[0], nearest[1]][::-1]
@@ -96,7 +94,7 @@ def bake(mesh: Mesh, atlas: Atlas, cloud: PointCloud, chart_size: int = CHART) -
 def export_textured(
     result: Reconstruction,
     path: Path,
-    cloud: PointCloud,
+    coloring: Coloring,
     origin: Origin | None = None,
     chart_size: int = CHART,
 ) -> QualityReport:
@@ -105,7 +103,7 @@ def export_textured(
     Args:
         result: the finished job.
         path: ends in one of ``TEXTURE_SUFFIXES``.
-        cloud: coloured points of the input's surface, in file units, the denser the sharper.
+        coloring: the input's colours, in the units of the result (``repair.texture_colors``).
         origin: what the mesh was made from; if given, a certificate is embedded and written beside, as
             ``export_reconstruction`` does, which covers the picture as well.
         chart_size: C, pixels: the picture has 3C x 2C.
@@ -114,14 +112,12 @@ def export_textured(
         the report on the file as read back by ``read_joined``.
 
     Raises:
-        InputError: no colours, another format, or a file could not be written; older files are as they were.
+        InputError: another format, or a file could not be written; older files are as they were.
     """
-    if cloud.colors is None:
-        raise InputError(f"{cloud.name} has no colours, so there is nothing to make a texture of.")
     if path.suffix.lower() not in TEXTURE_SUFFIXES:
         raise InputError(f"{path} cannot hold a texture; let its name end in {listed(TEXTURE_SUFFIXES)}.")
     atlas = make_atlas(result.mesh, chart_size)
-    picture = bake(result.mesh, atlas, cloud, chart_size)
+    picture = bake(result.mesh, atlas, coloring, chart_size)
     mesh = result.mesh
 
     def stage(group: FileGroup, place: Path, note: str) -> Path:

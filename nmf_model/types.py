@@ -291,6 +291,16 @@ class ReconstructionRequest:
     findings: InputFindings | None = None
 
 
+class Coloring(Protocol):
+    """Knows the colours of places in space."""
+
+    def at(self, places: NDArray[np.floating]) -> NDArray[np.uint8]:
+        """Return the colours (N, 3) of places (N, 3), file units."""
+
+    def scaled(self, factor: float) -> Coloring:
+        """Return the same for places whose coordinates are ``factor`` times as large."""
+
+
 @dataclass(frozen=True)
 class Reconstruction:
     """The finished job.
@@ -307,6 +317,7 @@ class Reconstruction:
         notes: sentences for the user (what was dropped, thinned, filled, what to be wary of).
         carrier: the flow as a map of space, for more than this one mesh; None if there is none.
         residual: where mesh and points are far from each other, file units; nothing for a picture.
+        coloring: the colours of a picture in space; None for a cloud, or where they cannot be told.
     """
 
     mesh: Mesh
@@ -320,6 +331,7 @@ class Reconstruction:
     notes: tuple[str, ...] = field(default=())
     carrier: Carrier | None = None
     residual: Residual = field(default_factory=Residual)
+    coloring: Coloring | None = None
 
 
 @dataclass(frozen=True)

@@ -91,13 +91,6 @@ def test_what_is_wrong_with_a_file_itself_is_said_first(name, method, words, fol
     assert words in refusal(folder, name, "--output", "out.ply", "--method", method)
 
 
-def test_a_texture_of_a_picture_is_refused_at_once_for_the_true_reason(folder):
-    said = refusal(folder, "star.jpg", "--texture", "--method", "network", "--output", "out.glb")
-    assert "star.jpg is a picture" in said
-    assert "leave out --texture" in said
-    assert "no colours" not in said
-
-
 def test_a_texture_of_a_cloud_without_colours_is_refused_at_once(folder):
     said = refusal(folder, "egg.xyz", "--texture", "--method", "network", "--output", "out.glb")
     assert "egg has no colours" in said

@@ -14,7 +14,7 @@ from nmf_model.geometry.seen import sample_seen
 from nmf_model.geometry.template import icosphere
 from nmf_model.io.meshes import read_mesh
 from nmf_model.io.points import read_points
-from nmf_model.repair import painted
+from nmf_model.repair import CloudColors, painted
 from nmf_model.texture import export_textured, make_atlas
 from nmf_model.types import Mesh, Normalization, PointCloud, Reconstruction, Trajectory
 
@@ -251,7 +251,7 @@ def test_the_texture_shows_at_each_place_the_colour_of_the_source(tmp_path, rng,
     cloud = ball_cloud(rng)
     result = on_sphere(3, 1.0)
     path = tmp_path / f"ball{suffix}"
-    report = export_textured(result, path, cloud, chart_size=128)
+    report = export_textured(result, path, CloudColors(cloud.points, cloud.colors), chart_size=128)
     assert report.is_sound
     assert report.vertices == len(result.mesh.vertices)
     if suffix == ".obj":

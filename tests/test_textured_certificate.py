@@ -21,8 +21,9 @@ from nmf_model.geometry.template import icosphere
 from nmf_model.io.meshes import SEAM_NOTE, read_joined, read_mesh
 from nmf_model.io.notes import read_note
 from nmf_model.io.suffixes import TEXTURE_SUFFIXES
+from nmf_model.repair import CloudColors
 from nmf_model.texture import export_textured
-from nmf_model.types import Mesh, Normalization, PointCloud, Reconstruction, Trajectory
+from nmf_model.types import Mesh, Normalization, Reconstruction, Trajectory
 from nmf_model.verify import verify
 from tests.support.disks import contents, mounted
 
@@ -40,7 +41,7 @@ def result(level=2):
 
 def cloud():
     sphere = icosphere(4).vertices.astype(np.float64)
-    return PointCloud(sphere * HALF + CENTRE, colors=(127.5 * (sphere + 1)).astype(np.uint8))
+    return CloudColors(sphere * HALF + CENTRE, (127.5 * (sphere + 1)).astype(np.uint8))
 
 
 @pytest.fixture(params=TEXTURE_SUFFIXES)

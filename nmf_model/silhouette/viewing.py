@@ -21,8 +21,12 @@ def as_seen(mesh: Mesh) -> Mesh:
 
     What ``outline.outline_iou`` compares with the mask.
     """
-    local = torch.from_numpy(mesh.vertices / MARGIN)
-    return Mesh((with_perspective(local) * MARGIN).numpy(), mesh.faces)
+    return Mesh(seen_places(mesh.vertices), mesh.faces)
+
+
+def seen_places(places: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return where places (N, 3) of a mask's frame are seen, their depths kept."""
+    return (with_perspective(torch.from_numpy(places / MARGIN)) * MARGIN).numpy()
 
 
 def surface_of(carrier: Carrier, normalization: Normalization) -> Mesh:

@@ -1,0 +1,100 @@
+"""The colours of a picture, carried into space and into files."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import trimesh
+from PIL import Image
+
+from main import main
+from nmf_model.encoders.pictures import MARGIN
+from nmf_model.encoders.pixel_points import VIEW_DISTANCE
+from nmf_model.silhouette.colors import PictureColors
+from nmf_model.silhouette.outline import MaskFrame
+from nmf_model.types import ShapeImage
+
+RED, BLUE, GREEN = (250, 10, 20), (15, 30, 240), (0, 255, 0)
+
+
+@pytest.fixture
+def flag() -> ShapeImage:
+    """A red and blue box, 120 x 60 pixels, with a green rim of two pixels on green."""
+    rgba = np.full((100, 200, 4), (*GREEN, 255), dtype=np.uint8)
+    mask = np.zeros((100, 200), dtype=bool)
+    mask[20:80, 40:160] = True
+    rgba[22:78, 42:100, :3] = RED
+    rgba[22:78, 100:158, :3] = BLUE
+    return ShapeImage(rgba, mask=mask)
+
+
+@pytest.fixture
+def grid() -> np.ndarray:
+    """Places within the box, (N, 3), on both sides and in the middle; none where the colours change."""
+    across, up, deep = np.linspace(-1, 1, 30), np.linspace(-0.5, 0.5, 15), np.array([-0.6, 0.0, 0.6])
+    return np.stack(np.meshgrid(across, up, deep, indexing="ij"), axis=-1).reshape(-1, 3)
+
+
+def test_seen_from_afar_all_along_a_line_of_sight_has_the_colour_that_is_seen(flag, grid):
+    colors = PictureColors.of(flag, in_perspective=False).at(grid)
+    assert np.array_equal(colors, np.where(grid[:, :1] < 0, RED, BLUE))
+
+
+def test_the_rim_s_colours_are_those_of_the_background_and_not_taken(flag):
+    frame = MaskFrame.of(flag.mask)
+    corners = np.column_stack(
+        [frame.to_space(np.array([[40.5, 20.5], [159.5, 79.5], [5.0, 50.0]])), [0, 0, 0]]
+    )
+    colors = PictureColors.of(flag, in_perspective=False).at(corners)
+    assert colors.tolist() == [list(RED), list(BLUE), list(RED)]
+
+
+def test_seen_from_nearby_what_is_nearer_is_seen_farther_out(flag):
+    coloring = PictureColors.of(flag, in_perspective=True)
+    flag.rgba[:, 130:, :3] = GREEN  # from x = 0.5 on
+    coloring = PictureColors.of(flag, in_perspective=True)
+    x = np.full(3, 0.46)
+    z = np.array([0.0, 0.6, -0.6])
+    seen = x / (1 - z / MARGIN / VIEW_DISTANCE)
+    assert (seen > 0.5).tolist() == [False, True, False]
+    colors = coloring.at(np.column_stack([x, np.zeros(3), z]))
+    assert colors.tolist() == [list(BLUE), list(GREEN), list(BLUE)]
+
+
+def test_other_units_change_nothing(flag, grid):
+    coloring = PictureColors.of(flag, in_perspective=True)
+    assert np.array_equal(coloring.scaled(25.4).at(grid * 25.4), coloring.at(grid))
+
+
+@pytest.mark.parametrize("method", ["network", "silhouette"])
+def test_a_picture_s_colours_reach_the_vertices_and_the_texture(flag, method, tmp_path):
+    rgba = flag.rgba.copy()
+    rgba[..., 3] = np.where(flag.mask, 255, 0)
+    Image.fromarray(rgba).save(tmp_path / "flag.png")
+    asked = [str(tmp_path / "flag.png"), "--method", method, "--level", "4", "--quiet"]
+    assert main([*asked, "--output", str(tmp_path / "flag.ply")]) == 0
+    mesh = trimesh.load_mesh(tmp_path / "flag.ply", process=False)
+    plain = np.abs(mesh.vertices[:, 0]) > 0.1
+    wanted = np.where(mesh.vertices[:, :1] < 0, RED, BLUE)
+    assert plain.mean() > 0.6
+    assert np.array_equal(mesh.visual.vertex_colors[plain, :3], wanted[plain])
+    assert main([*asked, "--output", str(tmp_path / "flag.glb"), "--texture"]) == 0
+    assert main(["--verify", str(tmp_path / "flag.glb"), "--quiet"]) == 0
+    (part,) = trimesh.load_scene(tmp_path / "flag.glb", process=False).geometry.values()
+    shown = part.visual.to_color().vertex_colors[:, :3].astype(int)
+    plain = np.abs(part.vertices[:, 0]) > 0.1
+    wanted = np.where(part.vertices[:, :1] < 0, RED, BLUE)
+    assert np.abs(shown - wanted)[plain].max() <= 3
+
+
+def test_what_is_nothing_but_rim_keeps_its_colours():
+    rgba = np.full((200, 120, 4), (*RED, 255), dtype=np.uint8)
+    mask = np.zeros((200, 120), dtype=bool)
+    mask[:120, 10:110] = True
+    mask[120:, 58:62] = True  # a thin leg
+    rgba[122:, :, :3] = BLUE
+    places = np.column_stack(
+        [MaskFrame.of(mask).to_space(np.array([[60.0, 180.0], [60.0, 60.0]])), np.zeros(2)]
+    )
+    colors = PictureColors.of(ShapeImage(rgba, mask=mask), in_perspective=False).at(places)
+    assert colors.tolist() == [list(BLUE), list(RED)]
