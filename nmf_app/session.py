@@ -212,6 +212,7 @@ class ViewOptions:
     theme: Theme = Theme.LIGHT
     shading: Shading = Shading.SMOOTH
     show_input: bool = True
+    show_colors: bool = True
 
 
 @dataclass(frozen=True, eq=False)

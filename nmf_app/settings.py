@@ -70,6 +70,7 @@ class Settings:
             theme=_member(Theme, self._text("view/theme"), system_theme),
             shading=_member(Shading, self._text("view/shading"), Shading.SMOOTH),
             show_input=self._text("view/show_input") != "false",
+            show_colors=self._text("view/show_colors") != "false",
         )
 
     def save_view(self, view: ViewOptions) -> None:
@@ -77,6 +78,7 @@ class Settings:
         self._store.setValue("view/theme", view.theme.value)
         self._store.setValue("view/shading", view.shading.value)
         self._store.setValue("view/show_input", view.show_input)
+        self._store.setValue("view/show_colors", view.show_colors)
 
     def folder(self) -> Path | None:
         """Return the folder last used in a dialog, if it still exists."""

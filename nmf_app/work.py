@@ -16,6 +16,7 @@ from collections.abc import Callable, Generator, Iterable, Sequence
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -295,7 +296,13 @@ def save_animation(result: Reconstruction, path: Path, theme: str) -> Task:
         report(Progress("Preparing the animation", 0.0))
         with tempfile.TemporaryDirectory(prefix="nmf-") as folder:
             flow = Path(folder) / "flow.npz"
-            np.savez(flow, vertices=result.trajectory.vertices, faces=result.trajectory.faces)
+            stored: dict[str, Any] = {
+                "vertices": result.trajectory.vertices,
+                "faces": result.trajectory.faces,
+            }
+            if result.mesh.colors is not None:
+                stored["colors"] = result.mesh.colors
+            np.savez(flow, **stored)
             finished = Path(folder) / "flow.gif"
             command = [sys.executable, "-m", "nmf_app.widgets.animation", str(flow), str(finished), theme]
             _follow(command, report, cancel)

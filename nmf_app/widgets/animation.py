@@ -1,6 +1,7 @@
 """Record a flow as a GIF; run as a child process: ``python -m nmf_app.widgets.animation FLOW OUT THEME``.
 
-FLOW is an npz with ``vertices`` (T, V, 3) and ``faces`` (F, 3). One fraction of the work is printed a line.
+FLOW is an npz with ``vertices`` (T, V, 3), ``faces`` (F, 3) and perhaps ``colors`` (V, 3).
+One fraction of the work is printed a line.
 """
 
 from __future__ import annotations
@@ -24,11 +25,17 @@ TURN_IMAGES = 24
 MILLISECONDS = 60
 
 
-def images(vertices: NDArray[np.float32], faces: NDArray[np.int64], theme: Theme) -> Iterator[Image.Image]:
+def images(
+    vertices: NDArray[np.float32],
+    faces: NDArray[np.int64],
+    theme: Theme,
+    colors: NDArray[np.uint8] | None = None,
+) -> Iterator[Image.Image]:
     """Yield the flow from sphere to object, then a full turn around the object."""
     plotter = pv.Plotter(off_screen=True, window_size=list(SIZE))
     scene = Scene(plotter)
     scene.set_colours(resources.palette(theme))
+    scene.set_own_colors(faces, colors)
     for frame in _chosen(vertices):
         scene.set_mesh(vertices[frame], faces)
         yield _drawn(plotter)
@@ -52,10 +59,10 @@ def _drawn(plotter: pv.Plotter) -> Image.Image:
 def record(flow: Path, target: Path, theme: Theme) -> None:
     """Write the GIF, printing the share of the images drawn."""
     with np.load(flow, allow_pickle=False) as data:
-        vertices, faces = data["vertices"], data["faces"]
+        vertices, faces, colors = data["vertices"], data["faces"], data.get("colors")
     total = len(_chosen(vertices)) + TURN_IMAGES
     drawn: list[Image.Image] = []
-    for image in images(vertices, faces, theme):
+    for image in images(vertices, faces, theme, colors):
         drawn.append(image.quantize(128, dither=Image.Dither.NONE))
         print(len(drawn) / (total + 4), flush=True)  # noqa: T201  read by the parent
     drawn[0].save(target, save_all=True, append_images=drawn[1:], duration=MILLISECONDS, loop=0)

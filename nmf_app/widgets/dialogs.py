@@ -47,7 +47,7 @@ GUIDE = (
     (
         "Keys",
         "Ctrl+O open · Ctrl+R reconstruct · Esc cancel · Ctrl+E export · Space play · Home reset the view · "
-        "1 smooth, 2 flat, 3 wireframe · I input points · D dark theme",
+        "1 smooth, 2 flat, 3 wireframe · I input points · C colours · D dark theme",
     ),
 )
 

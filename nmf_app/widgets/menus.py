@@ -12,7 +12,7 @@ from nmf_app.actions import Actions
 
 MENUS = {
     "&File": ("open", "recent", "|", "export", "animation", "|", "clear", "quit"),
-    "&View": ("smooth", "flat", "wireframe", "|", "input", "reset", "play", "|", "dark", "panel"),
+    "&View": ("smooth", "flat", "wireframe", "|", "input", "colors", "reset", "play", "|", "dark", "panel"),
     "&Reconstruct": ("reconstruct", "split", "cancel", "cancel_all", "|", "at_once"),
     "&Help": ("guide", "about"),
 }

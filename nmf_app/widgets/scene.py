@@ -42,6 +42,8 @@ class Scene:
         self._shading = Shading.SMOOTH
         self._colours: dict[str, str] = {"mesh": "#7f9fdd", "edges": "#2a4680", "points": "#d9541e"}
         self._show_points = True
+        self._own_colors: tuple[NDArray[np.int64], NDArray[np.uint8]] | None = None
+        self._show_own_colors = True
         self._see_through = False
         self._from_front = False
         self.reset_camera()
@@ -76,6 +78,34 @@ class Scene:
         self._refresh_normals()
         self._mesh_actor.visibility = True
         self._move_crossings()
+
+    def set_own_colors(self, faces: NDArray[np.int64] | None, colors: NDArray[np.uint8] | None) -> None:
+        """Remember the colours (V, 3) of the vertices of the surface with this faces object; None for none.
+
+        They are drawn whenever that surface is shown, wherever its vertices are.
+        """
+        self._own_colors = None if faces is None or colors is None else (faces, colors)
+        self._recolour()
+
+    def show_own_colors(self, shown: bool) -> None:
+        """Draw surfaces in their own colours, if they have any, or in the theme's."""
+        self._show_own_colors = shown
+        self._recolour()
+
+    def _recolour(self) -> None:
+        if self._mesh_actor is None:
+            return
+        mapper, own = self._mesh_actor.mapper, self._own_colors
+        wires = self._shading is Shading.WIREFRAME
+        fits = own is not None and own[0] is self._faces and len(own[1]) == self._mesh.n_points
+        if own is not None and fits and self._show_own_colors and not wires:
+            self._mesh.point_data["own"] = own[1]
+            mapper.SetScalarModeToUsePointFieldData()
+            mapper.SelectColorArray("own")
+            mapper.SetColorModeToDirectScalars()
+            mapper.scalar_visibility = True
+        else:
+            mapper.scalar_visibility = False
 
     def hide_mesh(self) -> None:
         """Show no surface."""
@@ -224,6 +254,7 @@ class Scene:
             self._restyle()
         else:
             self._mesh_actor.mapper.dataset = self._mesh
+        self._recolour()
 
     def _restyle(self) -> None:
         for actor in (self._points_actor, self._marks_actor):
@@ -243,6 +274,7 @@ class Scene:
         # Without its back faces a see-through surface needs no sorting.
         prop.opacity = 0.6 if self._see_through and not wires else 1.0
         prop.culling = "back" if self._see_through or wires else "none"
+        self._recolour()
 
     def _refresh_normals(self) -> None:
         if self._shading is Shading.SMOOTH and self._faces is not None:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 STARTING_RADIUS = 0.7  # of the sphere shown before there is anything else, unit-sphere units
 INSET = QSize(192, 144)
-TOOLS = ("smooth", "flat", "wireframe", "input", "reset", "dark")
+TOOLS = ("smooth", "flat", "wireframe", "input", "colors", "reset", "dark")
 
 
 class Stage(QWidget):
@@ -99,6 +99,7 @@ class Stage(QWidget):
             self._show_item(after)
         elif _outcome(before) is not _outcome(after):
             self._show_target(after)
+            self._show_own_colors(after)
         if _broken(old) is not _broken(new):
             self._show_broken(old, new)
         if _crossing(old) is not _crossing(new):
@@ -127,6 +128,7 @@ class Stage(QWidget):
             flow = item.outcome.reconstruction.trajectory
             self.viewport.scene.set_mesh(flow.vertices[-1], flow.faces)
         self._show_target(item)
+        self._show_own_colors(item)
 
     def _show_broken(self, old: SessionState, new: SessionState) -> None:
         """Show a dropped mesh that is broken, with its bad places marked, until its repair begins."""
@@ -157,9 +159,19 @@ class Stage(QWidget):
         self.viewport.scene.set_marks(_marks_of(item))
         self.viewport.update()
 
+    def _show_own_colors(self, item: Item | None) -> None:
+        """Give the scene the colours of a result's vertices, if it has any."""
+        assert self.viewport is not None
+        result = None if item is None or item.outcome is None else item.outcome.reconstruction
+        if result is None or result.mesh.colors is None:
+            self.viewport.scene.set_own_colors(None, None)
+        else:
+            self.viewport.scene.set_own_colors(result.trajectory.faces, result.mesh.colors)
+
     def _show_view(self, view: ViewOptions) -> None:
         assert self.viewport is not None
         self.viewport.scene.show_points(view.show_input)
+        self.viewport.scene.show_own_colors(view.show_colors)
         self.viewport.set_shading(view.shading)
         self.viewport.set_theme(view.theme)
 

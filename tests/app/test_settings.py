@@ -14,7 +14,7 @@ def test_everything_survives_a_restart(tmp_path, qapp):
     path, opened = tmp_path / "s.ini", tmp_path / "a.ply"
     opened.touch()
     parameters = Parameters("silhouette", 5, "cpu", start_at_once=False)
-    view = ViewOptions(Theme.DARK, Shading.FLAT, show_input=False)
+    view = ViewOptions(Theme.DARK, Shading.FLAT, show_input=False, show_colors=False)
     first = Settings(path)
     first.save_parameters(parameters)
     first.save_view(view)

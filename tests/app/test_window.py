@@ -134,6 +134,40 @@ def test_shading_points_and_theme_change_the_picture_and_are_remembered(open_win
     )
 
 
+def test_a_result_is_drawn_in_its_own_colours_until_they_are_switched_off(
+    open_window, qtbot, cloud_file, tmp_path
+):
+    ball = np.random.default_rng(0).normal(size=(1500, 3))
+    ball /= np.linalg.norm(ball, axis=1, keepdims=True)
+    lines = np.column_stack([ball, np.where(ball[:, :1] < 0, (255, 0, 0), (0, 255, 0))])
+    np.savetxt(tmp_path / "ball.xyz", lines, fmt="%.5f %.5f %.5f %d %d %d", header="x y z r g b")
+    app = open_window()
+    action = app.window.actions_by_name["colors"]
+    app.controller.open_files([tmp_path / "ball.xyz"])
+    wait_for(qtbot, app, ItemState.DONE)
+    app.window.timeline.pause()
+    app.window.actions_by_name["input"].trigger()
+
+    def shares():
+        """Return the share of pixels that are clearly red, and of those that are clearly green."""
+        blue, green, red, _ = picture(app).reshape(-1, 4).T.astype(int)
+        return (red > 2 * np.maximum(green, blue)).mean(), (green > 2 * np.maximum(red, blue)).mean()
+
+    assert action.isEnabled()
+    assert action.isChecked()
+    assert min(shares()) > 0.02
+    app.window.actions_by_name["wireframe"].trigger()
+    assert max(shares()) == 0
+    app.window.actions_by_name["smooth"].trigger()
+    assert min(shares()) > 0.02
+    action.trigger()
+    assert max(shares()) == 0
+    assert not app.settings.view().show_colors
+    app.controller.open_files([cloud_file])
+    wait_for(qtbot, app, ItemState.DONE)
+    assert not action.isEnabled(), "this one has none"
+
+
 def test_a_mouse_drag_orbits_and_home_brings_the_view_back(open_window, qtbot, cloud_file):
     app = open_window()
     app.controller.open_files([cloud_file])
