@@ -86,7 +86,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--texture",
         action="store_true",
-        help="with --output: bake the colours of a cloud or mesh (.glb, or .obj with .mtl and .png)",
+        help="with --output: bake the colours of the input (.glb, or .obj with .mtl and .png)",
     )
     parser.add_argument("--device", choices=get_args(Device), default="auto", help="default: auto")
     parser.add_argument(

@@ -19,7 +19,7 @@ import torch
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
-from nmf_model.fitting.correction import correct_flow
+from nmf_model.fitting.correction import GUESSED, correct_flow
 from nmf_model.fitting.fit import FitSettings, Stage
 from nmf_model.flow.carrier import GridCarrier
 from nmf_model.geometry.normalization import normalize
@@ -31,6 +31,7 @@ from nmf_model.network import predict_cloud, predict_flow
 from nmf_model.quality import inspect_mesh
 from nmf_model.reconstruct import BASE_LEVEL, BUDGETS
 from nmf_model.silhouette import find_mask, inflate
+from nmf_model.silhouette.viewing import placed_on_mask
 from nmf_model.sound.certify import PLAIN, Budget, make_sound
 from nmf_model.sound.forms import written_forms
 from nmf_model.streams import drain
@@ -174,12 +175,15 @@ def picture_cases(cached: bool) -> Iterator[Case]:
     for path in sorted(p for p in PICTURES.iterdir() if p.suffix in IMAGE_SUFFIXES):
         image = find_mask(read_image(path))
         assert image.mask is not None
-        seen = predict_cloud(model, image).points
+        predicted = predict_cloud(model, image)
+        seen = predicted.together
         normalization = normalize(seen)
-        carrier, _ = predict_flow(model, normalization.to_unit(seen))
+        answer, _ = predict_flow(model, normalization.to_unit(predicted.points))
+        assert isinstance(answer, GridCarrier)
+        corrected = drain(correct_flow(answer, normalization.to_unit(seen), kind=GUESSED))
         yield Case(
             f"{path.name}, network",
-            carrier,
+            placed_on_mask(corrected, normalization, image.mask),
             seen,
             seen,
             normalization,
