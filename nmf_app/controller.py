@@ -221,9 +221,10 @@ class Controller(QObject):
             return
         path = self._dialogs.choose_animation(item.stem, self._settings.folder())
         if path is not None:
-            theme = self._session.state.view.theme.value
+            view = self._session.state.view
             self._settings.save_folder(path.parent)
-            task = work.save_animation(item.outcome.reconstruction, path, theme)
+            result, theme = item.outcome.reconstruction, view.theme.value
+            task = work.save_animation(result, path, theme, in_color=view.show_colors)
             self._submit(JobKind.ANIMATION, item, task)
 
     @Slot(object)

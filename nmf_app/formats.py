@@ -44,7 +44,7 @@ def format_obstacle(suffix: str, result: Reconstruction) -> str:
 def texture_obstacle(suffix: str, result: Reconstruction) -> str:
     """Say in a sentence why a result cannot be written with a texture in a format, or "" if it can."""
     if result.mesh.colors is None or result.mesh.sphere is None:
-        return "The input has no colours."
+        return "The result has no colours."
     entry = output_format(Path(f"mesh.{suffix}"))
     if entry is None or not entry.texture:
         able = {other.suffix.lstrip(".") for other in OUTPUT_FORMATS if other.texture}

@@ -23,6 +23,7 @@ from nmf_model.errors import Cancelled, CheckpointError, InputError, NmfError
 from nmf_model.io.atomic import write_text_atomically
 from nmf_model.types import (
     CancelCheck,
+    Coloring,
     PointCloud,
     QualityReport,
     Reconstruction,
@@ -143,11 +144,8 @@ class _Run:
             targets = numbered(target, len(bodies), others)
         for number, (body, place) in enumerate(zip(bodies, targets, strict=True), start=1):
             suffix = f" (body {number} of {len(bodies)})" if len(bodies) > 1 else ""
-            if self._args.texture:
-                from nmf_model.repair import check_colors
-
-                check_colors(body)
-            self._write(body, self._compute(body, title + suffix), place, origin)
+            colors = self._colors(body)
+            self._write(self._compute(body, title + suffix), place, origin, colors)
 
     def _origin(self, target: Target) -> Origin | None:
         """Describe the input for the certificate, before it is read; None if none is wanted."""
@@ -161,6 +159,17 @@ class _Run:
         from nmf_model.fitting.findings import split_bodies
 
         return list(split_bodies(source))
+
+    def _colors(self, source: Source) -> Coloring | None:
+        """Return what a texture is baked from; without colours this ends the work.
+
+        None if no texture is wanted, or for a picture.
+        """
+        if not self._args.texture:
+            return None
+        from nmf_model.repair import dense_colors
+
+        return dense_colors(source)
 
     def _compute(self, source: Source, title: str) -> Reconstruction:
         with self._console.progress(title) as on_frame:
@@ -177,20 +186,23 @@ class _Run:
             )
             return painted(reconstruct.run(request, cancel=self._cancel, on_frame=on_frame), source)
 
-    def _write(self, source: Source, result: Reconstruction, target: Target, origin: Origin | None) -> None:
+    def _write(
+        self, result: Reconstruction, target: Target, origin: Origin | None, colors: Coloring | None
+    ) -> None:
         from nmf_model.export import export_reconstruction, precision_warning
 
-        target.output.parent.mkdir(exist_ok=True)
         notes = list(result.notes)
         if self._args.texture:
             from nmf_model.io.meshes import SEAM_NOTE
-            from nmf_model.repair import texture_colors
+            from nmf_model.repair import picture_colors
             from nmf_model.texture import export_textured
 
-            colors = texture_colors(source, result)
-            report = export_textured(result, target.output, colors, origin)
+            coloring = colors or picture_colors(result)
+            target.output.parent.mkdir(exist_ok=True)
+            report = export_textured(result, target.output, coloring, origin)
             notes += [SEAM_NOTE] if target.output.suffix.lower() == ".glb" else []
         else:
+            target.output.parent.mkdir(exist_ok=True)
             report = export_reconstruction(result, target.output, origin, self._cancel)
         warning = precision_warning(result.mesh, target.output)
         notes += [warning] if warning else []

@@ -262,10 +262,10 @@ def export(outcome: Outcome, choice: ExportChoice, source: Source | None = None)
 def _export_textured(
     result: Reconstruction, choice: ExportChoice, source: Source, origin: Origin | None
 ) -> QualityReport:
-    from nmf_model.repair import texture_colors
+    from nmf_model.repair import dense_colors, picture_colors
     from nmf_model.texture import export_textured
 
-    colors = texture_colors(source, result).scaled(choice.scale)
+    colors = (dense_colors(source) or picture_colors(result)).scaled(choice.scale)
     return export_textured(scaled(result, choice.scale, choice.unit), choice.path, colors, origin)
 
 
@@ -285,8 +285,8 @@ def scaled(result: Reconstruction, factor: float, unit: LengthUnit | None = None
     )
 
 
-def save_animation(result: Reconstruction, path: Path, theme: str) -> Task:
-    """Return a task that records the trajectory as a turning GIF.
+def save_animation(result: Reconstruction, path: Path, theme: str, *, in_color: bool = True) -> Task:
+    """Return a task that records the trajectory as a turning GIF, in the result's own colours if wanted.
 
     It is drawn by a child process: a second renderer inside this one would hold up the window for
     hundreds of milliseconds.
@@ -300,7 +300,7 @@ def save_animation(result: Reconstruction, path: Path, theme: str) -> Task:
                 "vertices": result.trajectory.vertices,
                 "faces": result.trajectory.faces,
             }
-            if result.mesh.colors is not None:
+            if in_color and result.mesh.colors is not None:
                 stored["colors"] = result.mesh.colors
             np.savez(flow, **stored)
             finished = Path(folder) / "flow.gif"

@@ -9,6 +9,7 @@ import torch
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
+from nmf_model.encoders.looks import TooThin
 from nmf_model.encoders.pictures import flat_share
 from nmf_model.errors import InputError
 from nmf_model.flow.carrier import MovingCarrier
@@ -32,6 +33,7 @@ FAMILIAR_MISFIT = 0.02
 FLAT = 0.98
 """Share of a picture's object that is of one colour from which nothing but the outline tells its shape."""
 _IS_FLAT = "The object has one colour and no shading, so only its outline tells its shape"
+_IS_THIN = "The object is too thin for the network to see it"
 _IS_UNFAMILIAR = "This picture is unlike what the model knows"
 _INSTEAD = "showing the inflated outline instead"
 _LEVEL = 3
@@ -136,7 +138,12 @@ def _plan_picture(image: ShapeImage, request: ReconstructionRequest, device: tor
     if request.method == "auto" and is_flat:
         return _silhouette(found, request.seed, f"{_IS_FLAT}; {_INSTEAD}.")
     model = load_weights("svr", request.weights)
-    seen, answer, mask, familiarity = _look(model, found, device, request.seed)
+    try:
+        seen, answer, mask, familiarity = _look(model, found, device, request.seed)
+    except TooThin:
+        if request.method != "auto":
+            raise
+        return _silhouette(found, request.seed, f"{_IS_THIN}; {_INSTEAD}.")
     if request.method == "auto" and not familiarity.is_familiar:
         return _silhouette(found, request.seed, f"{_IS_UNFAMILIAR}; {_INSTEAD}.")
     doubts = [_IS_FLAT] if is_flat else [] if familiarity.is_familiar else [_IS_UNFAMILIAR]
@@ -164,11 +171,13 @@ def _silhouette(image: ShapeImage, seed: int, note: str = "") -> Plan:
 
 def _with_mask(image: ShapeImage) -> ShapeImage:
     from nmf_model.silhouette import find_mask
+    from nmf_model.silhouette.mask_clean import clean
 
     found = image if image.mask is not None else find_mask(image)
-    if found.mask is None:
+    solid = None if found.mask is None else clean(found.mask)[0]
+    if solid is None or not solid.any():
         raise InputError(f"No object was found on {image.name}.")
-    return found
+    return replace(found, mask=solid)
 
 
 def _look(

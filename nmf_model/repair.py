@@ -1,7 +1,8 @@
 """Repair of a broken mesh by wrapping: its colours on the mesh that replaces it.
 
 The outer surface of the broken mesh is sampled when its file is read (``nmf_model.io.wrapping``), a sphere
-flows into the samples like into any cloud, and the colours follow: each vertex takes those nearest to it.
+flows into the samples like into any cloud, and the colours follow: each vertex takes those nearest to it. So
+they do for any coloured cloud.
 """
 
 from __future__ import annotations
@@ -51,27 +52,32 @@ class CloudColors:
         return replace(self, points=self.points * factor)
 
 
-def check_colors(source: Source) -> None:
-    """Raise InputError if a source has no colours that a texture could be baked from."""
-    if isinstance(source, PointCloud) and source.colors is None:
-        raise InputError(f"{source.name} has no colours, so there is nothing to make a texture of.")
+def dense_colors(source: Source) -> CloudColors | None:
+    """Return the colours that a texture is baked from; a mesh's file is read again, densely.
 
-
-def texture_colors(source: Source, result: Reconstruction) -> Coloring:
-    """Return what a texture is baked from, in the units of the source; a mesh's file is read again, densely.
+    None for a picture, whose colours come with what is made of it.
 
     Raises:
-        InputError: there are no colours.
+        InputError: a cloud or mesh has no colours.
     """
-    check_colors(source)
     if not isinstance(source, PointCloud):
-        if result.coloring is None:
-            raise InputError(
-                f"These weights do not tell where {source.name} shows what they make of it, so there "
-                "are no colours to make a texture of."
-            )
-        return result.coloring
-    if source.path is not None and source.path.suffix.lower() in MESH_SUFFIXES:
+        return None
+    if source.colors is not None and source.path is not None and source.path.suffix.lower() in MESH_SUFFIXES:
         source = read_points(source.path, surface_samples=TEXTURE_SAMPLES)
-    assert source.colors is not None
+    if source.colors is None:
+        raise InputError(f"{source.name} has no colours, so there is nothing to make a texture of.")
     return CloudColors(source.points, source.colors)
+
+
+def picture_colors(result: Reconstruction) -> Coloring:
+    """Return the colours of what was made of a picture.
+
+    Raises:
+        InputError: the weights answer in a frame of their own.
+    """
+    if result.coloring is None:
+        raise InputError(
+            "These weights do not tell where the picture shows what they make of it, so there are no colours "
+            "to make a texture of; leave the texture out."
+        )
+    return result.coloring

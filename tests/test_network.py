@@ -179,6 +179,33 @@ def test_an_unfamiliar_picture_falls_back_to_the_outline_and_says_so(monkeypatch
     assert any("unlike what the model knows" in note for note in asked.notes)
 
 
+def test_what_is_too_thin_for_the_network_is_inflated_and_that_is_said():
+    rows, columns = np.mgrid[:600, :600]
+    mask = ((rows == columns) | (rows == columns + 1)) & (rows > 20) & (rows < 580)
+    rgba = np.zeros((600, 600, 4), dtype=np.uint8)
+    rgba[mask] = (200, 120, 30, 255)
+    rgba[mask & (rows > 300)] = (20, 30, 90, 255)
+    image = ShapeImage(rgba, has_alpha=True, mask=mask)
+    plan = make_plan(ReconstructionRequest(image), CPU)
+    assert plan.method == "silhouette"
+    assert any("too thin for the network" in note for note in plan.notes)
+    with pytest.raises(InputError, match="too thin"):
+        make_plan(ReconstructionRequest(image, method="network"), CPU)
+
+
+def test_of_a_mask_of_one_s_own_the_largest_part_is_the_object():
+    """As of one that was found: cloud, colours and outline then lie in one frame."""
+    rows, columns = np.mgrid[:120, :200]
+    rgba = np.full((120, 200, 4), 255, dtype=np.uint8)
+    rgba[..., :3] = (columns + rows)[..., None] % 200
+    body = (np.abs(rows - 60) < 40) & (np.abs(columns - 70) < 45)
+    plain = make_plan(ReconstructionRequest(ShapeImage(rgba, mask=body), method="network"), CPU)
+    speck = body | ((rows > 110) & (columns > 190))
+    specked = make_plan(ReconstructionRequest(ShapeImage(rgba, mask=speck), method="network"), CPU)
+    assert np.array_equal(specked.mask, body)
+    assert np.array_equal(specked.cloud.points, plain.cloud.points)
+
+
 def test_a_drawing_of_one_colour_is_inflated_as_its_colours_tell_no_shape():
     rows, columns = np.mgrid[:160, :200]
     disc = np.hypot(rows - 80, columns - 100) < 55

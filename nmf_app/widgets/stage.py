@@ -79,6 +79,7 @@ class Stage(QWidget):
         self._show_item(state.current_item)
         self._show_broken(SessionState(), state)
         self._show_crossings(state)
+        self._show_own_colors(state)
         self._show_inset(state)
 
     def apply(self, old: SessionState, new: SessionState) -> None:
@@ -99,11 +100,12 @@ class Stage(QWidget):
             self._show_item(after)
         elif _outcome(before) is not _outcome(after):
             self._show_target(after)
-            self._show_own_colors(after)
         if _broken(old) is not _broken(new):
             self._show_broken(old, new)
         if _crossing(old) is not _crossing(new):
             self._show_crossings(new)
+        if _colored(old) is not _colored(new):
+            self._show_own_colors(new)
         self.viewport.set_live(new.reconstructing_current)
         live = new.live
         if live is not None and live is not old.live and live.item == new.current:
@@ -128,7 +130,6 @@ class Stage(QWidget):
             flow = item.outcome.reconstruction.trajectory
             self.viewport.scene.set_mesh(flow.vertices[-1], flow.faces)
         self._show_target(item)
-        self._show_own_colors(item)
 
     def _show_broken(self, old: SessionState, new: SessionState) -> None:
         """Show a dropped mesh that is broken, with its bad places marked, until its repair begins."""
@@ -159,14 +160,16 @@ class Stage(QWidget):
         self.viewport.scene.set_marks(_marks_of(item))
         self.viewport.update()
 
-    def _show_own_colors(self, item: Item | None) -> None:
-        """Give the scene the colours of a result's vertices, if it has any."""
+    def _show_own_colors(self, state: SessionState) -> None:
+        """Give the scene the colours of the shown result's vertices, if it has any."""
         assert self.viewport is not None
-        result = None if item is None or item.outcome is None else item.outcome.reconstruction
-        if result is None or result.mesh.colors is None:
+        outcome = _colored(state)
+        if outcome is None:
             self.viewport.scene.set_own_colors(None, None)
         else:
+            result = outcome.reconstruction
             self.viewport.scene.set_own_colors(result.trajectory.faces, result.mesh.colors)
+        self.viewport.update()
 
     def _show_view(self, view: ViewOptions) -> None:
         assert self.viewport is not None
@@ -238,6 +241,17 @@ def _crossing(state: SessionState) -> Outcome | None:
     if item is None or item.outcome is None or state.reconstructing_current:
         return None
     return item.outcome if len(item.outcome.crossing_faces) else None
+
+
+def _colored(state: SessionState) -> Outcome | None:
+    """Return the shown item's result if it has colours and nothing new is being made of it.
+
+    What is being made can have the very faces of the result before, at a level that was asked for.
+    """
+    item = state.current_item
+    if item is None or item.outcome is None or state.reconstructing_current:
+        return None
+    return None if item.outcome.reconstruction.mesh.colors is None else item.outcome
 
 
 def _marks_of(item: Item | None) -> Marks:

@@ -15,8 +15,13 @@ from jaxtyping import Float
 from numpy.typing import NDArray
 from torch import Tensor
 
-from nmf_model.encoders.pictures import CutOut, cut_out, place_cut_out
+from nmf_model.encoders.pictures import CutOut, cut_out, place_cut_out, shrunk
 from nmf_model.encoders.pixel_points import PixelPoints, without_perspective
+from nmf_model.errors import InputError
+
+
+class TooThin(InputError):
+    """The object covers no cell of a cut-out: nothing is seen of it."""
 
 
 class Look(NamedTuple):
@@ -45,6 +50,8 @@ LOOKS = (
     Look(0.97, -0.01, -0.02, mirrored=True),
 )
 """The plain one first. All are within what the branch met in training."""
+_DETAIL = 4
+"""Sides of a cut-out up to which a picture is kept as sharp as it is."""
 RIM_POINTS = 1_500
 """Points that are added on the outline."""
 _RIM_NEIGHBOURS = 24
@@ -67,15 +74,17 @@ def look(branch: PixelPoints, rgba: NDArray[np.uint8], mask: NDArray[np.bool_], 
     """Ask the branch for the points of the object on a picture, several times over.
 
     Args:
-        branch: in eval mode.
+        branch: in eval mode; called without gradients.
         rgba: (H, W, 4) colours with straight alpha.
         mask: (H, W), where the object is.
         size: side of the cut-outs, pixels.
 
     Raises:
         InputError: if the mask is empty.
+        TooThin: if hardly a cell of the cut-outs shows anything of the object.
     """
     device = next(branch.parameters()).device
+    rgba, mask = shrunk(rgba, mask, _DETAIL * size)
     whole = place_cut_out(mask)
     pictures = torch.cat([_taken(rgba, mask, size, whole, one) for one in LOOKS]).to(device)
     layers = branch.layers(pictures)
@@ -86,8 +95,8 @@ def look(branch: PixelPoints, rgba: NDArray[np.uint8], mask: NDArray[np.bool_], 
             for seen, inside, one in zip(layers.seen, layers.inside, LOOKS, strict=True)
         ]
     )
-    if len(points) < _RIM_NEIGHBOURS:
-        return Seen(plain, plain)
+    if len(points) < _RIM_NEIGHBOURS or not bool(layers.inside[0].any()):
+        raise TooThin("The object is too thin for the network to see it; use auto or silhouette.")
     rim = torch.from_numpy(_rim(points.cpu().numpy(), mask, whole)).to(points)
     return Seen(plain, without_perspective(torch.cat([points, rim])[None])[0])
 

@@ -33,6 +33,8 @@ MARGIN = 1.12
 
 _RIM = 0.04
 """Width of the rim, where colours are mixed with the background's, in halves of the cut-out's side."""
+_AROUND = 0.3
+"""Width of what is kept around an object, in its longer sides."""
 _SAME_COLOUR = 6
 """Levels by which one colour may vary, as compression makes it."""
 
@@ -61,6 +63,39 @@ def place_cut_out(mask: NDArray[np.bool_], margin: float = MARGIN) -> CutOut:
     (top, bottom), (left, right) = (rows[0], rows[-1] + 1), (columns[0], columns[-1] + 1)
     half = margin * max(bottom - top, right - left) / 2
     return CutOut((float(left + right) / 2, float(top + bottom) / 2), float(half))
+
+
+def shrunk(
+    rgba: NDArray[np.uint8], mask: NDArray[np.bool_], longest: int
+) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
+    """Return the part of a large picture around its object, and of its mask, shrunk by a whole number.
+
+    Args:
+        rgba: (H, W, 4) colours; if anything is changed, transparent beside the object.
+        mask: (H, W), where the object is.
+        longest: pixels; an object is shrunk whose longer side has at least twice as many, and pictures that
+            have not are left as they are.
+
+    Raises:
+        InputError: if the mask is empty.
+    """
+    from PIL import Image
+
+    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
+    if not len(rows):
+        raise InputError("The picture shows no object.")
+    if max(mask.shape) < 2 * longest:
+        return rgba, mask
+    box = slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
+    colours, covered = rgba[box].copy(), mask[box]
+    colours[~covered, 3] = 0
+    factor = max(covered.shape) // longest
+    if factor >= 2:
+        share = np.asarray(Image.fromarray(covered.astype(np.uint8) * 255).reduce(factor))
+        covered = share >= min(128, int(share.max()))
+        colours = np.asarray(Image.fromarray(colours).reduce(factor))
+    around = round(_AROUND * max(covered.shape))
+    return np.pad(colours, ((around, around), (around, around), (0, 0))), np.pad(covered, around)
 
 
 def flat_share(rgba: NDArray[np.uint8], mask: NDArray[np.bool_]) -> float:

@@ -12,10 +12,13 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from nmf_model.encoders.pictures import shrunk
 from nmf_model.silhouette.outline import MaskFrame
 from nmf_model.silhouette.viewing import seen_places
 from nmf_model.types import ShapeImage
 
+_LARGEST = 1024
+"""Pixels of the object's longer side up to which a picture is kept as sharp as it is."""
 _RIM = 0.03
 """Width of the rim, where colours are mixed with the background's, in halves of the object's longer side."""
 
@@ -25,8 +28,8 @@ class PictureColors:
     """Colours of places in space.
 
     Attributes:
-        rgb: (H, W, 3) uint8; beside the object's inner part, the colour of its nearest pixel.
-        frame: of the object's mask.
+        rgb: (H, W, 3) uint8, the object's box; beside its inner part, the colour of its nearest pixel.
+        frame: of the object's mask, in pixels of ``rgb``.
         in_perspective: whether the picture was taken from nearby; else from afar.
         scale: units of the places, in those of the mask's frame.
     """
@@ -40,10 +43,11 @@ class PictureColors:
     def of(cls, image: ShapeImage, *, in_perspective: bool) -> PictureColors:
         """Take the colours of a picture whose mask is known and not empty."""
         assert image.mask is not None
-        frame = MaskFrame.of(image.mask)
-        inner = _without_rim(image.mask, max(1, round(_RIM * frame.pixels_per_unit)))
+        rgba, mask = shrunk(image.rgba, image.mask, _LARGEST)
+        frame = MaskFrame.of(mask)
+        inner = _without_rim(mask, max(1, round(_RIM * frame.pixels_per_unit)))
         rows, columns = ndimage.distance_transform_edt(~inner, return_distances=False, return_indices=True)
-        return cls(image.rgba[rows, columns, :3], frame, in_perspective)
+        return cls(rgba[rows, columns, :3], frame, in_perspective)
 
     def at(self, places: NDArray[np.floating]) -> NDArray[np.uint8]:
         """Return the colours (N, 3) of places (N, 3)."""

@@ -117,7 +117,7 @@ def reconstruct_picture(model: NeuralMeshFlow, rgba: NDArray[np.uint8], *, test_
     Args:
         model: with a picture branch, in eval mode.
         rgba: (H, W, 4), square, the object alone opaque and framed as in a rendering (see ``framed``).
-        test_time_steps: as for ``reconstruct_cloud``, nearer to the predicted points.
+        test_time_steps: as for ``reconstruct_cloud``, nearer to what several looks see and the outline.
 
     Returns:
         the mesh in unit-sphere units about the mean of the predicted points, in the frame that the model was

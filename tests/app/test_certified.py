@@ -304,7 +304,7 @@ def test_what_cannot_be_offered_is_grey_and_says_why(open_window, qtbot, cloud_f
     outcome = app.session.state.current_item.outcome
     dialog = ExportDialog(outcome, "egg", tmp_path, app.window)
     assert not dialog._texture.isEnabled()
-    assert dialog._texture.toolTip() == "The input has no colours."
+    assert dialog._texture.toolTip() == "The result has no colours."
     solid = dialog._format.findData("vtu")
     assert not dialog._format.model().item(solid).isEnabled(), "this result has no flow to fill it with"
     assert "flow" in dialog._format.model().item(solid).toolTip()

@@ -134,38 +134,71 @@ def test_shading_points_and_theme_change_the_picture_and_are_remembered(open_win
     )
 
 
-def test_a_result_is_drawn_in_its_own_colours_until_they_are_switched_off(
-    open_window, qtbot, cloud_file, tmp_path
-):
+@pytest.fixture
+def coloured_ball(tmp_path):
+    """A cloud that is red on the left and green on the right."""
     ball = np.random.default_rng(0).normal(size=(1500, 3))
     ball /= np.linalg.norm(ball, axis=1, keepdims=True)
     lines = np.column_stack([ball, np.where(ball[:, :1] < 0, (255, 0, 0), (0, 255, 0))])
-    np.savetxt(tmp_path / "ball.xyz", lines, fmt="%.5f %.5f %.5f %d %d %d", header="x y z r g b")
+    path = tmp_path / "ball.xyz"
+    np.savetxt(path, lines, fmt="%.5f %.5f %.5f %d %d %d", header="x y z r g b")
+    return path
+
+
+def red_and_green(app):
+    """Return the share of the view's pixels that are clearly red, and of those that are clearly green."""
+    blue, green, red, _ = picture(app).reshape(-1, 4).T.astype(int)
+    return (red > 2 * np.maximum(green, blue)).mean(), (green > 2 * np.maximum(red, blue)).mean()
+
+
+def test_a_result_is_drawn_in_its_own_colours_until_they_are_switched_off(
+    open_window, qtbot, cloud_file, coloured_ball
+):
     app = open_window()
     action = app.window.actions_by_name["colors"]
-    app.controller.open_files([tmp_path / "ball.xyz"])
+    app.controller.open_files([coloured_ball])
     wait_for(qtbot, app, ItemState.DONE)
     app.window.timeline.pause()
     app.window.actions_by_name["input"].trigger()
-
-    def shares():
-        """Return the share of pixels that are clearly red, and of those that are clearly green."""
-        blue, green, red, _ = picture(app).reshape(-1, 4).T.astype(int)
-        return (red > 2 * np.maximum(green, blue)).mean(), (green > 2 * np.maximum(red, blue)).mean()
-
     assert action.isEnabled()
     assert action.isChecked()
-    assert min(shares()) > 0.02
+    assert min(red_and_green(app)) > 0.02
     app.window.actions_by_name["wireframe"].trigger()
-    assert max(shares()) == 0
+    assert max(red_and_green(app)) == 0
     app.window.actions_by_name["smooth"].trigger()
-    assert min(shares()) > 0.02
+    assert min(red_and_green(app)) > 0.02
     action.trigger()
-    assert max(shares()) == 0
+    assert max(red_and_green(app)) == 0
     assert not app.settings.view().show_colors
+    action.trigger()
     app.controller.open_files([cloud_file])
     wait_for(qtbot, app, ItemState.DONE)
+    assert max(red_and_green(app)) == 0
     assert not action.isEnabled(), "this one has none"
+
+
+def test_what_is_made_anew_does_not_wear_the_colours_of_the_result_before(open_window, qtbot, coloured_ball):
+    """Its faces can be the very same, so the colours would fit."""
+    runs = []
+
+    def stream(request, cancel):
+        runs.append(request)
+        return (short_stream if len(runs) == 1 else endless_stream)(request, cancel)
+
+    app = open_window(stream)
+    app.controller.open_files([coloured_ball])
+    wait_for(qtbot, app, ItemState.DONE)
+    app.window.timeline.pause()
+    app.window.actions_by_name["input"].trigger()
+    assert min(red_and_green(app)) > 0.02
+    app.window.actions_by_name["reconstruct"].trigger()
+    qtbot.waitUntil(lambda: app.session.state.live is not None, timeout=20_000)
+    assert max(red_and_green(app)) == 0
+    app.window.actions_by_name["cancel"].trigger()
+    qtbot.waitUntil(lambda: not app.session.state.reconstructing_current, timeout=20_000)
+    if app.session.state.current_item.outcome is not None:
+        app.window.timeline.pause()
+        assert min(red_and_green(app)) > 0.02
 
 
 def test_a_mouse_drag_orbits_and_home_brings_the_view_back(open_window, qtbot, cloud_file):

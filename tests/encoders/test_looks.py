@@ -8,7 +8,7 @@ import torch
 from scipy import ndimage
 
 from nmf_model.config import ImageEncoderConfig
-from nmf_model.encoders.looks import LOOKS, RIM_POINTS, look
+from nmf_model.encoders.looks import LOOKS, RIM_POINTS, TooThin, look
 from nmf_model.encoders.pictures import cut_out, place_cut_out
 from nmf_model.encoders.pixel_points import CELL, PixelPoints, with_perspective
 from nmf_model.errors import InputError
@@ -95,6 +95,13 @@ def test_looks_differ_and_half_of_them_are_in_the_mirror():
     assert len(set(LOOKS)) == len(LOOKS)
     assert sum(one.mirrored for one in LOOKS) == len(LOOKS) // 2
     assert LOOKS[0] == (1.0, 0.0, 0.0, False)
+
+
+def test_what_covers_no_cell_is_refused_instead_of_taken_for_all_of_the_picture(branch):
+    mask = np.eye(400, dtype=bool)
+    rgba = np.where(mask[..., None], np.uint8(255), np.uint8(0)).repeat(4, axis=2)
+    with torch.no_grad(), pytest.raises(TooThin, match="too thin"):
+        look(branch, rgba, mask, SIZE)
 
 
 def test_an_empty_mask_is_refused(branch):

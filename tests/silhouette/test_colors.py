@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import trimesh
 from PIL import Image
 
 from main import main
+from nmf_app import work
+from nmf_app.ports import ExportChoice
+from nmf_app.session import Outcome
+from nmf_model import reconstruct
+from nmf_model.certificate import Origin
 from nmf_model.encoders.pictures import MARGIN
 from nmf_model.encoders.pixel_points import VIEW_DISTANCE
+from nmf_model.errors import InputError
+from nmf_model.quality import inspect_mesh
+from nmf_model.repair import picture_colors
 from nmf_model.silhouette.colors import PictureColors
 from nmf_model.silhouette.outline import MaskFrame
-from nmf_model.types import ShapeImage
+from nmf_model.types import ReconstructionRequest, ShapeImage
 
 RED, BLUE, GREEN = (250, 10, 20), (15, 30, 240), (0, 255, 0)
 
@@ -50,7 +60,6 @@ def test_the_rim_s_colours_are_those_of_the_background_and_not_taken(flag):
 
 
 def test_seen_from_nearby_what_is_nearer_is_seen_farther_out(flag):
-    coloring = PictureColors.of(flag, in_perspective=True)
     flag.rgba[:, 130:, :3] = GREEN  # from x = 0.5 on
     coloring = PictureColors.of(flag, in_perspective=True)
     x = np.full(3, 0.46)
@@ -98,3 +107,25 @@ def test_what_is_nothing_but_rim_keeps_its_colours():
     )
     colors = PictureColors.of(ShapeImage(rgba, mask=mask), in_perspective=False).at(places)
     assert colors.tolist() == [list(BLUE), list(RED)]
+
+
+def test_a_texture_from_the_window_has_the_picture_s_colours_in_any_unit(flag, tmp_path):
+    rgba = flag.rgba.copy()
+    rgba[..., 3] = np.where(flag.mask, 255, 0)
+    image = ShapeImage(rgba, has_alpha=True)
+    result = reconstruct.run(ReconstructionRequest(image, "network", level=3))
+    outcome = Outcome(result, inspect_mesh(result.mesh), Origin())
+    path = tmp_path / "flag.glb"
+    choice = ExportChoice(path, scale=250.0, with_report=False, with_certificate=False, with_texture=True)
+    work.export(outcome, choice, image)(lambda _: None, lambda: False)
+    (part,) = trimesh.load_scene(path, process=False).geometry.values()
+    shown = part.visual.to_color().vertex_colors[:, :3].astype(int)
+    plain = np.abs(part.vertices[:, 0]) > 25
+    assert np.ptp(part.vertices[:, 0]) == pytest.approx(500, rel=0.1)
+    assert np.abs(shown - np.where(part.vertices[:, :1] < 0, RED, BLUE))[plain].max() <= 3
+
+
+def test_weights_that_answer_in_a_frame_of_their_own_give_no_texture(flag):
+    result = reconstruct.run(ReconstructionRequest(flag, "network", level=2))
+    with pytest.raises(InputError, match="leave the texture out"):
+        picture_colors(replace(result, coloring=None))
