@@ -94,6 +94,33 @@ def combine(
     Console(highlight=False, soft_wrap=True).print(f"Wrote {out}.", markup=False)
 
 
+@app.command("average")
+def average(
+    one: Annotated[Path, typer.Argument(help="Weights.")],
+    other: Annotated[Path, typer.Argument(help="Others of the same model, trained on from these.")],
+    out: Annotated[Path, typer.Option(help="The file to write, ending in .safetensors.")],
+    share: Annotated[float, typer.Option(min=0, max=1, help="Of the others in the mean.")] = 0.5,
+) -> None:
+    """Average two trainings of one model: often better than either (Wortsman et al., "Model soups", 2022)."""
+    options.safetensors_file(out)
+    import torch
+
+    from nmf_model import checkpoint
+
+    first, second = checkpoint.load(one), checkpoint.load(other)
+    if first.config != second.config:
+        raise InputError(f"{one} and {other} are not of the same model.")
+    with torch.no_grad():
+        for mine, theirs in zip(first.state_dict().values(), second.state_dict().values(), strict=True):
+            if mine.is_floating_point():
+                mine.lerp_(theirs, share)
+    origin = checkpoint.read_header(other).provenance
+    before = {f"averaged {key}": value for key, value in checkpoint.read_header(one).provenance.items()}
+    told = {**origin, **before, "averaged share": f"{1 - share:g}"}
+    checkpoint.save(out, first, provenance=told, storage="float16")
+    Console(highlight=False, soft_wrap=True).print(f"Wrote {out}.", markup=False)
+
+
 def main() -> None:
     """Run the command line; a deliberate error becomes one sentence and exit code 2."""
     try:

@@ -128,6 +128,7 @@ def test_bad_words_are_one_sentence(tmp_path):
         (["pack", "synthetic:x", "--out", "p.npz"], "whole numbers"),
         (["pack", "synthetic:2", "--out", "p.zip"], "must end in .npz"),
         (["combine", "--ae", "a", "--svr", "b", "--out", "x.bin"], "must end in .safetensors"),
+        (["average", "a", "b", "--out", "x.bin"], "must end in .safetensors"),
         (["contact-sheet", "--out", "s.jpg"], "must end in .png"),
     ]:
         outcome = in_process.training(tmp_path, *words)
