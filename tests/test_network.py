@@ -11,6 +11,7 @@ import torch
 from nmf_model import checkpoint, reconstruct
 from nmf_model.config import EncoderConfig, FlowConfig, ImageEncoderConfig, ModelConfig, SolverConfig
 from nmf_model.errors import InputError
+from nmf_model.flow.carrier import PlacedCarrier
 from nmf_model.geometry.normalization import normalize
 from nmf_model.geometry.template import icosphere
 from nmf_model.io.source import read_source
@@ -141,7 +142,8 @@ def test_a_picture_passes_the_network_once_and_is_corrected_with_what_it_saw(mon
     plan = make_plan(request, CPU)
     normalization = normalize(plan.cloud.points)
     unit = normalization.to_unit(plan.cloud.points)
-    assert misfit(result.carrier, unit) < 0.8 * misfit(plan.answer[0], unit)
+    assert isinstance(result.carrier, PlacedCarrier)  # on the mask, a little beside the points
+    assert misfit(result.carrier.inner, unit) < 0.75 * misfit(plan.answer[0], unit)
     rows, columns = np.nonzero(image.mask)
     box = np.array([np.ptp(columns) + 1, np.ptp(rows) + 1])
     sides = np.ptp(seen.vertices[:, :2], axis=0)
