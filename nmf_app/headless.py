@@ -191,18 +191,19 @@ class _Run:
     ) -> None:
         from nmf_model.export import export_reconstruction, precision_warning
 
-        notes = list(result.notes)
-        if self._args.texture:
-            from nmf_model.io.meshes import SEAM_NOTE
+        if self._args.texture and colors is None:
             from nmf_model.repair import picture_colors
+
+            colors = picture_colors(result)
+        target.output.parent.mkdir(exist_ok=True)
+        notes = list(result.notes)
+        if colors is not None:
+            from nmf_model.io.meshes import SEAM_NOTE
             from nmf_model.texture import export_textured
 
-            coloring = colors or picture_colors(result)
-            target.output.parent.mkdir(exist_ok=True)
-            report = export_textured(result, target.output, coloring, origin)
+            report = export_textured(result, target.output, colors, origin)
             notes += [SEAM_NOTE] if target.output.suffix.lower() == ".glb" else []
         else:
-            target.output.parent.mkdir(exist_ok=True)
             report = export_reconstruction(result, target.output, origin, self._cancel)
         warning = precision_warning(result.mesh, target.output)
         notes += [warning] if warning else []

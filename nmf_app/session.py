@@ -64,6 +64,11 @@ class Outcome:
     crossing_faces: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
     marks: Marks = ()
 
+    @property
+    def has_colors(self) -> bool:
+        """Whether its mesh has colours of its own."""
+        return self.reconstruction.mesh.colors is not None
+
 
 @dataclass(frozen=True, eq=False)
 class Exported:

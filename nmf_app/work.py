@@ -248,7 +248,7 @@ def export(outcome: Outcome, choice: ExportChoice, source: Source | None = None)
         if choice.with_texture:
             assert source is not None
             report(Progress("Baking the texture", 0.2))
-            quality = _export_textured(result, choice, source, origin)
+            quality = _export_textured(wanted, choice, source, origin)
         else:
             quality = export_reconstruction(wanted, choice.path, origin, cancel)
         if choice.with_report:
@@ -260,13 +260,14 @@ def export(outcome: Outcome, choice: ExportChoice, source: Source | None = None)
 
 
 def _export_textured(
-    result: Reconstruction, choice: ExportChoice, source: Source, origin: Origin | None
+    wanted: Reconstruction, choice: ExportChoice, source: Source, origin: Origin | None
 ) -> QualityReport:
     from nmf_model.repair import dense_colors, picture_colors
     from nmf_model.texture import export_textured
 
-    colors = (dense_colors(source) or picture_colors(result)).scaled(choice.scale)
-    return export_textured(scaled(result, choice.scale, choice.unit), choice.path, colors, origin)
+    given = dense_colors(source)
+    colors = picture_colors(wanted) if given is None else given.scaled(choice.scale)
+    return export_textured(wanted, choice.path, colors, origin)
 
 
 def scaled(result: Reconstruction, factor: float, unit: LengthUnit | None = None) -> Reconstruction:

@@ -182,11 +182,11 @@ class _Flow:
     carrier: MovingCarrier
     method: str
     notes: tuple[str, ...] = ()
-    correction: _Correction | None = None
+    correction: _Corrector | None = None
 
 
 @dataclass(frozen=True)
-class _Correction:
+class _Corrector:
     """What brings a network's answer nearer to the points.
 
     Attributes:
@@ -243,7 +243,7 @@ def _flow_of(
         place = partial(_placed, plan)
         if on_grids is None:
             return _Flow(place(carrier), plan.method, notes)
-        correction = _Correction(on_grids, points, device, cancel, place, guessed=plan.is_picture)
+        correction = _Corrector(on_grids, points, device, cancel, place, guessed=plan.is_picture)
         better = yield from correction.frames(request.seed, _CORRECTION_STARTS, _FIT_SHARE)
         return _Flow(better, plan.method, notes, correction)
     start = on_grids if on_grids is not None and _can_start(on_grids, points) else None

@@ -18,7 +18,7 @@ from PySide6.QtWidgets import QApplication, QHBoxLayout, QMainWindow, QVBoxLayou
 from nmf_app import resources
 from nmf_app.actions import Actions
 from nmf_app.controller import Controller
-from nmf_app.session import Item, Session, SessionState, Shading, Theme, ViewOptions
+from nmf_app.session import Session, SessionState, Shading, Theme
 from nmf_app.settings import Settings
 from nmf_app.widgets.basics import GRID
 from nmf_app.widgets.confirm import may_lose_exports
@@ -301,7 +301,8 @@ class MainWindow(QMainWindow):
         actions["clear"].setEnabled(bool(state.items))
         actions["input"].setChecked(state.view.show_input)
         actions["colors"].setChecked(state.view.show_colors)
-        actions["colors"].setEnabled(_has_colors(item))
+        outcome = None if item is None else item.outcome
+        actions["colors"].setEnabled(outcome is not None and outcome.has_colors)
         actions["dark"].setChecked(state.view.theme is Theme.DARK)
         actions["at_once"].setChecked(state.parameters.start_at_once)
         actions[state.view.shading.value].setChecked(True)
@@ -332,7 +333,13 @@ class MainWindow(QMainWindow):
         actions = self.actions_by_name
         shading = next(shading for shading in Shading if actions[shading.value].isChecked())
         theme = Theme.DARK if actions["dark"].isChecked() else Theme.LIGHT
-        view = ViewOptions(theme, shading, actions["input"].isChecked(), actions["colors"].isChecked())
+        view = replace(
+            self._session.state.view,
+            theme=theme,
+            shading=shading,
+            show_input=actions["input"].isChecked(),
+            show_colors=actions["colors"].isChecked(),
+        )
         self._controller.set_view(view)
 
     @Slot()
@@ -354,13 +361,6 @@ class MainWindow(QMainWindow):
     @Slot()
     def _show_about(self) -> None:
         self.dialogs.show_about(self._version)
-
-
-def _has_colors(item: Item | None) -> bool:
-    """Tell whether an item's result has colours of its own."""
-    return (
-        item is not None and item.outcome is not None and item.outcome.reconstruction.mesh.colors is not None
-    )
 
 
 def _commands_differ(old: SessionState, new: SessionState) -> bool:

@@ -251,7 +251,7 @@ def _colored(state: SessionState) -> Outcome | None:
     item = state.current_item
     if item is None or item.outcome is None or state.reconstructing_current:
         return None
-    return None if item.outcome.reconstruction.mesh.colors is None else item.outcome
+    return item.outcome if item.outcome.has_colors else None
 
 
 def _marks_of(item: Item | None) -> Marks:

@@ -51,8 +51,8 @@ class CutOut(NamedTuple):
     half: float
 
 
-def place_cut_out(mask: NDArray[np.bool_], margin: float = MARGIN) -> CutOut:
-    """Return the square around the object of a mask (H, W).
+def _box_of(mask: NDArray[np.bool_]) -> tuple[int, int, int, int]:
+    """Return the first row of the object of a mask, the one after its last, and its columns likewise.
 
     Raises:
         InputError: if the mask is empty.
@@ -60,7 +60,16 @@ def place_cut_out(mask: NDArray[np.bool_], margin: float = MARGIN) -> CutOut:
     rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
     if not len(rows):
         raise InputError("The picture shows no object.")
-    (top, bottom), (left, right) = (rows[0], rows[-1] + 1), (columns[0], columns[-1] + 1)
+    return int(rows[0]), int(rows[-1]) + 1, int(columns[0]), int(columns[-1]) + 1
+
+
+def place_cut_out(mask: NDArray[np.bool_], margin: float = MARGIN) -> CutOut:
+    """Return the square around the object of a mask (H, W).
+
+    Raises:
+        InputError: if the mask is empty.
+    """
+    top, bottom, left, right = _box_of(mask)
     half = margin * max(bottom - top, right - left) / 2
     return CutOut((float(left + right) / 2, float(top + bottom) / 2), float(half))
 
@@ -81,12 +90,10 @@ def shrunk(
     """
     from PIL import Image
 
-    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
-    if not len(rows):
-        raise InputError("The picture shows no object.")
+    top, bottom, left, right = _box_of(mask)
     if max(mask.shape) < 2 * longest:
         return rgba, mask
-    box = slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
+    box = slice(top, bottom), slice(left, right)
     colours, covered = rgba[box].copy(), mask[box]
     colours[~covered, 3] = 0
     factor = max(covered.shape) // longest

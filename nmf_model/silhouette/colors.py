@@ -17,8 +17,8 @@ from nmf_model.silhouette.outline import MaskFrame
 from nmf_model.silhouette.viewing import seen_places
 from nmf_model.types import ShapeImage
 
-_LARGEST = 1024
-"""Pixels of the object's longer side up to which a picture is kept as sharp as it is."""
+_LARGEST = 512
+"""Pixels of the object's longer side that are kept at least, if it has so many: a texture shows no more."""
 _RIM = 0.03
 """Width of the rim, where colours are mixed with the background's, in halves of the object's longer side."""
 
@@ -28,7 +28,8 @@ class PictureColors:
     """Colours of places in space.
 
     Attributes:
-        rgb: (H, W, 3) uint8, the object's box; beside its inner part, the colour of its nearest pixel.
+        rgb: (H, W, 3) uint8, the object and what is around it; beside its inner part, the colour of its
+            nearest pixel.
         frame: of the object's mask, in pixels of ``rgb``.
         in_perspective: whether the picture was taken from nearby; else from afar.
         scale: units of the places, in those of the mask's frame.
