@@ -202,7 +202,7 @@ class ImageEncoderConfig:
         kind: "resnet", the published ResNet-18 with a small network after it, which answers in the object's
             own frame; "pixels", depths behind each pixel of a cut-out object, in the viewer's frame
             (``encoders.pixel_points``). ``features``, ``hidden``, ``width`` and ``preprocessing`` are the
-            former's, ``size`` and ``depths`` the latter's.
+            former's, ``size``, ``depths`` and ``up`` the latter's.
         features: outputs of the ResNet (ImageNet's 1000 classes).
         hidden: widths of the hidden layers after it.
         points: P, size of the cloud.
@@ -211,6 +211,7 @@ class ImageEncoderConfig:
         width: channels of the ResNet's first stage; 64 is ResNet-18 itself.
         size: side of the cut-out in pixels, a multiple of 16.
         depths: points behind each cell of 4 × 4 pixels.
+        up: whether it also says which way is up.
     """
 
     kind: Literal["resnet", "pixels"] = "resnet"
@@ -221,6 +222,7 @@ class ImageEncoderConfig:
     width: int = 64
     size: int = 112
     depths: int = 4
+    up: bool = False
 
     def __post_init__(self) -> None:
         _check_positive(self, "features", "points", "width", "size", "depths")

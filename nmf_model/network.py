@@ -10,11 +10,12 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from nmf_model.checkpoint_legacy import PREPROCESSING, legacy_image_tensor
-from nmf_model.encoders.looks import look
+from nmf_model.encoders.looks import Seen, look
 from nmf_model.encoders.pictures import MARGIN, cut_out, network_input
 from nmf_model.encoders.pixel_points import PixelPoints
 from nmf_model.errors import InputError
 from nmf_model.flow.carrier import MovingCarrier
+from nmf_model.geometry.cameras import turned, view_of_upright
 from nmf_model.geometry.outliers import find_outliers
 from nmf_model.geometry.sampling import thinned
 from nmf_model.model import NeuralMeshFlow
@@ -33,15 +34,17 @@ class PredictedCloud:
     """What the network sees on a picture.
 
     Attributes:
-        points: (P, 3) float64 in the frame of ``silhouette.outline.MaskFrame`` for the viewer's frame; for a
-            network that answers in the object's own frame, in that. What its flow was trained on.
+        points: (P, 3) float64, upright, for a network that answers in the viewer's frame with the unit of
+            ``silhouette.outline.MaskFrame``. What its flow was trained on.
         together: (N, 3) float64, likewise, of several looks: where the surface is, rather.
-        frame: "camera" or "object": whose frame it is.
+        view: (3, 3), the rotation from the frame of the points to that of ``MaskFrame``; the identity from a
+            network that does not say which way is up. None for a network that answers in the object's own
+            frame: where the viewer stands is not known then.
     """
 
     points: NDArray[np.float64]
     together: NDArray[np.float64]
-    frame: str
+    view: NDArray[np.float64] | None
 
 
 def predict_flow(
@@ -84,14 +87,22 @@ def predict_cloud(model: NeuralMeshFlow, image: ShapeImage) -> PredictedCloud:
     device = next(model.parameters()).device
     with torch.no_grad():
         if isinstance(model.image, PixelPoints):
-            seen = look(model.image, image.rgba, image.mask, config.size)
-            points, together = seen.plain * MARGIN, seen.together * MARGIN
-        else:
-            shown = cut_out(image.rgba, image.mask, _PUBLISHED_SIZE)
-            prepared = _as_published(shown) if config.preprocessing == PREPROCESSING else network_input(shown)
-            points = together = model.image_points(prepared.to(device))[0]
-    plain, all_of_them = (part.cpu().numpy().astype(np.float64) for part in (points, together))
-    return PredictedCloud(plain, thinned(all_of_them, PREDICTED_POINTS, seed=0), config.frame)
+            return _upright(look(model.image, image.rgba, image.mask, config.size))
+        shown = cut_out(image.rgba, image.mask, _PUBLISHED_SIZE)
+        prepared = _as_published(shown) if config.preprocessing == PREPROCESSING else network_input(shown)
+        points = _on_host(model.image_points(prepared.to(device))[0])
+    return PredictedCloud(points, points, None)
+
+
+def _upright(seen: Seen) -> PredictedCloud:
+    """Turn what is seen so that it stands upright."""
+    view = np.eye(3) if seen.up is None else view_of_upright(_on_host(seen.up))
+    points, together = (turned(_on_host(part) * MARGIN, view.T) for part in (seen.plain, seen.together))
+    return PredictedCloud(points, thinned(together, PREDICTED_POINTS, seed=0), view)
+
+
+def _on_host(values: Tensor) -> NDArray[np.float64]:
+    return values.cpu().numpy().astype(np.float64)
 
 
 def _as_published(shown: Tensor) -> Tensor:

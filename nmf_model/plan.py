@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
@@ -53,6 +53,8 @@ class Plan:
         answer: what the network answered, if it was asked already: the flow, in the frame of
             ``normalize(cloud.points)``, and how many stray points it was not shown.
         mask: (H, W), whose box the result is to have as its viewer sees it; None for no such wish.
+        view: (3, 3), the rotation from the cloud's frame to that of a picture's viewer; the identity where
+            they are the same, or not known.
         coloring: the colours of a picture, in the cloud's frame; None where they cannot be told.
     """
 
@@ -64,6 +66,7 @@ class Plan:
     notes: tuple[str, ...]
     answer: tuple[MovingCarrier, int] | None = None
     mask: NDArray[np.bool_] | None = None
+    view: NDArray[np.float64] = field(default_factory=lambda: np.eye(3))
     coloring: Coloring | None = None
 
 
@@ -139,7 +142,7 @@ def _plan_picture(image: ShapeImage, request: ReconstructionRequest, device: tor
         return _silhouette(found, request.seed, f"{_IS_FLAT}; {_INSTEAD}.")
     model = load_weights("svr", request.weights)
     try:
-        seen, answer, mask, familiarity = _look(model, found, device, request.seed)
+        seen, answer, view, familiarity = _look(model, found, device, request.seed)
     except TooThin:
         if request.method != "auto":
             raise
@@ -148,14 +151,16 @@ def _plan_picture(image: ShapeImage, request: ReconstructionRequest, device: tor
         return _silhouette(found, request.seed, f"{_IS_UNFAMILIAR}; {_INSTEAD}.")
     doubts = [_IS_FLAT] if is_flat else [] if familiarity.is_familiar else [_IS_UNFAMILIAR]
     notes = (*found.notes, *(f"{doubt}; do not trust its far side." for doubt in doubts))
-    coloring = None if mask is None else _colors_of(found, in_perspective=True)
-    return Plan(seen, "network", None, False, True, notes, answer, mask, coloring)
+    plan = Plan(seen, "network", None, False, True, notes, answer)
+    if view is None:
+        return plan
+    return replace(plan, mask=found.mask, view=view, coloring=_colors_of(found, view, in_perspective=True))
 
 
-def _colors_of(image: ShapeImage, *, in_perspective: bool) -> Coloring:
+def _colors_of(image: ShapeImage, view: NDArray[np.float64], *, in_perspective: bool) -> Coloring:
     from nmf_model.silhouette.colors import PictureColors
 
-    return PictureColors.of(image, in_perspective=in_perspective)
+    return PictureColors.of(image, view, in_perspective=in_perspective)
 
 
 def _silhouette(image: ShapeImage, seed: int, note: str = "") -> Plan:
@@ -165,7 +170,7 @@ def _silhouette(image: ShapeImage, seed: int, note: str = "") -> Plan:
     cloud = inflate(image.mask, seed=seed)
     notes = (*image.notes, *cloud.notes, *([note] if note else []))
     named = replace(cloud, name=image.name, path=image.path)
-    coloring = _colors_of(image, in_perspective=False)
+    coloring = _colors_of(image, np.eye(3), in_perspective=False)
     return Plan(named, "silhouette", None, True, True, notes, coloring=coloring)
 
 
@@ -182,12 +187,12 @@ def _with_mask(image: ShapeImage) -> ShapeImage:
 
 def _look(
     model: NeuralMeshFlow, image: ShapeImage, device: torch.device, seed: int
-) -> tuple[PointCloud, tuple[MovingCarrier, int], NDArray[np.bool_] | None, Familiarity]:
+) -> tuple[PointCloud, tuple[MovingCarrier, int], NDArray[np.float64] | None, Familiarity]:
     """Look at a picture.
 
     Returns:
-        the points that the network sees, its flow, the mask whose box the result is to have, if the points
-        are in the viewer's frame, and how familiar all that looks.
+        the points that the network sees, its flow, the rotation from their frame to the viewer's, if that is
+        known, and how familiar all that looks.
     """
     from nmf_model.silhouette.outline import outline_iou
     from nmf_model.silhouette.viewing import as_seen, placed_on_mask, surface_of
@@ -196,10 +201,10 @@ def _look(
     normalization = normalize(predicted.together)
     plain = normalization.to_unit(predicted.points)
     carrier, strays = predict_flow(model, plain, device=device, seed=seed)
-    mask = image.mask if predicted.frame == "camera" else None
-    outline = None
-    if mask is not None:
-        placed = placed_on_mask(carrier, normalization, mask)
-        outline = outline_iou(as_seen(surface_of(placed, normalization)), mask)
+    outline, view = None, predicted.view
+    if view is not None:
+        assert image.mask is not None
+        placed = placed_on_mask(carrier, normalization, image.mask, view)
+        outline = outline_iou(as_seen(surface_of(placed, normalization), view), image.mask)
     cloud = PointCloud(predicted.together, image.name, image.path)
-    return cloud, (carrier, strays), mask, Familiarity(outline, misfit(carrier, plain))
+    return cloud, (carrier, strays), view, Familiarity(outline, misfit(carrier, plain))

@@ -150,6 +150,7 @@ def _frames(
         carrier=flow.carrier,
         residual=residual,
         coloring=plan.coloring,
+        view=plan.view,
     )
 
 
@@ -280,7 +281,7 @@ def _placed(plan: Plan, carrier: MovingCarrier) -> MovingCarrier:
         return carrier
     from nmf_model.silhouette.viewing import placed_on_mask
 
-    return placed_on_mask(carrier, normalize(plan.cloud.points), plan.mask)
+    return placed_on_mask(carrier, normalize(plan.cloud.points), plan.mask, plan.view)
 
 
 def _fit_frames(

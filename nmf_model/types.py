@@ -318,6 +318,8 @@ class Reconstruction:
         carrier: the flow as a map of space, for more than this one mesh; None if there is none.
         residual: where mesh and points are far from each other, file units; nothing for a picture.
         coloring: the colours of a picture in space; None for a cloud, or where they cannot be told.
+        view: (3, 3), the rotation from the result's frame to that of a picture's viewer; the identity where
+            they are the same, not known, or there is no picture.
     """
 
     mesh: Mesh
@@ -332,6 +334,7 @@ class Reconstruction:
     carrier: Carrier | None = None
     residual: Residual = field(default_factory=Residual)
     coloring: Coloring | None = None
+    view: NDArray[np.float64] = field(default_factory=lambda: np.eye(3))
 
 
 @dataclass(frozen=True)

@@ -11,12 +11,13 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from jaxtyping import Float
 from numpy.typing import NDArray
 from torch import Tensor
 
 from nmf_model.encoders.pictures import CutOut, cut_out, place_cut_out, shrunk
-from nmf_model.encoders.pixel_points import PixelPoints, without_perspective
+from nmf_model.encoders.pixel_points import Layers, PixelPoints, without_perspective
 from nmf_model.errors import InputError
 
 
@@ -64,10 +65,12 @@ class Seen(NamedTuple):
     Attributes:
         plain: (P, 3), the branch's answer to the plain cut-out.
         together: (N, 3), all points of all looks, and points of the outline.
+        up: (3,), unit, the object's upright, the mean of all looks; None from a branch that does not say.
     """
 
     plain: Float[Tensor, "P 3"]
     together: Float[Tensor, "N 3"]
+    up: Float[Tensor, "3"] | None
 
 
 def look(branch: PixelPoints, rgba: NDArray[np.uint8], mask: NDArray[np.bool_], size: int) -> Seen:
@@ -88,7 +91,7 @@ def look(branch: PixelPoints, rgba: NDArray[np.uint8], mask: NDArray[np.bool_], 
     whole = place_cut_out(mask)
     pictures = torch.cat([_taken(rgba, mask, size, whole, one) for one in LOOKS]).to(device)
     layers = branch.layers(pictures)
-    plain = branch.cloud(layers._replace(seen=layers.seen[:1], inside=layers.inside[:1]))[0]
+    plain = branch.cloud(Layers(layers.seen[:1], layers.inside[:1]))[0]
     points = torch.cat(
         [
             _placed(seen[inside].flatten(0, 1), one)
@@ -98,7 +101,14 @@ def look(branch: PixelPoints, rgba: NDArray[np.uint8], mask: NDArray[np.bool_], 
     if len(points) < _RIM_NEIGHBOURS or not bool(layers.inside[0].any()):
         raise TooThin("The object is too thin for the network to see it; use auto or silhouette.")
     rim = torch.from_numpy(_rim(points.cpu().numpy(), mask, whole)).to(points)
-    return Seen(plain, without_perspective(torch.cat([points, rim])[None])[0])
+    return Seen(plain, without_perspective(torch.cat([points, rim])[None])[0], _up(layers))
+
+
+def _up(layers: Layers) -> Float[Tensor, "3"] | None:
+    if layers.up is None:
+        return None
+    towards = [[-1.0 if one.mirrored else 1.0, 1.0, 1.0] for one in LOOKS]
+    return F.normalize((layers.up * layers.up.new_tensor(towards)).sum(dim=0), dim=0)
 
 
 def _taken(

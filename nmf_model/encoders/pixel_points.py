@@ -9,6 +9,7 @@ networks learn?", CVPR 2019).
 
 from __future__ import annotations
 
+import math
 from itertools import pairwise
 from typing import NamedTuple, cast
 
@@ -28,6 +29,8 @@ _SIDEWAYS = 0.25
 """Scale of how far a point may easily leave the middle of its cell."""
 VIEW_DISTANCE = 4.0
 """Assumed distance of the viewer in halves of a cut-out's side; the renderings' lies between 3 and 5."""
+_USUAL_HEIGHT = 0.45
+"""Angle above the horizon at which cameras stand before anything is learnt, radians."""
 _COVERED = 0.1
 """Share of a cell that must be covered by the object."""
 
@@ -38,10 +41,13 @@ class Layers(NamedTuple):
     Attributes:
         seen: (B, C, C, D, 3) where in the picture each is seen (x, y), and its depth z.
         inside: (B, C, C) whether a cell shows the object.
+        up: (B, 3) unit vectors, the object's upright in the frame of the cut-out; None from a branch that
+            does not say.
     """
 
     seen: Float[Tensor, "B C C D 3"]
     inside: Bool[Tensor, "B C C"]
+    up: Float[Tensor, "B 3"] | None = None
 
 
 class PixelPoints(nn.Module):
@@ -64,6 +70,7 @@ class PixelPoints(nn.Module):
         spread = torch.zeros(config.depths, 3)
         spread[:, 2] = torch.linspace(-0.4, 0.4, config.depths)
         self.write.bias = nn.Parameter(spread.flatten())
+        self.upright = _Upright() if config.up else None
 
     def train(self, mode: bool = True) -> PixelPoints:
         """Leave the backbone's batch norm at ImageNet's statistics: batches are too small for their own."""
@@ -80,14 +87,17 @@ class PixelPoints(nn.Module):
         colour, alpha = pictures[:, :3], pictures[:, 3:]
         on_white = colour * alpha + (1 - alpha)
         features = self.backbone(on_white * (255 / 128) - 127 / 128)
-        x = self.refine[-1](self.enter[-1](features[-1]))
+        x = coarsest = self.refine[-1](self.enter[-1](features[-1]))
         for level in reversed(range(len(features) - 1)):
             finer = F.interpolate(self.descend[level](x), features[level].shape[2:], mode="bilinear")
             x = finer + self.enter[level](features[level])
             if level == 0:
                 x = x + self._outline(alpha)
             x = self.refine[level](x)
-        return self._layers(self.write(x.relu()), alpha)
+        layers = self._layers(self.write(x.relu()), alpha)
+        if self.upright is None:
+            return layers
+        return layers._replace(up=self.upright(coarsest, x, layers.inside))
 
     def _outline(self, alpha: Tensor) -> Tensor:
         """Return features of the outline and of the place in the picture."""
@@ -126,6 +136,28 @@ def without_perspective(seen: Float[Tensor, "B P 3"]) -> Float[Tensor, "B P 3"]:
 def with_perspective(points: Float[Tensor, "B P 3"]) -> Float[Tensor, "B P 3"]:
     """Undo ``without_perspective``: return where in the picture points are seen, their depth kept."""
     return torch.cat([points[..., :2] / (1 - points[..., 2:] / VIEW_DISTANCE), points[..., 2:]], dim=-1)
+
+
+class _Upright(nn.Module):
+    """Which way is up: a direction for a whole picture, of its coarsest features and the object's finest.
+
+    Cameras mostly look down on things, and how far is what tells the seen depths from the true ones.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.hidden = nn.Linear(_WIDTHS[-1] + _WIDTHS[0], _WIDTHS[0])
+        self.answer = nn.Linear(_WIDTHS[0], 3)
+        nn.init.normal_(self.answer.weight, std=1e-2)
+        self.answer.bias = nn.Parameter(torch.tensor([0.0, math.cos(_USUAL_HEIGHT), math.sin(_USUAL_HEIGHT)]))
+
+    def forward(
+        self, coarsest: Tensor, finest: Tensor, inside: Bool[Tensor, "B C C"]
+    ) -> Float[Tensor, "B 3"]:
+        shown = inside[:, None]
+        of_object = (finest * shown).sum(dim=(2, 3)) / shown.sum(dim=(2, 3)).clamp_min(1)
+        features = torch.cat([coarsest.mean(dim=(2, 3)), of_object], dim=1)
+        return F.normalize(self.answer(self.hidden(features).relu()).float(), dim=1)
 
 
 class _Refine(nn.Module):

@@ -130,16 +130,16 @@ class GridCarrier:
 
 @dataclass(frozen=True)
 class PlacedCarrier:
-    """A flow that also stretches its result along the axes, evenly over its time: it still begins at a ball.
+    """A flow that also stretches and moves its result, evenly over its time: it still begins at a ball.
 
     Attributes:
         inner: the flow.
-        scale: (3,), positive, and
-        shift: (3,): a point of the inner flow's end becomes point * scale + shift.
+        stretch: (3, 3), symmetric and positive definite, and
+        shift: (3,): a point of the inner flow's end becomes point @ stretch + shift.
     """
 
     inner: MovingCarrier
-    scale: NDArray[np.float64]
+    stretch: NDArray[np.float64]
     shift: NDArray[np.float64]
 
     def carry(
@@ -152,12 +152,11 @@ class PlacedCarrier:
         cancel: CancelCheck | None = None,
     ) -> NDArray[np.float64]:
         """See ``Carrier``."""
-        scale, shift = self._stretch(since)
-        inner = self.inner.carry(
-            (points - shift) / scale, steps=steps, since=since, until=until, cancel=cancel
-        )
-        scale, shift = self._stretch(until)
-        return inner * scale + shift
+        stretch, shift = self._placing(since)
+        begins = np.linalg.solve(stretch, np.asarray(points - shift, dtype=np.float64).T).T
+        inner = self.inner.carry(begins, steps=steps, since=since, until=until, cancel=cancel)
+        stretch, shift = self._placing(until)
+        return inner @ stretch + shift
 
     @property
     def blocks(self) -> int:
@@ -170,16 +169,16 @@ class PlacedCarrier:
         """See ``MovingCarrier``."""
         moments = list(self.inner.moments(points, frames, cancel))
         for moment in moments:
-            scale, shift = self._stretch(moment.time / moments[-1].time)
-            yield moment._replace(vertices=(moment.vertices * scale + shift).astype(np.float32))
+            stretch, shift = self._placing(moment.time / moments[-1].time)
+            yield moment._replace(vertices=(moment.vertices @ stretch + shift).astype(np.float32))
 
     def injective_steps(self) -> int | None:
         """See ``MovingCarrier``: a stretch folds nothing."""
         return self.inner.injective_steps()
 
-    def _stretch(self, share: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Return scale and shift at a share of the time."""
-        return 1 + share * (self.scale - 1), share * self.shift
+    def _placing(self, share: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Return stretch and shift at a share of the time."""
+        return np.eye(3) + share * (self.stretch - np.eye(3)), share * self.shift
 
 
 def _of(field: Tensor) -> Velocity:

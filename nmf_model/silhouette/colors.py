@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from nmf_model.encoders.pictures import shrunk
+from nmf_model.geometry.cameras import turned
 from nmf_model.silhouette.outline import MaskFrame
 from nmf_model.silhouette.viewing import seen_places
 from nmf_model.types import ShapeImage
@@ -32,27 +33,29 @@ class PictureColors:
             nearest pixel.
         frame: of the object's mask, in pixels of ``rgb``.
         in_perspective: whether the picture was taken from nearby; else from afar.
+        view: (3, 3), the rotation from the frame of the places to the viewer's.
         scale: units of the places, in those of the mask's frame.
     """
 
     rgb: NDArray[np.uint8]
     frame: MaskFrame
     in_perspective: bool
+    view: NDArray[np.float64]
     scale: float = 1.0
 
     @classmethod
-    def of(cls, image: ShapeImage, *, in_perspective: bool) -> PictureColors:
+    def of(cls, image: ShapeImage, view: NDArray[np.float64], *, in_perspective: bool) -> PictureColors:
         """Take the colours of a picture whose mask is known and not empty."""
         assert image.mask is not None
         rgba, mask = shrunk(image.rgba, image.mask, _LARGEST)
         frame = MaskFrame.of(mask)
         inner = _without_rim(mask, max(1, round(_RIM * frame.pixels_per_unit)))
         rows, columns = ndimage.distance_transform_edt(~inner, return_distances=False, return_indices=True)
-        return cls(rgba[rows, columns, :3], frame, in_perspective)
+        return cls(rgba[rows, columns, :3], frame, in_perspective, view)
 
     def at(self, places: NDArray[np.floating]) -> NDArray[np.uint8]:
         """Return the colours (N, 3) of places (N, 3)."""
-        local = np.asarray(places, dtype=np.float64) / self.scale
+        local = turned(places, self.view) / self.scale
         seen = seen_places(local) if self.in_perspective else local
         height, width = self.rgb.shape[:2]
         column, row = np.floor(self.frame.to_pixels(seen[:, :2])).astype(np.int64).T

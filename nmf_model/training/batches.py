@@ -60,12 +60,15 @@ class PictureBatch(NamedTuple):
             clouds; None if none are made.
         depths: (B, C, C, 2) of the object's back and front behind each cell of the picture, NaN where it is
             not seen; None if they are not compared.
+        up: (B, 3) unit vectors, the object's upright in the frame of the targets; None where that frame is
+            the object's own.
     """
 
     inputs: Float[Tensor, "B C H W"]
     targets: Float[Tensor, "B T 3"]
     uniform: Float[Tensor, "B K 3 S"] | None = None
     depths: Float[Tensor, "B C C 2"] | None = None
+    up: Float[Tensor, "B 3"] | None = None
 
     def parts(self, count: int) -> list[PictureBatch]:
         """Split the batch into equal parts."""
@@ -76,6 +79,7 @@ class PictureBatch(NamedTuple):
                 self.targets[rows],
                 None if self.uniform is None else self.uniform[rows],
                 None if self.depths is None else self.depths[rows],
+                None if self.up is None else self.up[rows],
             )
             for rows in (slice(first, first + size) for first in range(0, len(self.inputs), size))
         ]

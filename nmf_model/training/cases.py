@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,12 +19,15 @@ from nmf_model.geometry.cameras import camera_rotation
 from nmf_model.model import NeuralMeshFlow
 from nmf_model.threads import single_thread
 from nmf_model.training.conditions import Condition, make_case, turned
-from nmf_model.training.program import Program
-from nmf_model.training.reconstructing import Frame, predicted_frame, reconstruct_cloud, reconstruct_picture
+from nmf_model.training.program import Program, ProgramAnswer
+from nmf_model.training.reconstructing import predicted_frame, reconstruct_cloud, reconstruct_picture
 from nmf_model.training.shapes import frame_of
 from nmf_model.training.targets import Target, TargetName, open_targets
 from nmf_model.training.views import ViewSet, open_views
 from nmf_model.types import Mesh, Method
+
+TILT = "tilt"
+"""The measure of how far off an object seen on a picture is from standing upright, degrees."""
 
 
 class MethodError(NmfError):
@@ -168,27 +172,35 @@ def _answer_picture(plan: Plan, item: Item, name: TargetName, target: Target) ->
     views = renderings(plan)
     picture = views.picture(name.id, item.view)
     try:
-        mesh, frame, facts = _seen_on(plan, picture, name.id)
+        answer = _seen_on(plan, picture, name.id)
     except NmfError as error:
         raise MethodError(str(error)) from error
-    if frame == "camera":
-        target = turned(target, camera_rotation(*views.camera(name.id, item.view)))
-        return Answered(placed_by_outline(mesh, target.points), target, picture, facts)
+    mesh = answer.mesh
+    if answer.frame == "camera":
+        rotation = camera_rotation(*views.camera(name.id, item.view))
+        target = turned(target, rotation)
+        mesh = placed_by_outline(replace(mesh, vertices=mesh.vertices @ answer.view.T), target.points)
+        facts = {**answer.facts, TILT: _degrees(answer.view[:, 1], rotation[:, 1])}
+        return Answered(mesh, target, picture, facts)
     # The picture branch learns points about their mean, in units of the box-centred radius.
     _, radius = frame_of(torch.from_numpy(target.points)[None])
     placed = mesh.vertices * float(radius) + target.points.mean(axis=0)
-    return Answered(Mesh(placed, mesh.faces, mesh.sphere), target, picture, facts)
+    return Answered(Mesh(placed, mesh.faces, mesh.sphere), target, picture, answer.facts)
 
 
-def _seen_on(plan: Plan, picture: NDArray[np.uint8], name: str) -> tuple[Mesh, Frame, Mapping[str, Any]]:
-    """Return what the method makes of a picture, whose frame that is in, and what else is known of it."""
+def _seen_on(plan: Plan, picture: NDArray[np.uint8], name: str) -> ProgramAnswer:
+    """Return what the program, or a model alone, makes of a picture."""
     if plan.method is not None:
-        found = _program(plan).answer_picture(picture, name)
-        return found.mesh, found.frame, found.facts
+        return _program(plan).answer_picture(picture, name)
     assert plan.checkpoint is not None
     model = _model_of(plan)
-    mesh = reconstruct_picture(model, picture, test_time_steps=plan.test_time_steps)
-    return mesh, predicted_frame(plan.checkpoint, model), {}
+    mesh, view = reconstruct_picture(model, picture, test_time_steps=plan.test_time_steps)
+    return ProgramAnswer(mesh, predicted_frame(plan.checkpoint, model), view, {})
+
+
+def _degrees(one: NDArray[np.float64], other: NDArray[np.float64]) -> float:
+    """Return the angle between two unit vectors."""
+    return math.degrees(math.atan2(float(np.linalg.norm(np.cross(one, other))), float(one @ other)))
 
 
 def placed_by_outline(mesh: Mesh, points: NDArray[np.float64]) -> Mesh:

@@ -75,7 +75,7 @@ class CutOutBatches:
             depths = front_and_back(with_perspective(batch.targets), self._size // CELL)
         targets = take(batch.targets, targets_at.argsort(dim=1)[:, : config.target_points])
         uniform = draw_uniform(config, self._generator, rows) if config.train_flow else None
-        return PictureBatch(batch.inputs, targets, uniform, depths)
+        return PictureBatch(batch.inputs, targets, uniform, depths, batch.up)
 
 
 def read_views(
@@ -119,9 +119,10 @@ def cut(
     centre = (low + high) / 2 + 0.12 * (random[:, 1:3] - 0.5) * side[:, None]
     placed = _placed(points, rotations, (low - centre) / half[:, None], (high - centre) / half[:, None])
     change, size_of_change = _change(random[:, 3:], high - low)
-    across = placed[:, :, :2] @ change.transpose(1, 2)
-    placed = torch.cat([across, placed[:, :, 2:] * size_of_change[:, None, None]], dim=2)
-    return PictureBatch(_resampled(pictures, centre, half, change, size), without_perspective(placed))
+    placed = _changed(placed, change, size_of_change)
+    inputs = _resampled(pictures, centre, half, change, size)
+    up = F.normalize(_changed(rotations[:, None, :, 1], change, size_of_change)[:, 0], dim=1)
+    return PictureBatch(inputs, without_perspective(placed), up=up)
 
 
 def _change(
@@ -144,6 +145,14 @@ def _change(
     larger = (matrix.abs() @ extent[:, :, None])[:, :, 0].amax(dim=1)
     scale = extent.amax(dim=1) / larger
     return matrix * scale[:, None, None], scale
+
+
+def _changed(
+    points: Float[Tensor, "B P 3"], change: Float[Tensor, "B 2 2"], of_depths: Float[Tensor, " B"]
+) -> Float[Tensor, "B P 3"]:
+    """Take points of plain cut-outs to where the changed ones show them."""
+    across = points[:, :, :2] @ change.transpose(1, 2)
+    return torch.cat([across, points[:, :, 2:] * of_depths[:, None, None]], dim=2)
 
 
 def recoloured(pictures: Float[Tensor, "B 4 H W"], random: Float[Tensor, "B 5"]) -> Tensor:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 _PRINTED = (
     "chamfer_l2", "chamfer_l2_unaligned", "f1@0.03", "normal_consistency", "nm_vertices", "nm_edges",
-    "nm_faces", "self_intersection", "self_intersecting_faces", "closed_sphere", "sound", "seconds",
+    "nm_faces", "self_intersection", "self_intersecting_faces", "closed_sphere", "sound", "seconds", "tilt",
 )  # fmt: skip
 
 

@@ -274,7 +274,7 @@ def _mesh_of_file(task: Task, source: Source) -> Mesh:
         raise MethodError("The model has no picture branch; name a single-view model for pictures.")
     # Copied, because torch warns of arrays that it may not write to, as Pillow's are.
     shown = framed(find_mask(source)).copy()
-    return reconstruct_picture(model, shown, test_time_steps=task.test_time_steps)
+    return reconstruct_picture(model, shown, test_time_steps=task.test_time_steps).mesh
 
 
 def _thinned(points: NDArray[np.floating], task: Task) -> NDArray[np.floating]:

@@ -20,36 +20,53 @@ from nmf_model.training.shapes import frame_of
 class SingleViewObjective(nn.Module):
     """Chamfer distance of the predicted cloud to the object's points; only the picture branch learns.
 
-    With a ``depth_weight`` the outermost layers of a branch that answers pixels are held to the depths of
-    front and back: a chamfer distance alone leaves open which point stands for what is seen.
+    Of a branch that answers pixels more can be compared. With a ``depth_weight`` its outermost layers are
+    held to the depths of front and back: a chamfer distance alone leaves open which point stands for what is
+    seen. With an ``up_weight`` it learns which way is up, if it says so.
     """
 
     def __init__(
-        self, model: NeuralMeshFlow, *, depth_weight: float = 0.0, low_precision: bool = False
+        self,
+        model: NeuralMeshFlow,
+        *,
+        depth_weight: float = 0.0,
+        up_weight: float = 0.0,
+        low_precision: bool = False,
     ) -> None:
         super().__init__()
         self.branch, self.low_precision = _branch_of(model), low_precision
-        self.depth_weight = depth_weight if isinstance(self.branch, PixelPoints) else 0.0
+        pixels = self.branch if isinstance(self.branch, PixelPoints) else None
+        self.depth_weight = depth_weight if pixels is not None else 0.0
+        self.up_weight = up_weight if pixels is not None and pixels.upright is not None else 0.0
 
     @property
     def parts(self) -> tuple[str, ...]:
         """Names of the parts of the loss."""
-        return (*chamfer_names(1), *(("depths",) if self.depth_weight else ()))
+        others = (("depths", self.depth_weight), ("up", self.up_weight))
+        return (*chamfer_names(1), *(name for name, weight in others if weight))
 
     def forward(self, batch: PictureBatch) -> LossTerms:
         """Predict clouds and compare them with their targets."""
-        if not self.depth_weight:
+        if not (self.depth_weight or self.up_weight):
             predicted = _predicted(self.branch, batch, self.low_precision)
             distance = chamfer(predicted, batch.targets).mean()
             return LossTerms(distance, distance.detach()[None])
         assert isinstance(self.branch, PixelPoints)
-        assert batch.depths is not None
         with torch.autocast(batch.inputs.device.type, torch.bfloat16, enabled=self.low_precision):
             layers = self.branch.layers(batch.inputs)
         layers = layers._replace(seen=layers.seen.float())
-        distance = chamfer(self.branch.cloud(layers), batch.targets).mean()
-        apart = _depths_apart(layers, batch.depths)
-        return LossTerms(distance + self.depth_weight * apart, torch.stack([distance, apart]).detach())
+        total = chamfer(self.branch.cloud(layers), batch.targets).mean()
+        parts = [total]
+        if self.depth_weight:
+            assert batch.depths is not None
+            parts.append(_depths_apart(layers, batch.depths))
+            total = total + self.depth_weight * parts[-1]
+        if self.up_weight:
+            assert layers.up is not None
+            assert batch.up is not None
+            parts.append((1 - (layers.up * batch.up).sum(dim=1)).mean())
+            total = total + self.up_weight * parts[-1]
+        return LossTerms(total, torch.stack(parts).detach())
 
 
 def _depths_apart(layers: Layers, depths: Float[Tensor, "B C C 2"]) -> Tensor:

@@ -39,12 +39,14 @@ class ProgramAnswer:
     Attributes:
         mesh: in the units of the cloud, or of the predicted points.
         frame: the object's own, or the camera's.
+        view: (3, 3), the rotation from the mesh's frame to the camera's, where that is ``frame``.
         facts: "method", the one that the answer comes from, and "seconds", after loading, beside whatever
             else the processors had to do.
     """
 
     mesh: Mesh
     frame: Frame
+    view: NDArray[np.float64]
     facts: Mapping[str, Any]
 
 
@@ -103,4 +105,5 @@ def _warm_up(weights: Path | None, device: Device) -> None:
 
 
 def _told(result: Reconstruction, frame: Frame) -> ProgramAnswer:
-    return ProgramAnswer(result.mesh, frame, {"method": result.method, "seconds": result.seconds})
+    facts = {"method": result.method, "seconds": result.seconds}
+    return ProgramAnswer(result.mesh, frame, result.view, facts)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
 import torch
@@ -11,14 +11,13 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from nmf_model import checkpoint
-from nmf_model.encoders.looks import look
 from nmf_model.encoders.pictures import network_input
 from nmf_model.encoders.pixel_points import PixelPoints
 from nmf_model.errors import InputError
 from nmf_model.fitting.correction import GUESSED, MEASURED, Correction, correct_flow
 from nmf_model.flow.carrier import GridCarrier
 from nmf_model.model import NeuralMeshFlow
-from nmf_model.network import predict_flow
+from nmf_model.network import PredictedCloud, predict_cloud, predict_flow
 from nmf_model.streams import drain
 from nmf_model.training.shapes import frame_of
 from nmf_model.types import Mesh, ShapeImage
@@ -111,7 +110,22 @@ def _corrected(
     return better.carry(model.template.vertices)
 
 
-def reconstruct_picture(model: NeuralMeshFlow, rgba: NDArray[np.uint8], *, test_time_steps: int = 0) -> Mesh:
+class PictureAnswer(NamedTuple):
+    """What was made of a picture.
+
+    Attributes:
+        mesh: in the units of the predicted points, upright if the branch says which way is up, else in the
+            frame that the model was trained to predict (``predicted_frame``).
+        view: (3, 3), the rotation from the mesh's frame to that one.
+    """
+
+    mesh: Mesh
+    view: NDArray[np.float64]
+
+
+def reconstruct_picture(
+    model: NeuralMeshFlow, rgba: NDArray[np.uint8], *, test_time_steps: int = 0
+) -> PictureAnswer:
     """Reconstruct the object on a picture: picture, predicted cloud, flow.
 
     Args:
@@ -119,33 +133,24 @@ def reconstruct_picture(model: NeuralMeshFlow, rgba: NDArray[np.uint8], *, test_
         rgba: (H, W, 4), square, the object alone opaque and framed as in a rendering (see ``framed``).
         test_time_steps: as for ``reconstruct_cloud``, nearer to what several looks see and the outline.
 
-    Returns:
-        the mesh in unit-sphere units about the mean of the predicted points, in the frame that the model was
-        trained to predict (``predicted_frame``).
-
     Raises:
         InputError: the model has no picture branch.
         SolverError: the flow could not be integrated.
     """
-    plain, together = predict_clouds(model, rgba)
-    return _reconstructed(model, plain, together, test_time_steps)
+    seen = _look(model, rgba)
+    view = np.eye(3) if seen.view is None else seen.view
+    return PictureAnswer(_reconstructed(model, seen.points, seen.together, test_time_steps), view)
 
 
-def predict_clouds(
-    model: NeuralMeshFlow, rgba: NDArray[np.uint8]
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return the (P, 3) points that the picture branch sees, and the (N, 3) that it sees in several looks.
-
-    Arguments as for ``reconstruct_picture``.
-    """
+def _look(model: NeuralMeshFlow, rgba: NDArray[np.uint8]) -> PredictedCloud:
+    """Return the points that the picture branch sees; arguments as for ``reconstruct_picture``."""
+    if isinstance(model.image, PixelPoints):
+        return predict_cloud(model, ShapeImage(rgba, mask=rgba[..., 3] > OPAQUE))
     device = next(model.parameters()).device
-    branch = model.config.image
     with torch.no_grad():
-        if branch is not None and isinstance(model.image, PixelPoints):
-            plain, together = look(model.image, rgba, rgba[..., 3] > OPAQUE, branch.size)
-        else:
-            plain = together = model.image_points(_network_picture(model, rgba).to(device))[0]
-    return plain.cpu().double().numpy(), together.cpu().double().numpy()
+        seen = model.image_points(_network_picture(model, rgba).to(device))[0]
+    points = seen.cpu().double().numpy()
+    return PredictedCloud(points, points, None)
 
 
 def predicted_frame(path: Path, model: NeuralMeshFlow) -> Frame:

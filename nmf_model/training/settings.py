@@ -17,8 +17,8 @@ _AT_LEAST = {
     "steps": 1, "batch_size": 1, "accumulate": 1, "input_points": 1, "fewest_points": 1, "target_points": 1,
     "samples": 1, "points_per_shape": 1, "log_every": 1, "validate_every": 1, "validation_shapes": 1,
     "epochs": 0, "data_workers": -1, "sample_shapes": 0, "final_rate": 0, "warmup": 0, "weight_decay": 0,
-    "clip": 0, "normal_weight": 0, "extent_weight": 0, "depth_weight": 0, "smoothness_weight": 0,
-    "lipschitz_weight": 0, "lipschitz_bound": 0, "checkpoint_minutes": 0,
+    "clip": 0, "normal_weight": 0, "extent_weight": 0, "depth_weight": 0, "up_weight": 0,
+    "smoothness_weight": 0, "lipschitz_weight": 0, "lipschitz_bound": 0, "checkpoint_minutes": 0,
 }  # fmt: skip
 
 
@@ -74,6 +74,8 @@ class TrainingConfig:
             direction; what keeps tips from coming out short.
         depth_weight: of the mean error of the depths of front and back behind each cell, halves of a
             picture's side ("pixels" only).
+        up_weight: of 1 - cos of the angle between the object's true and predicted upright (``image.up``
+            only).
         smoothness_weight, lipschitz_weight, lipschitz_bound: for a flow on grids, of the mean squared
             gradient of the velocity and of its excess over the bound.
         freeze_backbone: leave the picture branch's pretrained backbone as it is ("pixels" only).
@@ -113,6 +115,7 @@ class TrainingConfig:
     normal_weight: float = 0.0
     extent_weight: float = 0.0
     depth_weight: float = 0.0
+    up_weight: float = 0.0
     smoothness_weight: float = 1e-4
     lipschitz_weight: float = 0.5
     lipschitz_bound: float = 1.0

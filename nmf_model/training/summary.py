@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from nmf_model.training.cases import TILT
 from nmf_model.training.evaluate import FAILED, Row
 from nmf_model.training.manifoldness import PUBLISHED_RATES, SOUND_RATES, VERDICTS
 from nmf_model.training.measuring import MISSED_BEYOND, THRESHOLDS
@@ -25,6 +26,7 @@ _TABLES = (
     ("Manifoldness, sound versions", SOUND_RATES),
     ("Share of meshes", VERDICTS),
     ("Time, s", ("seconds",)),
+    ("Angle between the upright and its guess, degrees", (TILT,)),
 )
 ROBUSTNESS_COLUMNS = (
     "chamfer_l2", "f1@0.03", "normal_consistency", "chamfer_l2_unaligned", "self_intersecting_faces",

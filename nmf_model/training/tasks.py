@@ -121,7 +121,7 @@ def single_view_task(
         data: shapes.
         pictures: sets of their renderings.
         autoencoder: checkpoint of encoder and flow, which stay as they are unless ``train_flow`` is set; if
-            it has a picture branch of the same settings as well, that one's training goes on.
+            it has a picture branch of the same settings as well (``up`` aside), that one's training goes on.
         devices: see ``devices.open_devices``.
         split_file: for folders of shapes.
 
@@ -138,15 +138,15 @@ def single_view_task(
     torch.manual_seed(training.seed)
     model = NeuralMeshFlow(config.model)
     model.encoder, model.flow = trained.encoder, trained.flow
-    goes_on = trained.image is not None and trained.config.image == config.model.image
-    if goes_on:
-        model.image = trained.image
+    goes_on = _goes_on(model, trained)
     model = _placed(model, devices)
     low = uses_bf16(training, devices.device)
     objective = (
         PictureToSurfaceObjective(model, training, low_precision=low)
         if training.train_flow
-        else SingleViewObjective(model, depth_weight=training.depth_weight, low_precision=low)
+        else SingleViewObjective(
+            model, depth_weight=training.depth_weight, up_weight=training.up_weight, low_precision=low
+        )
     )
     generator = _generator(training, devices)
     provenance = {"data": ", ".join(path.name for path in data), "objects": str(len(learnt[1].ids))}
@@ -188,6 +188,24 @@ def _taken_over(model: NeuralMeshFlow, path: Path) -> str:
         return f"Begun from the weights of {path}."
     count = sum(1 for _ in model.state_dict())
     return f"Begun from the weights of {path}; {len(afresh)} of {count} begin afresh: {_places(afresh)}."
+
+
+def _goes_on(model: NeuralMeshFlow, trained: NeuralMeshFlow) -> bool:
+    """Take over a trained picture branch of the same settings; what says which way is up may be new."""
+    if model.image is None or trained.image is None or model.config.image is None:
+        return False
+    up = model.config.image.up
+    if trained.config.image is None or dataclasses.replace(trained.config.image, up=up) != model.config.image:
+        return False
+    model.image.load_state_dict(
+        model.image.state_dict()
+        | {
+            name: tensor
+            for name, tensor in trained.image.state_dict().items()
+            if name in model.image.state_dict()
+        }
+    )
+    return True
 
 
 def _places(names: Sequence[str]) -> str:

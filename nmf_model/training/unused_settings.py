@@ -26,9 +26,9 @@ _OF_CLOUDS = (
     "training.input_points", "training.fewest_points", "training.augment.", "training.synthetic_share",
     "training.synthetic_seed", "training.data_workers", "training.normal_weight",
 )  # fmt: skip
-_OF_BRANCH = ("training.depth_weight", "training.freeze_backbone")
+_OF_BRANCH = ("training.depth_weight", "training.up_weight", "training.freeze_backbone")
 _OF_RESNET = ("image.features", "image.hidden", "image.width", "image.preprocessing")
-_OF_PIXELS = ("image.size", "image.depths")
+_OF_PIXELS = ("image.size", "image.depths", "image.up")
 
 
 @dataclass(frozen=True)

@@ -176,6 +176,7 @@ def picture_cases(cached: bool) -> Iterator[Case]:
         image = find_mask(read_image(path))
         assert image.mask is not None
         predicted = predict_cloud(model, image)
+        assert predicted.view is not None
         seen = predicted.together
         normalization = normalize(seen)
         answer, _ = predict_flow(model, normalization.to_unit(predicted.points))
@@ -183,7 +184,7 @@ def picture_cases(cached: bool) -> Iterator[Case]:
         corrected = drain(correct_flow(answer, normalization.to_unit(seen), kind=GUESSED))
         yield Case(
             f"{path.name}, network",
-            placed_on_mask(corrected, normalization, image.mask),
+            placed_on_mask(corrected, normalization, image.mask, predicted.view),
             seen,
             seen,
             normalization,

@@ -107,3 +107,23 @@ def test_what_covers_no_cell_is_refused_instead_of_taken_for_all_of_the_picture(
 def test_an_empty_mask_is_refused(branch):
     with pytest.raises(InputError, match="shows no object"):
         look(branch, np.zeros((10, 10, 4), dtype=np.uint8), np.zeros((10, 10), dtype=bool), SIZE)
+
+
+def test_the_upright_of_all_looks_is_told_in_the_frame_of_the_plain_one(picture):
+    torch.manual_seed(0)
+    config = ImageEncoderConfig(kind="pixels", size=SIZE, points=128, depths=2, up=True)
+    branch = PixelPoints(config).eval()
+    rgba, mask = picture
+    with torch.no_grad():
+        seen = look(branch, rgba, mask, SIZE).up
+        assert torch.allclose(seen, branch.upright.answer.bias, atol=0.05)  # what is assumed at first
+        # An answer that leans to the right wherever it is asked leans to neither side: half the looks are
+        # mirrored.
+        branch.upright.answer.bias += torch.tensor([0.5, 0.0, 0.0])
+        assert abs(look(branch, rgba, mask, SIZE).up[0].item()) < 0.05
+        # Seen in the mirror, all leans the other way.
+        torch.nn.init.normal_(branch.upright.answer.weight, std=1.0)
+        right, left = (look(branch, rgba[:, ::way].copy(), mask[:, ::way].copy(), SIZE).up for way in (1, -1))
+    assert abs(right[0].item()) > 0.01
+    assert right.norm().item() == pytest.approx(1)
+    assert torch.allclose(left, right * torch.tensor([-1.0, 1.0, 1.0]), atol=0.1)

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from nmf_model.geometry.cameras import camera_direction, camera_rotation
+from nmf_model.geometry.cameras import camera_direction, camera_rotation, turned, view_of_upright
 
 ANGLES = [(0.0, 0.0), (0.7, 0.4), (-2.0, -0.9), (3.1, 1.2), (5.9, 0.5)]
 
@@ -43,6 +43,25 @@ def test_hand_computed_views():
     above = camera_rotation(0, math.pi / 2)
     np.testing.assert_allclose(above @ [0, 1, 0], [0, 0, 1], atol=1e-15)
     np.testing.assert_allclose(above @ [0, 0, 1], [0, -1, 0], atol=1e-15)
+
+
+@pytest.mark.parametrize("elevation", [-1.2, 0.0, 0.45, math.pi / 2])
+def test_the_upright_tells_the_camera_up_to_its_azimuth(elevation):
+    rotation = camera_rotation(0.0, elevation)
+    np.testing.assert_allclose(view_of_upright(rotation[:, 1]), rotation, atol=1e-15)
+    # Another azimuth has the same upright: the view differs by a turn about the vertical.
+    np.testing.assert_allclose(view_of_upright(camera_rotation(2.1, elevation)[:, 1]), rotation, atol=1e-14)
+
+
+@pytest.mark.parametrize(
+    "up", [(0.2, 3.0, -1.0), (1, 0, 0), (-2, 0, 0), (0, 0, -1), (0.0, -1.0, 0.1), (1, 1e-9, 0)]
+)
+def test_a_view_is_a_rotation_that_brings_the_vertical_to_the_upright(up):
+    view = view_of_upright(np.array(up, dtype=float))
+    np.testing.assert_allclose(view @ view.T, np.eye(3), atol=1e-12)
+    assert np.linalg.det(view) == pytest.approx(1)
+    (seen,) = turned(np.array([[0.0, 2.0, 0.0]]), view)
+    np.testing.assert_allclose(seen, 2 * np.array(up) / np.linalg.norm(up), atol=1e-9)
 
 
 def test_the_renderer_draws_what_the_rotation_says():

@@ -18,6 +18,7 @@ from nmf_model.certificate import Origin
 from nmf_model.encoders.pictures import MARGIN
 from nmf_model.encoders.pixel_points import VIEW_DISTANCE
 from nmf_model.errors import InputError
+from nmf_model.geometry.cameras import camera_rotation
 from nmf_model.quality import inspect_mesh
 from nmf_model.repair import picture_colors
 from nmf_model.silhouette.colors import PictureColors
@@ -46,7 +47,7 @@ def grid() -> np.ndarray:
 
 
 def test_seen_from_afar_all_along_a_line_of_sight_has_the_colour_that_is_seen(flag, grid):
-    colors = PictureColors.of(flag, in_perspective=False).at(grid)
+    colors = PictureColors.of(flag, np.eye(3), in_perspective=False).at(grid)
     assert np.array_equal(colors, np.where(grid[:, :1] < 0, RED, BLUE))
 
 
@@ -55,13 +56,13 @@ def test_the_rim_s_colours_are_those_of_the_background_and_not_taken(flag):
     corners = np.column_stack(
         [frame.to_space(np.array([[40.5, 20.5], [159.5, 79.5], [5.0, 50.0]])), [0, 0, 0]]
     )
-    colors = PictureColors.of(flag, in_perspective=False).at(corners)
+    colors = PictureColors.of(flag, np.eye(3), in_perspective=False).at(corners)
     assert colors.tolist() == [list(RED), list(BLUE), list(RED)]
 
 
 def test_seen_from_nearby_what_is_nearer_is_seen_farther_out(flag):
     flag.rgba[:, 130:, :3] = GREEN  # from x = 0.5 on
-    coloring = PictureColors.of(flag, in_perspective=True)
+    coloring = PictureColors.of(flag, np.eye(3), in_perspective=True)
     x = np.full(3, 0.46)
     z = np.array([0.0, 0.6, -0.6])
     seen = x / (1 - z / MARGIN / VIEW_DISTANCE)
@@ -71,8 +72,16 @@ def test_seen_from_nearby_what_is_nearer_is_seen_farther_out(flag):
 
 
 def test_other_units_change_nothing(flag, grid):
-    coloring = PictureColors.of(flag, in_perspective=True)
+    coloring = PictureColors.of(flag, np.eye(3), in_perspective=True)
     assert np.array_equal(coloring.scaled(25.4).at(grid * 25.4), coloring.at(grid))
+
+
+@pytest.mark.parametrize("in_perspective", [True, False])
+def test_what_stands_upright_has_the_colours_that_are_seen_from_the_viewer(flag, grid, in_perspective):
+    view = camera_rotation(0.3, 0.5)
+    plain = PictureColors.of(flag, np.eye(3), in_perspective=in_perspective)
+    turned = PictureColors.of(flag, view, in_perspective=in_perspective)
+    assert np.array_equal(turned.scaled(2.0).at(2 * grid @ view), plain.at(grid))
 
 
 @pytest.mark.parametrize("method", ["network", "silhouette"])
@@ -105,7 +114,7 @@ def test_what_is_nothing_but_rim_keeps_its_colours():
     places = np.column_stack(
         [MaskFrame.of(mask).to_space(np.array([[60.0, 180.0], [60.0, 60.0]])), np.zeros(2)]
     )
-    colors = PictureColors.of(ShapeImage(rgba, mask=mask), in_perspective=False).at(places)
+    colors = PictureColors.of(ShapeImage(rgba, mask=mask), np.eye(3), in_perspective=False).at(places)
     assert colors.tolist() == [list(BLUE), list(RED)]
 
 

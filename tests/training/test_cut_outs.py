@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
 import torch
@@ -83,6 +85,23 @@ def test_the_shape_is_kept_up_to_size():
     scale = (placed - placed.mean(0)).norm() / turned.norm()
     apart = (placed - placed.mean(0)) / scale - turned.float()
     assert apart.norm(dim=1).mean() < 0.06  # an assumed distance of the viewer stands for the true one
+
+
+@pytest.mark.parametrize("numbers", [None, (0.5, 0.5, 0.5, 0.1, 0.9, 0.8), (0.2, 0.6, 0.4, 0.9, 0.1, 0.0)])
+def test_the_upright_is_where_upright_edges_of_the_object_point(numbers):
+    points, rotation = bar(), camera_rotation(0.7, 0.4)
+    raised = torch.cat([points, points + torch.tensor([0.0, 1e-3, 0.0])])
+    batch = cut(
+        drawn(points, rotation)[None],
+        raised[None],
+        torch.tensor(rotation[None]).float(),
+        SIZE,
+        None if numbers is None else torch.tensor([numbers]),
+    )
+    below, above = batch.targets[0].double().split(len(points))
+    expected = torch.nn.functional.normalize((above - below).mean(dim=0), dim=0)
+    assert torch.dot(expected, batch.up[0].double()) > math.cos(0.06)  # the assumed distance is not the true
+    assert batch.up[0].norm().item() == pytest.approx(1)
 
 
 def test_changes_of_light_and_outline_stay_pictures():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +17,7 @@ from nmf_model.geometry.template import icosphere
 from nmf_model.io.meshes import write_mesh
 from nmf_model.training import drawing
 from nmf_model.training import evaluate as evaluate_module
-from nmf_model.training.cases import Item, Plan, answer, merged, placed_by_outline
+from nmf_model.training.cases import TILT, Item, Plan, answer, merged, placed_by_outline
 from nmf_model.training.conditions import ROBUSTNESS, Condition
 from nmf_model.training.evaluate import cloud_items, evaluate, mesh_items, picture_items
 from nmf_model.training.evaluate_command import evaluate as command
@@ -253,7 +254,10 @@ def test_pictures_are_answered_in_the_frame_that_the_checkpoint_names(data):
     rotation = camera_rotation(azimuth, elevation)
     np.testing.assert_allclose(turned.target.points, straight.target.points @ rotation.T, atol=1e-12)
     np.testing.assert_allclose(turned.target.normals, straight.target.normals @ rotation.T, atol=1e-12)
-    mesh = reconstruct_picture(checkpoint.load(data / "camera.safetensors"), turned.seen)
+    mesh, view = reconstruct_picture(checkpoint.load(data / "camera.safetensors"), turned.seen)
+    np.testing.assert_array_equal(view, np.eye(3))  # these weights do not say which way is up
+    assert turned.facts[TILT] == pytest.approx(abs(math.degrees(elevation)))
+    assert TILT not in straight.facts
     expected = placed_by_outline(mesh, turned.target.points).vertices
     box = [np.stack([v.min(axis=0), v.max(axis=0)]) for v in (turned.mesh.vertices, turned.target.points)]
     np.testing.assert_allclose(box[0].mean(axis=0)[:2], box[1].mean(axis=0)[:2], atol=1e-9)

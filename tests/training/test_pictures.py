@@ -224,3 +224,35 @@ def test_cut_outs_learnt_in_two_pieces_give_what_they_give_in_one(config_file, t
     assert RunDir(tmp_path / "pieces").latest().step < 4
     pieces = learnt("pieces", None, resume=True)
     assert all(torch.equal(tensor, pieces[name]) for name, tensor in whole.items())
+
+
+def test_the_upright_is_learnt_by_a_branch_that_did_not_tell_it(config_file, tmp_path):
+    data, views, _ = bars_and_views(tmp_path)
+    ae = autoencoder_task(load_run_config(config_file, ["training.steps=1"]), [data], CPU)
+    train(ae, RunDir(tmp_path / "ae"), CPU, resume=False, max_minutes=None)
+    plain = ["image.kind=pixels", "image.size=64", "image.points=80", "training.steps=1"]
+    told = [*plain, "image.up=true", "training.up_weight=1", "training.batch_size=4"]
+    told[3:4] = ["training.steps=60", "training.learning_rate=3e-3", "training.validate_every=60"]
+
+    def learnt(name, settings, begun):
+        task = single_view_task(load_run_config(config_file, settings), [data], [views], begun, CPU)
+        begin = {name: tensor.clone() for name, tensor in task.model.image.state_dict().items()}
+        if task.model.image.upright is not None:  # what is assumed at first is nearly right
+            torch.nn.init.constant_(task.model.image.upright.answer.bias, 1.0)
+        train(task, RunDir(tmp_path / name), CPU, resume=False, max_minutes=None)
+        return task, begin
+
+    before, _ = learnt("before", plain, tmp_path / "ae" / "latest.safetensors")
+    assert before.parts == ("chamfer_1",)
+    after, begin = learnt("after", told, tmp_path / "before" / "latest.safetensors")
+    taken = checkpoint.load(tmp_path / "before" / "latest.safetensors").image.state_dict()
+    assert all(torch.equal(tensor, begin[name]) for name, tensor in taken.items())
+    assert begin.keys() - taken.keys() == {
+        f"upright.{part}" for part in ("hidden.weight", "hidden.bias", "answer.weight", "answer.bias")
+    }
+    assert after.parts == ("chamfer_1", "up")
+    missed = [r["up"] for r in RunDir(tmp_path / "after").records() if r["kind"] == "train"]
+    assert missed[0] > 1 - np.cos(0.6)
+    assert np.mean(missed[-5:]) < 1 - np.cos(0.2)
+    kept = checkpoint.load(tmp_path / "after" / "latest.safetensors")
+    assert kept.image.upright is not None
