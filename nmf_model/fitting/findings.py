@@ -32,10 +32,10 @@ MAX_POINTS = 10_000
 """More points than this resolve nothing that the grid could show; a random part of them is looked at."""
 MIN_BODY_SHARE = 0.04
 """Smaller groups of points are strays or parts that a gap in the sampling cut off ..."""
-_MIN_BODY_POINTS = 50
-"""... unless they have at least this many points ..."""
 _APART = 0.15
-"""... and are this far from all others, in radii of the whole: no gap in a sampling is so wide."""
+"""... unless they are this far from all others, in radii of the whole: no gap in a sampling is so wide."""
+_MIN_BODY_POINTS = 50
+"""Fewer points than these are no body at all: nothing can be reconstructed of them."""
 _LINK = 4.0
 """Points farther apart than this many times their spacing are not linked."""
 _NEIGHBOURS, _SPACED = 12, 7
@@ -135,7 +135,7 @@ def _body_labels(
     sizes = np.bincount(group)
     order = np.argsort(-sizes, kind="stable")
     is_body = [
-        size >= MIN_BODY_SHARE * count or (size >= _MIN_BODY_POINTS and _is_apart(points, group == k))
+        size >= _MIN_BODY_POINTS and (size >= MIN_BODY_SHARE * count or _is_apart(points, group == k))
         for k, size in enumerate(sizes)
     ]
     order = order[np.array(is_body)[order]]

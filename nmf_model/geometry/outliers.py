@@ -17,8 +17,10 @@ def find_outliers(points: NDArray[np.floating], neighbours: int = 8) -> NDArray[
 
     A point is judged against its own neighbourhood, so that a sparsely scanned side is kept, and against
     the sparsest fifth of the cloud, so that strays do not excuse each other. At most a fifth of the points
-    is ever called outliers; beyond that the cloud is taken as it is.
+    is ever called outliers; beyond that, or with no more points than neighbours, the cloud is taken as it is.
     """
+    if len(points) <= neighbours:
+        return np.zeros(len(points), dtype=bool)
     distances, indices = neighbours_of(points, neighbours + 1)
     reach = distances[:, 1:].mean(axis=1)
     around = np.median(reach[indices[:, 1:]], axis=1)

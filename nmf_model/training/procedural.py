@@ -81,6 +81,10 @@ class _Maker(Dataset[Tensor]):
 
 
 def _leave_signals_to_the_parent(_worker: int) -> None:
-    """Ctrl-C reaches the whole group; the parent finishes its step first, for which it needs its workers."""
+    """Ignore what ends a run: the parent finishes its step first, for which it needs its workers.
+
+    Ctrl-C reaches the whole group, and so does the SIGTERM of ``timeout`` and of batch systems. Workers end
+    when the parent tells them to, or is gone.
+    """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)

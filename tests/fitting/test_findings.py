@@ -230,6 +230,13 @@ def test_a_small_body_counts_if_it_is_far_from_all_else(rng, count, away, bodies
     assert sizes == ([COUNT, count] if bodies == 2 else [COUNT + count])
 
 
+@pytest.mark.parametrize(("count", "bodies"), [(7, 1), (49, 1), (60, 2)])
+def test_what_is_too_small_to_be_reconstructed_is_no_body_whatever_its_share(rng, count, bodies):
+    small = 0.3 * sphere(rng, count) + [3, 0, 0]
+    parts = split_bodies(PointCloud(np.concatenate([sphere(rng, 150), small])))
+    assert [len(part.points) for part in parts] == ([150, count] if bodies == 2 else [150 + count])
+
+
 def test_two_ways_around_through_one_place_are_told_once():
     centres = [(0, 0, 0), (0, 0, 0.001), (2, 0, 0), (4, 0, 0), (6, 0, 0)]
     tunnels = tuple(Tunnel(np.array(centre, dtype=float), 0.2) for centre in centres)

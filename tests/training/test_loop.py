@@ -263,7 +263,7 @@ def start_process(tmp_path, config_file, packed, out, *more):
         [sys.executable, str(command_line.ROOT / "training_cli.py"), "train", "ae",
          "--config", str(config_file), "--packed", str(packed), "--out", str(out), "--device", "cpu", *more],
         cwd=tmp_path, env=command_line.environment(tmp_path), stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True,
     )  # fmt: skip
 
 
@@ -291,14 +291,16 @@ def test_a_killed_process_leaves_a_checkpoint_from_which_the_run_ends_the_same(c
     assert records == list(range(1, reached + 4))
 
 
-def test_sigterm_ends_the_command_cleanly_with_a_checkpoint(config_file, packed, tmp_path):
+@pytest.mark.parametrize("workers", [0, 1])
+def test_sigterm_ends_the_command_cleanly_with_a_checkpoint(config_file, packed, tmp_path, workers):
+    """The signal of ``timeout`` and of batch systems reaches the whole group, also those who make shapes."""
     out = tmp_path / "stopped"
     process = start_process(
-        tmp_path, config_file, packed, out,
+        tmp_path, config_file, packed, out, "--synthetic", "0.5", "--set", f"training.data_workers={workers}",
         "--set", "training.steps=100000", "--set", "training.checkpoint_minutes=0.0",
     )  # fmt: skip
     wait_for_checkpoint(process, out, 1)
-    process.send_signal(signal.SIGTERM)
+    os.killpg(process.pid, signal.SIGTERM)
     said, complaints = process.communicate(timeout=200)
     assert process.returncode == 0, complaints
     assert "go on with --resume" in said
