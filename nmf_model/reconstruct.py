@@ -373,7 +373,7 @@ def _sound_flow(
     A thin part can come out of the correction so crumpled that hardly a template follows it, and of one with
     other random samples smooth. Next the answer itself is tried, which is smooth but less near, and last, if
     little is left to mend, the first correction again, as thoroughly as a fit. Where nothing is sound, what
-    has the fewest defects is taken.
+    is the least bad is taken.
     """
     check = partial(
         _sound_frames, level=request.level, points=points, normalization=normalization, cancel=cancel
@@ -393,18 +393,18 @@ def _sound_flow(
         (bare, _CHECKS[2], True),
         (flow, _CHECKS[3], False),
     ):
-        if not is_quick and _defects(tries[0]) > _FEW_DEFECTS:
+        if not is_quick and _severity(tries[0])[1] > _FEW_DEFECTS:
             break
         tries.append((candidate, (yield from check(candidate, part=part, is_quick=is_quick))))
         if tries[-1][1].report.is_clean:
             break
-    return min(tries, key=_defects)
+    return min(tries, key=_severity)
 
 
-def _defects(tried: tuple[_Flow, SoundSurface]) -> int:
-    """Return how many faces of a surface are at fault."""
+def _severity(tried: tuple[_Flow, SoundSurface]) -> tuple[int, int]:
+    """Return how bad a surface is, the worse the greater; last how many of its faces are at fault."""
     report = tried[1].report
-    return report.crossing_faces + report.flat_faces
+    return -report.clean_forms, report.crossing_faces + report.flat_faces
 
 
 def _sound_share(fraction: float) -> float:

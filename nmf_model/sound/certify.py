@@ -63,6 +63,7 @@ class SoundReport:
     Attributes:
         crossing_faces: left in the end, in the first of the written forms that has any; 0 if all is well.
         flat_faces: faces without area or with coinciding vertices, likewise.
+        clean_forms: how many of the forms before that one are sound; the first of all is the most exact.
         crossings_before: crossing faces of the given template's image.
         rounds: of refinement against crossings.
         solve: how the flow was solved, and whether its map is proved to be one to one.
@@ -73,6 +74,7 @@ class SoundReport:
 
     crossing_faces: int
     flat_faces: int
+    clean_forms: int
     crossings_before: int
     rounds: int
     solve: Solve
@@ -95,6 +97,9 @@ class SoundReport:
             what.append(f"{counted(self.crossing_faces, 'face')} still {cross} others")
         if self.flat_faces:
             what.append(f"{counted(self.flat_faces, 'face')} without area")
+        if self.clean_forms:
+            but = "STL or GLB" if self.clean_forms == 1 else "STL"
+            return (f"{' and '.join(what)} in single precision: export this mesh as anything but {but}.",)
         return (f"{' and '.join(what)}: this mesh is not certified.",)
 
 
@@ -174,7 +179,7 @@ def sound_stages(
             before = find_defects(surface.image, surface.faces, forms).crossing_faces
         part = (attempt / len(turns), 1 / len(turns))
         tried = yield from _attempt(surface, flow, budget, forms, part)
-        if best is None or len(tried.defects.faces) < len(best.defects.faces):
+        if best is None or tried.defects.severity < best.defects.severity:
             best = tried
         if not 0 < len(best.defects.faces) <= _MOST_MENDED:
             break
@@ -189,6 +194,7 @@ def sound_stages(
     report = SoundReport(
         crossing_faces=defects.crossing_faces,
         flat_faces=len(defects.flat),
+        clean_forms=defects.clean_forms,
         crossings_before=before,
         rounds=best.rounds,
         solve=solve,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,10 +27,12 @@ class Defects:
     Attributes:
         pairs: (K, 2) faces that cross, by exact arithmetic.
         flat: (D,) faces without area and faces of coinciding vertices.
+        clean_forms: how many forms before that one have none; all of them if nothing is at fault.
     """
 
     pairs: NDArray[np.int64]
     flat: NDArray[np.int64]
+    clean_forms: int = 0
 
     @property
     def faces(self) -> NDArray[np.int64]:
@@ -42,15 +44,20 @@ class Defects:
         """How many faces cross others."""
         return len(np.unique(self.pairs))
 
+    @property
+    def severity(self) -> tuple[int, int]:
+        """What orders meshes: sound in fewer of the forms is worse, whatever the count of faces at fault."""
+        return -self.clean_forms, len(self.faces)
+
 
 def find_defects(image: Points, faces: Faces, forms: Sequence[Written]) -> Defects:
     """Check the mesh in one form after the other, up to the first that has defects."""
     found = Defects(np.zeros((0, 2), dtype=np.int64), np.zeros(0, dtype=np.int64))
-    for form in forms:
-        found = _defects_of(np.ascontiguousarray(form(image)), faces)
+    for clean, form in enumerate(forms):
+        found = replace(_defects_of(np.ascontiguousarray(form(image)), faces), clean_forms=clean)
         if len(found.pairs) or len(found.flat):
-            break
-    return found
+            return found
+    return replace(found, clean_forms=len(forms))
 
 
 def _defects_of(written: Points, faces: Faces) -> Defects:

@@ -48,7 +48,7 @@ def relax(
     forms: Sequence[Written],
     distances: Sequence[float] = DISTANCES,
 ) -> tuple[FlowedSphere, Defects]:
-    """Move the vertices around the defects a little; the number of faces with defects never rises.
+    """Move the vertices around the defects a little; the mesh never gets worse (``Defects.severity``).
 
     Args:
         surface: as it is.
@@ -67,7 +67,7 @@ def relax(
         moves = [distance * way for way in _ways(surface, places, flow)]
         image = _best_of(surface, places, moves, forms, flow.cancel)
         after = find_defects(image, surface.faces, forms)
-        if len(after.faces) < len(defects.faces):
+        if after.severity < defects.severity:
             surface, defects = surface.moved(image), after
     return surface, defects
 

@@ -11,7 +11,7 @@ from nmf_model.geometry.refinement import edge_lengths, list_edges
 from nmf_model.geometry.template import icosphere
 from nmf_model.quality import inspect_mesh
 from nmf_model.sound.certify import PLAIN, Budget, make_sound
-from nmf_model.sound.defects import as_they_are, find_defects
+from nmf_model.sound.defects import Defects, as_they_are, find_defects
 from nmf_model.sound.forms import written_forms
 from nmf_model.sound.relax import relax
 from nmf_model.sound.surface import Flow, FlowedSphere
@@ -103,6 +103,30 @@ def test_a_tangle_of_whole_sheets_is_given_up_soon_and_said():
     assert note.endswith("this mesh is not certified.")
     assert surface.report.rounds == 0
     assert len(flow.calls) < 15  # one attempt with one push: no finer mesh, no steps back in time
+
+
+def test_what_is_sound_in_the_exact_form_alone_is_told_apart_and_preferred():
+    def coarse(points):
+        return np.round(points, 1)
+
+    flow = WavyPlate(0.3)
+    surface = make_sound(
+        flow, NOTHING, icosphere(3), Budget(vertices=0, rounds=1), forms=(as_they_are, coarse)
+    )
+    assert report_of(surface).is_sound
+    assert not surface.report.is_clean
+    assert surface.report.clean_forms == 1
+    (note,) = surface.report.notes()
+    assert note.endswith("in single precision: export this mesh as anything but STL or GLB.")
+    image, faces = surface.image.astype(np.float64), surface.faces
+    inside_out = np.where(image[:, 2:] > 0.1, image * (1, 1, -1), image)
+    only_coarse = find_defects(image, faces, (as_they_are, coarse))
+    exact_too = find_defects(inside_out, faces, (as_they_are, coarse))
+    assert exact_too.clean_forms == 0 < len(exact_too.faces)
+    few = Defects(exact_too.pairs[:1], exact_too.flat[:0])
+    assert len(few.faces) < len(only_coarse.faces)
+    assert only_coarse.severity < few.severity
+    assert find_defects(image, faces, (as_they_are, as_they_are)).severity == (-2, 0)
 
 
 @pytest.mark.parametrize("thickness", [1e-3, 0.0])
