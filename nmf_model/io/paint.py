@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nmf_model.io.color_range import color_bytes, largest_color
+from nmf_model.io.color_range import color_bytes, decoded, encoded, largest_color
 from nmf_model.io.gltf_colors import wide_colors
 from nmf_model.io.materials import Missing
 from nmf_model.io.surface import Surface
@@ -41,9 +41,12 @@ class Paint:
         weights = barycentric(points, self.vertices[self.faces[faces]])
         colors = np.einsum("sk,skc->sc", weights, self.corners[faces])
         uv = np.einsum("sk,skc->sc", weights, self.uv[faces])
+        # A face that ends at the picture's edge shows nothing of what a repetition has beyond it.
+        uv_of = self.uv[faces].reshape(-1, 6)
+        repeats = np.asarray(((uv_of < 0) | (uv_of > 1)).any(axis=1))
         for number, picture in enumerate(self.textures):
             here = np.flatnonzero(self.texture[faces] == number)
-            colors[here] *= _looked_up(picture, uv[here]) / 255
+            colors[here] *= _looked_up(picture, uv[here], repeats[here]) / 255
         result: NDArray[np.uint8] = colors.round().clip(0, 255).astype(np.uint8)
         return result
 
@@ -143,7 +146,10 @@ def _looks(
     corners = np.broadcast_to(factor, (len(faces), 3, 3)).astype(np.float32)
     if picture is None or not has_texture:
         return corners, uv, None
-    return corners, np.asarray(visual.uv, dtype=np.float64)[faces], np.asarray(picture.convert("RGB"))
+    shown = np.asarray(picture.convert("RGB"))
+    if hasattr(material, "baseColorFactor"):
+        shown, corners = _lit(shown, factor / 255), np.full_like(corners, 255)
+    return corners, np.asarray(visual.uv, dtype=np.float64)[faces], shown
 
 
 def _own_colors(part: Any) -> NDArray[np.uint8] | None:
@@ -159,19 +165,31 @@ def _factor(material: Any, has_texture: bool) -> NDArray[np.float32]:
     """Return the (3,) colour, 0..255, that a material multiplies its texture with, or has without one."""
     white = np.full(3, 255, dtype=np.float32)
     color = getattr(material, "baseColorFactor", None)
+    is_linear = color is not None
     if color is None and not has_texture:
         color = material.main_color
     if color is None:
         return white
     values = np.asarray(color)
     scale = 255.0 if values.dtype.kind == "f" else 1.0
-    return (values[:3] * scale).astype(np.float32)
+    factor = (values[:3] * scale).astype(np.float32)
+    return 255 * encoded(factor / 255) if is_linear and not has_texture else factor
 
 
-def _looked_up(picture: NDArray[np.uint8], uv: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return (S, 3) colours between the pixels of a repeating picture, bilinearly."""
+def _lit(picture: NDArray[np.uint8], factor: NDArray[np.floating]) -> NDArray[np.uint8]:
+    """Return a picture (H, W, 3) multiplied by a factor (3,) as glTF says: as light, not as written."""
+    light = decoded(np.arange(256, dtype=np.float32)[:, None] / 255) * factor
+    table = (255 * encoded(light)).round().astype(np.uint8)
+    return np.stack([table[picture[..., channel], channel] for channel in range(3)], axis=-1)
+
+
+def _looked_up(
+    picture: NDArray[np.uint8], uv: NDArray[np.float64], repeats: NDArray[np.bool_]
+) -> NDArray[np.float64]:
+    """Return (S, 3) colours between the pixels of a picture, bilinearly; (S,) whether it repeats there."""
     height, width = picture.shape[:2]
     x, y = uv[:, 0] * width - 0.5, (1 - uv[:, 1]) * height - 0.5
+    x, y = (np.where(repeats, at, at.clip(0, size - 1)) for at, size in ((x, width), (y, height)))
     left, top = np.floor(x).astype(np.int64), np.floor(y).astype(np.int64)
     across, down = (x - left)[:, None], (y - top)[:, None]
 
