@@ -32,6 +32,8 @@ FAMILIAR_MISFIT = 0.02
 """chamfer_l2 between the points that the network sees on a familiar picture and the mesh it makes of them."""
 FLAT = 0.98
 """Share of a picture's object that is of one colour from which nothing but the outline tells its shape."""
+SMALL = 48
+"""Pixels of an object's longer side below which the network, shown it enlarged, sees a blur."""
 _IS_FLAT = "The object has one colour and no shading, so only its outline tells its shape"
 _IS_THIN = "The object is too thin for the network to see it"
 _IS_UNFAMILIAR = "This picture is unlike what the model knows"
@@ -150,11 +152,19 @@ def _plan_picture(image: ShapeImage, request: ReconstructionRequest, device: tor
     if request.method == "auto" and not familiarity.is_familiar:
         return _silhouette(found, request.seed, f"{_IS_UNFAMILIAR}; {_INSTEAD}.")
     doubts = [_IS_FLAT] if is_flat else [] if familiarity.is_familiar else [_IS_UNFAMILIAR]
-    notes = (*found.notes, *(f"{doubt}; do not trust its far side." for doubt in doubts))
+    small = _smallness(found.mask)
+    notes = (*found.notes, *small, *(f"{doubt}; do not trust its far side." for doubt in doubts))
     plan = Plan(seen, "network", None, False, True, notes, answer)
     if view is None:
         return plan
     return replace(plan, mask=found.mask, view=view, coloring=_colors_of(found, view, in_perspective=True))
+
+
+def _smallness(mask: NDArray[np.bool_]) -> tuple[str, ...]:
+    longer = max(np.ptp(np.flatnonzero(mask.any(axis=axis))) + 1 for axis in (0, 1))
+    if longer >= SMALL:
+        return ()
+    return (f"The object is only {longer} pixels large; a larger picture tells more of its shape.",)
 
 
 def _colors_of(image: ShapeImage, view: NDArray[np.float64], *, in_perspective: bool) -> Coloring:

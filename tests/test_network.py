@@ -291,3 +291,14 @@ def test_a_model_without_weights_says_what_to_do(monkeypatch):
 def test_too_few_points_are_refused():
     with pytest.raises(InputError, match="at least 50"):
         predict_flow(load_weights("ae"), np.random.default_rng(0).normal(size=(20, 3)).astype(np.float32))
+
+
+def test_a_small_picture_is_told_to_tell_little():
+    image = example("wood_toy.png")
+    height, width = image.rgba.shape[:2]
+    step = max(height, width) // 40
+    small = ShapeImage(np.ascontiguousarray(image.rgba[::step, ::step]), has_alpha=image.has_alpha)
+    told = [
+        make_plan(ReconstructionRequest(picture, method="network"), CPU).notes for picture in (image, small)
+    ]
+    assert [sum("pixels large; a larger picture" in note for note in notes) for notes in told] == [0, 1]

@@ -15,6 +15,10 @@ from nmf_model.types import ShapeImage
 
 _LEAST_SHARE = 0.002
 _MOST_SHARE = 0.985
+_SHADOW = "A soft shadow beside the object was taken for none of it."
+_FILLS = "The object reaches all edges of the picture; if it goes on beyond them, that is missing."
+_TOLD_SHADOW = 0.03
+"""Share of the object beyond which its shadow is told."""
 _EDGE = 2
 """Pixels along the picture's edges that count as its edge."""
 _REACHED = 0.04
@@ -31,25 +35,31 @@ def find_mask(image: ShapeImage) -> ShapeImage:
         InputError: no object stands out, the object fills the picture, or the background needs the
             ``photo`` extra that is not installed.
     """
-    raw, source = _raw_mask(image)
+    raw, source, told = _raw_mask(image)
     solid, notes = clean(raw)
+    notes = told + notes
     solid, _ = clean(smooth(solid))
     _check_area(solid, image)
-    notes += _beyond_the_edge(solid)
+    notes += _beyond_the_edge(solid, was_cut_out=image.has_alpha)
     return replace(image, mask=solid, mask_source=source, notes=image.notes + notes)
 
 
-def _raw_mask(image: ShapeImage) -> tuple[NDArray[np.bool_], str]:
+def _raw_mask(image: ShapeImage) -> tuple[NDArray[np.bool_], str, tuple[str, ...]]:
+    """Return the mask, where it is from, and what is to be said of it."""
     if image.has_alpha:
-        return image.rgba[..., 3] >= 128, "transparency"
+        return image.rgba[..., 3] >= 128, "transparency", ()
     plain = plain_mask(image.rgba[..., :3])
-    if plain is not None:
-        return plain, "plain background"
-    return photo_mask(image.rgba[..., :3], _label(image))
+    if plain is None:
+        return *photo_mask(image.rgba[..., :3], _label(image)), ()
+    shadow = float((plain.with_shadow & ~plain.object).sum() / max(1, plain.object.sum()))
+    return plain.object, "plain background", (_SHADOW,) if shadow > _TOLD_SHADOW else ()
 
 
-def _beyond_the_edge(mask: NDArray[np.bool_]) -> tuple[str, ...]:
-    """Say where the picture seems to cut the object off; what touches all four edges was only trimmed."""
+def _beyond_the_edge(mask: NDArray[np.bool_], *, was_cut_out: bool) -> tuple[str, ...]:
+    """Say where the picture seems to cut the object off.
+
+    What was cut out and touches all four edges was only trimmed.
+    """
     edges = {
         "left": mask[:, :_EDGE].any(axis=1),
         "right": mask[:, -_EDGE:].any(axis=1),
@@ -57,8 +67,10 @@ def _beyond_the_edge(mask: NDArray[np.bool_]) -> tuple[str, ...]:
         "lower": mask[-_EDGE:].any(axis=0),
     }
     reached = [name for name, touched in edges.items() if touched.mean() > _REACHED]
-    if not reached or all(touched.any() for touched in edges.values()):
+    if not reached:
         return ()
+    if all(touched.any() for touched in edges.values()):
+        return () if was_cut_out else (_FILLS,)
     names = " and ".join([", ".join(reached[:-1]), reached[-1]] if len(reached) > 1 else reached)
     return (f"The object reaches the picture's {names} edge; what goes on beyond it is missing.",)
 

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
+
+from nmf_model.silhouette.mask_shadow import without_shadow
 
 _CLOSE = 12.0
 """Colour steps (of 255, largest channel) that compression and soft light add to a plain background."""
@@ -18,7 +22,19 @@ _HALO = 2
 """Pixels by which smoothing and compression swell what differs from the background."""
 
 
-def plain_mask(rgb: NDArray[np.uint8]) -> NDArray[np.bool_] | None:
+class PlainMask(NamedTuple):
+    """An object before a plain background.
+
+    Attributes:
+        object: (H, W), where it is.
+        with_shadow: (H, W), the same with the soft shadow that it casts.
+    """
+
+    object: NDArray[np.bool_]
+    with_shadow: NDArray[np.bool_]
+
+
+def plain_mask(rgb: NDArray[np.uint8]) -> PlainMask | None:
     """Mark what is not background on a (H, W, 3) picture, or return None if its border is not plain.
 
     A quadratic colour model is fitted to the border robustly; if the border follows it, everything
@@ -37,7 +53,8 @@ def plain_mask(rgb: NDArray[np.uint8]) -> NDArray[np.bool_] | None:
     model = _fit(*_thinned(terms[connected], colours[connected]))
     away = np.minimum(away, _distance(colours, terms, model))
     sharp = _distance(rgb.astype(np.float32), terms, model)
-    return _trimmed(_object(away <= tolerance, border), sharp)
+    thing = _trimmed(_object(away <= tolerance, border), sharp)
+    return PlainMask(without_shadow(rgb, terms @ model, thing), thing)
 
 
 def _border(shape: tuple[int, ...]) -> NDArray[np.bool_]:

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from scipy import ndimage
 
 from nmf_model.errors import InputError
 from nmf_model.io.images import read_image
@@ -110,6 +111,56 @@ def test_an_object_that_the_picture_cuts_off_is_told(rows: slice, columns: slice
     notes = find_mask(ShapeImage(rgba, has_alpha=True)).notes
     assert bool(notes) == bool(told)
     assert all(told in note for note in notes)
+
+
+def test_an_opaque_picture_that_the_object_fills_is_told() -> None:
+    rgb = np.full((100, 100, 3), 250, dtype=np.uint8)
+    y, x = np.mgrid[:100, :100] - 49.5
+    rgb[np.hypot(x, y) < 58] = (200, 80, 40)
+    rgba = np.dstack([rgb, np.full((100, 100), 255, dtype=np.uint8)])
+    found = find_mask(ShapeImage(rgba))
+    assert found.notes == (
+        "The object reaches all edges of the picture; if it goes on beyond them, that is missing.",
+    )
+
+
+def shaded(backdrop: np.ndarray, coverage: np.ndarray, *, blur: float, depth: float) -> np.ndarray:
+    """Cast a shadow of an object to its lower right."""
+    cast = ndimage.gaussian_filter(np.roll(coverage, (18, 24), (0, 1)), blur)
+    return backdrop * (1 - depth * cast[..., None])
+
+
+@pytest.mark.parametrize("kind", ["flat", "gradient", "vignette", "noise"])
+@pytest.mark.parametrize("colour", [(200, 80, 40), (30, 30, 32), (250, 250, 255), (110, 118, 140)])
+def test_a_soft_shadow_is_no_part_of_the_object(
+    coverage: Coverage, kind: str, colour: tuple[int, int, int]
+) -> None:
+    share = coverage("star")
+    picture = composed(share, shaded(backdrop(kind), share, blur=9, depth=0.5), colour)
+    found = find_mask(opaque(jpeg(picture, 92)))
+    assert found.mask_source == "plain background"
+    assert iou(found.mask, share > 0.5) > 0.93
+    assert found.notes == ("A soft shadow beside the object was taken for none of it.",)
+
+
+@pytest.mark.parametrize("blur", [0.7, 1.5])
+@pytest.mark.parametrize("light", [0.35, 0.6, 0.85])
+def test_what_is_as_grey_as_a_shadow_but_has_an_edge_stays(
+    coverage: Coverage, light: float, blur: float
+) -> None:
+    share = ndimage.gaussian_filter(coverage("disc"), blur)
+    background = backdrop("flat")
+    y = np.linspace(1, 0.8, len(share))[:, None, None]  # as a ball is lit
+    picture = (background * (1 - share[..., None] * (1 - light * y))).astype(np.uint8)
+    found = find_mask(opaque(picture))
+    assert iou(found.mask, share > 0.5) > 0.97
+    assert not found.notes
+
+
+def test_what_would_be_nothing_but_shadow_is_taken_for_the_object(coverage: Coverage) -> None:
+    share = coverage("disc")
+    picture = shaded(backdrop("flat"), share, blur=9, depth=0.5).astype(np.uint8)
+    assert find_mask(opaque(picture)).mask.sum() > 0.8 * (share > 0.5).sum()
 
 
 def test_a_varied_background_is_not_plain() -> None:
