@@ -141,7 +141,7 @@ class _Run:
         targets = [target]
         if len(bodies) > 1:
             others = [other for other in self._targets if other is not target]
-            targets = numbered(target, len(bodies), others)
+            targets = numbered(target, len(bodies), others, self._args.report)
         for number, (body, place) in enumerate(zip(bodies, targets, strict=True), start=1):
             suffix = f" (body {number} of {len(bodies)})" if len(bodies) > 1 else ""
             colors = self._colors(body)

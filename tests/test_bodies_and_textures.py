@@ -87,6 +87,39 @@ def test_bodies_never_overwrite_another_input_or_result(tmp_path):
         numbered(target, 2, [other])
 
 
+@pytest.mark.parametrize(
+    ("source", "words"),
+    [
+        ("toy-2.obj", r"toy-2\.obj would be overwritten by its own result"),
+        ("toy-2.png", r"toy-2\.png would be overwritten by what goes with .*toy-2\.obj"),
+        ("toy-2.obj.certificate.json", r"certificate\.json would be overwritten"),
+    ],
+)
+def test_nothing_of_a_body_is_written_over_the_input_itself(source, words, tmp_path):
+    target = Target(tmp_path / source, tmp_path / "toy.obj", certificate=True, texture=True)
+    assert len(numbered(target, 1, [])) == 1
+    with pytest.raises(InputError, match=words):
+        numbered(target, 2, [])
+
+
+def test_nothing_of_a_body_is_written_over_another_input_or_the_report(tmp_path):
+    target = Target(tmp_path / "a.xyz", tmp_path / "a.obj", certificate=True, texture=True)
+    other = Target(tmp_path / "a-1.png", tmp_path / "b.obj")
+    with pytest.raises(InputError, match=r"a-1\.png is another input or its result"):
+        numbered(target, 2, [other])
+    with pytest.raises(InputError, match="also the certificate"):
+        numbered(target, 2, [], tmp_path / "a-1.obj.certificate.json")
+
+
+def test_a_texture_never_replaces_the_picture_it_is_baked_from(tmp_path, capsys):
+    picture = tmp_path / "my toy.png"
+    picture.write_bytes(b"mine")
+    assert main([str(picture), "--output", str(tmp_path / "my toy.obj"), "--texture"]) == 2
+    assert "my toy.png would be overwritten" in capsys.readouterr().err
+    assert [path.name for path in tmp_path.iterdir()] == ["my toy.png"]
+    assert picture.read_bytes() == b"mine"
+
+
 def test_a_coloured_mesh_becomes_a_textured_one(tmp_path, capsys):
     ball = trimesh.creation.icosphere(3)
     ball.visual.vertex_colors = np.where(ball.vertices[:, :1] > 0, [255, 0, 0, 255], [0, 0, 255, 255])

@@ -173,6 +173,11 @@ BAD_USE = {
     "same output twice": ("egg.xyz sub/egg.ply --output out/", "egg.ply"),
     "same output but for case": ("egg.xyz sub/EGG.xyz --output out/", "EGG.xyz"),
     "output is an input": ("sub/egg.ply --output sub/", "overwritten"),
+    "texture is an input": ("toy.png --output toy.obj --texture", "toy.png would be overwritten"),
+    "certificate is an input": (
+        "egg.ply.certificate.json --output egg.ply",
+        "egg.ply.certificate.json would be overwritten",
+    ),
     "report is no json": ("egg.xyz --output a.ply --report a.txt", "a.txt"),
     "report is the certificate": (
         "egg.xyz --output a.ply --report a.ply.certificate.json",
@@ -196,8 +201,9 @@ def test_bad_use_is_one_sentence_before_any_work(case, tmp_path, monkeypatch, ca
         monkeypatch.delenv(name, raising=False)
     for name in ("sub", "folder.json", "b.ply.certificate.json"):
         (tmp_path / name).mkdir()
-    for name in ("egg.xyz", "other.xyz", "sub/egg.ply", "sub/EGG.xyz", "points.json"):
+    for name in ("egg.xyz", "other.xyz", "sub/egg.ply", "sub/EGG.xyz", "points.json", "toy.png"):
         (tmp_path / name).touch()
+    (tmp_path / "egg.ply.certificate.json").touch()
     before = sorted(tmp_path.rglob("*"))
     try:
         code = main(arguments.split())
