@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from nmf_app.formats import written_files
+from nmf_model.certificate import certificate_path, shared_certificate_path
 from nmf_model.errors import InputError
 from nmf_model.io.suffixes import IMAGE_SUFFIXES, OUTPUT_SUFFIXES, POINT_SUFFIXES, TEXTURE_SUFFIXES, listed
 from nmf_model.methods import check_method
@@ -68,7 +69,7 @@ def plan(
         for path in target.files:
             _refuse_unwritable_file(path)
     if report is not None:
-        _check_report(report)
+        check_report(report, files)
     return targets
 
 
@@ -179,13 +180,15 @@ def _key(path: Path) -> str:
 
 
 def check_report(report: Path, inputs: Sequence[Path]) -> None:
-    """Raise InputError unless ``--report`` can be written and is none of the inputs; nothing is touched."""
+    """Raise InputError unless ``--report`` can be written and is no input nor its certificate.
+
+    Nothing is touched.
+    """
     if _key(report) in {_key(path) for path in inputs}:
         raise InputError(f"{report} is also an input: choose another file for --report.")
-    _check_report(report)
-
-
-def _check_report(report: Path) -> None:
+    for path in inputs:
+        if _key(report) in {_key(certificate_path(path)), _key(shared_certificate_path(path))}:
+            raise InputError(f"{report} is the certificate of {path}: choose another file for --report.")
     if report.suffix.lower() != ".json":
         raise InputError(f"{report} is no report file: end its name with .json.")
     _refuse_unwritable_folder(report.parent)
