@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 
 import numpy as np
 import pytest
@@ -69,6 +70,28 @@ def test_an_interruption_between_bodies_tells_what_was_written(pair, tmp_path, m
     written, stopped = json.loads(report.read_text())
     assert written["output"].endswith("out-1.ply")
     assert "interrupted" in stopped["error"]
+
+
+def test_a_report_tells_of_an_interruption_and_of_what_was_not_begun(pair, tmp_path, monkeypatch, capsys):
+    def interrupted(request, cancel=None, on_frame=None):
+        signal.raise_signal(signal.SIGINT)
+        assert cancel()
+        raise Cancelled("stopped")
+
+    monkeypatch.setattr(reconstruct, "run", interrupted)
+    report = tmp_path / "all.json"
+    report.write_text("yesterday")
+    for name in ("next.xyz", "last.xyz"):
+        (tmp_path / name).write_bytes(pair.read_bytes())
+    inputs = [str(tmp_path / name) for name in ("pair.xyz", "next.xyz", "last.xyz")]
+    assert main([*inputs, "--output", f"{tmp_path}/out/", "--report", str(report)]) == 130
+    assert len(capsys.readouterr().err.splitlines()) == 1
+    first, *rest = json.loads(report.read_text())
+    assert first == {"input": inputs[0], "error": "interrupted; nothing was written for it."}
+    assert rest == [{"input": path, "error": "interrupted before it was begun."} for path in inputs[1:]]
+    report.write_text("yesterday")
+    assert main([inputs[0], "--output", str(tmp_path / "out.ply"), "--report", str(report)]) == 130
+    assert json.loads(report.read_text()) == [first]
 
 
 def test_together_is_the_default_and_one_body_keeps_its_name(pair, tmp_path):
