@@ -406,6 +406,7 @@ class Controller(QObject):
             chosen.level,
             chosen.seed,
             chosen.device,
+            weights=chosen.weights,
             findings=item.loaded.findings,
         )
         self._session.update_item(item.key, state=ItemState.WAITING)

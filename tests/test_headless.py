@@ -189,6 +189,18 @@ BAD_USE = {
     "report is a folder": ("egg.xyz --output a.ply --report folder.json", "folder.json"),
     "no input": ("--output a.ply", "FILE"),
     "report without output": ("egg.xyz --report a.json", "--output"),
+    "no certificate without output": ("egg.xyz --no-certificate", "--no-certificate needs --output"),
+    "bodies without output": ("egg.xyz --bodies split", "--bodies needs --output"),
+    "both without output": ("egg.xyz --texture --bodies split", "--bodies and --texture need --output"),
+    "weights for a fit": ("egg.xyz --output a.ply --method fit --weights a", "leave out --weights"),
+    "method to verify": ("--verify sub/egg.ply --method fit", "makes no mesh; leave out --method"),
+    "level to verify": ("--verify sub/egg.ply --level 0", "leave out --level"),
+    "weights to verify": ("--verify sub/egg.ply --weights a", "leave out --weights"),
+    "no certificate to verify": ("--verify sub/egg.ply --no-certificate", "leave out --no-certificate"),
+    "bodies to verify": ("--verify sub/egg.ply --bodies split", "leave out --bodies"),
+    "texture to verify": ("--verify sub/egg.ply --texture", "leave out --texture"),
+    "device to verify": ("--verify sub/egg.ply --device cpu", "leave out --device"),
+    "seeds to verify": ("--verify sub/egg.ply --level 2 --seed 1", "leave out --level and --seed"),
     "no display": ("egg.xyz", "--output"),
 }
 
