@@ -13,7 +13,7 @@ from typing import NoReturn, get_args
 from nmf_app.console import Console
 from nmf_app.exit_codes import BAD_USE, INTERNAL_FAILURE, INTERRUPTED
 from nmf_model.errors import CheckpointError
-from nmf_model.types import METHODS, Device
+from nmf_model.types import MAX_SEED, METHODS, Device
 
 MAX_LEVEL = 7
 
@@ -110,8 +110,8 @@ def _level(text: str) -> int:
 
 
 def _seed(text: str) -> int:
-    if not (text.isascii() and text.isdigit() and int(text) < 2**32):
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 0 to {2**32 - 1}")
+    if not (text.isascii() and text.isdigit() and int(text) <= MAX_SEED):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 0 to {MAX_SEED}")
     return int(text)
 
 

@@ -162,6 +162,7 @@ BAD_USE = {
     "level too high": ("egg.xyz --output a.ply --level 8", "0 to 7"),
     "level no number": ("egg.xyz --output a.ply --level fine", "0 to 7"),
     "negative seed": ("egg.xyz --output a.ply --seed -1", "seed"),
+    "seed too large": ("egg.xyz --output a.ply --seed 2147483648", "from 0 to 2147483647"),
     "unknown device": ("egg.xyz --output a.ply --device abacus", "abacus"),
     "unknown option": ("egg.xyz --output a.ply --colour", "--colour"),
     "suffix not writable": ("egg.xyz --output a.docx", "a.docx"),

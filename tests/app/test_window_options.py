@@ -6,6 +6,9 @@ import pytest
 
 import nmf_app.app
 from nmf_app.__main__ import main
+from nmf_app.session import Parameters
+from nmf_app.widgets.parameters import ParametersPanel
+from nmf_model.types import MAX_SEED
 from nmf_model.weights import shipped_path
 
 
@@ -37,3 +40,20 @@ def test_weights_that_cannot_be_open_no_window(windows, capsys):
     assert main(["--weights", "gone.safetensors"]) == 2
     assert not windows
     assert capsys.readouterr().err == "nmf: There is no checkpoint gone.safetensors; check its name.\n"
+
+
+def test_the_window_holds_every_seed_that_the_command_line_takes(windows):
+    assert main(["--seed", str(MAX_SEED)]) == 0
+    (app,) = windows
+    assert app.session.state.parameters.seed == MAX_SEED
+    assert app.window.side_panel.parameters._seed.value() == MAX_SEED
+
+
+def test_a_value_that_cannot_be_shown_leaves_the_editors_working(qtbot):
+    panel = ParametersPanel(Parameters())
+    qtbot.addWidget(panel)
+    with pytest.raises(OverflowError):
+        panel.show_parameters(Parameters(seed=2**40))
+    with qtbot.waitSignal(panel.edited) as edited:
+        panel._seed.setValue(3)
+    assert edited.args == [Parameters(seed=3)]
