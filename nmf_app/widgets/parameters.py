@@ -11,8 +11,8 @@ from PySide6.QtWidgets import QCheckBox, QComboBox, QFormLayout, QSizePolicy, QS
 from nmf_app import resources
 from nmf_app.session import Parameters
 from nmf_app.widgets.basics import GRID, label, link_button
-from nmf_app.wording import DEVICES, METHODS, level_words
-from nmf_model.types import MAX_SEED, PointCloud, Source
+from nmf_app.wording import DEVICES, METHOD_WORDS, level_words
+from nmf_model.types import MAX_SEED, METHODS, Method, PointCloud, Source
 
 LEVELS = (None, 2, 3, 4, 5, 6, 7)
 
@@ -25,7 +25,7 @@ class ParametersPanel(QWidget):
     def __init__(self, parameters: Parameters) -> None:
         super().__init__()
         self._parameters = parameters
-        self._method = _choice("How the shape is found", {key: METHODS[key][0] for key in _methods()})
+        self._method = _choice("How the shape is found", {key: METHOD_WORDS[key][0] for key in _methods()})
         self._level = _choice("How many vertices the mesh has", {})
         for level in LEVELS:
             self._level.addItem(level_words(level), level)
@@ -56,7 +56,7 @@ class ParametersPanel(QWidget):
             self._device.setCurrentIndex(max(0, self._device.findData(parameters.device)))
             self._seed.setValue(parameters.seed)
             self._at_once.setChecked(parameters.start_at_once)
-        self._explain.setText(METHODS[self._method.currentData()][1])
+        self._explain.setText(METHOD_WORDS[self._method.currentData()][1])
 
     def show_source(self, source: Source | None) -> None:
         """Offer the silhouette only where there is a picture."""
@@ -107,7 +107,7 @@ class ParametersPanel(QWidget):
         self.edited.emit(parameters)
 
 
-def _methods() -> list[str]:
+def _methods() -> list[Method]:
     """Leave the network out where no trained weights are bundled."""
     weights = any((resources.root() / "checkpoints").glob("*.safetensors"))
     return [method for method in METHODS if method != "network" or weights]

@@ -8,7 +8,8 @@ import nmf_app.app
 from nmf_app.__main__ import main
 from nmf_app.session import Parameters
 from nmf_app.widgets.parameters import ParametersPanel
-from nmf_model.types import MAX_SEED
+from nmf_app.wording import METHOD_WORDS
+from nmf_model.types import MAX_SEED, METHODS
 from nmf_model.weights import shipped_path
 
 
@@ -57,3 +58,11 @@ def test_a_value_that_cannot_be_shown_leaves_the_editors_working(qtbot):
     with qtbot.waitSignal(panel.edited) as edited:
         panel._seed.setValue(3)
     assert edited.args == [Parameters(seed=3)]
+
+
+def test_the_methods_to_choose_are_those_that_there_are(qtbot):
+    panel = ParametersPanel(Parameters())
+    qtbot.addWidget(panel)
+    offered = [panel._method.itemData(row) for row in range(panel._method.count())]
+    assert offered == list(METHODS)
+    assert METHOD_WORDS["network+fit"][0] == "Network, then fit", "a result can be of it"
