@@ -207,7 +207,7 @@ class _Run:
             from nmf_model.io.meshes import SEAM_NOTE
             from nmf_model.texture import export_textured
 
-            report = export_textured(result, target.output, colors, origin)
+            report = export_textured(result, target.output, colors, origin, cancel=self._cancel)
             notes += [SEAM_NOTE] if target.output.suffix.lower() == ".glb" else []
         else:
             report = export_reconstruction(result, target.output, origin, self._cancel)
