@@ -12,7 +12,8 @@ from typing import NoReturn, get_args
 
 from nmf_app.console import Console
 from nmf_app.exit_codes import BAD_USE, INTERNAL_FAILURE, INTERRUPTED
-from nmf_model.types import METHODS, Device
+from nmf_model.errors import CheckpointError
+from nmf_model.types import MAX_SEED, METHODS, Device
 
 MAX_LEVEL = 7
 
@@ -30,6 +31,12 @@ FILE may be a pattern with * ? or [ ], for shells that leave such names as they 
 
 exit codes: 0 done, 2 bad use or bad input, 3 checked and not sound, 1 internal failure, or a verdict of
 --verify that could not be printed, 130 interrupted."""
+
+
+NEED_OUTPUT = ("certificate", "bodies", "texture")
+"""Options of what is written; the window's export dialog asks for it."""
+NOT_TO_VERIFY = ("method", "level", "weights", *NEED_OUTPUT, "device", "seed")
+"""Options of how a mesh is made."""
 
 
 class _Parser(argparse.ArgumentParser):
@@ -75,7 +82,7 @@ def build_parser() -> argparse.ArgumentParser:
         "--no-certificate",
         dest="certificate",
         action="store_false",
-        help="write no certificate, neither beside the mesh (mesh.ply.certificate.json) nor into it",
+        help="with --output: no certificate, neither beside the mesh (mesh.ply.certificate.json) nor in it",
     )
     parser.add_argument(
         "--bodies",
@@ -103,8 +110,8 @@ def _level(text: str) -> int:
 
 
 def _seed(text: str) -> int:
-    if not (text.isascii() and text.isdigit() and int(text) < 2**32):
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 0 to {2**32 - 1}")
+    if not (text.isascii() and text.isdigit() and int(text) <= MAX_SEED):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 0 to {MAX_SEED}")
     return int(text)
 
 
@@ -121,6 +128,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             return _open_window(parser, args)
         if not args.files:
             parser.error("--output needs at least one FILE to read")
+        if args.weights is not None and args.method in ("fit", "silhouette"):
+            parser.error(f"--method {args.method} asks no network; leave out --weights")
         from nmf_app.headless import run
 
         return run(args)
@@ -144,6 +153,8 @@ def _expanded(parser: argparse.ArgumentParser, named: Path) -> list[Path]:
 def _verify(parser: argparse.ArgumentParser, args: argparse.Namespace) -> int:
     if args.output is not None:
         parser.error("--verify writes no mesh; leave out --output")
+    if idle := _given(parser, args, NOT_TO_VERIFY):
+        parser.error(f"--verify makes no mesh; leave out {' and '.join(idle)}")
     if not args.files:
         parser.error("--verify needs at least one mesh FILE to check")
     from nmf_app.checking import run
@@ -154,16 +165,43 @@ def _verify(parser: argparse.ArgumentParser, args: argparse.Namespace) -> int:
 def _open_window(parser: argparse.ArgumentParser, args: argparse.Namespace) -> int:
     if args.report is not None:
         parser.error("--report needs --output or --verify")
-    if args.texture or args.bodies != "together":
-        parser.error("--texture and --bodies need --output")
+    if idle := _given(parser, args, NEED_OUTPUT):
+        parser.error(f"{' and '.join(idle)} {'needs' if len(idle) == 1 else 'need'} --output")
     if not _has_display():
         parser.error("there is no display for a window; add --output PATH to work without one")
+    if args.weights is not None and not _are_weights(args.weights):
+        return BAD_USE
     try:
         from nmf_app.app import run_window
     except ImportError as error:
         Console(quiet=True).error(f"the window cannot open: {error}; README lists what it needs.")
         return INTERNAL_FAILURE
-    return run_window(args.files, method=args.method, level=args.level, device=args.device, seed=args.seed)
+    return run_window(
+        args.files,
+        method=args.method,
+        level=args.level,
+        device=args.device,
+        seed=args.seed,
+        weights=args.weights,
+    )
+
+
+def _given(parser: argparse.ArgumentParser, args: argparse.Namespace, names: Sequence[str]) -> list[str]:
+    """Return which of some options ask for other than their default, as they are typed."""
+    asked = [name for name in names if getattr(args, name) != parser.get_default(name)]
+    return ["--no-certificate" if name == "certificate" else f"--{name}" for name in asked]
+
+
+def _are_weights(path: Path) -> bool:
+    """Return whether a file holds weights; if not, that is said."""
+    from nmf_app.targets import check_weights
+
+    try:
+        check_weights(path)
+    except CheckpointError as error:
+        Console(quiet=True).error(str(error))
+        return False
+    return True
 
 
 def _has_display() -> bool:

@@ -54,12 +54,13 @@ def run_window(
     level: int | None = None,
     device: Device = "auto",
     seed: int = 0,
+    weights: Path | None = None,
 ) -> int:
     """Open the window, on ``paths`` if there are any, and return its exit code once it is closed."""
     qt = make_application(sys.argv[:1])
     app = build()
-    given = {"method": method, "level": level, "device": device, "seed": seed}
-    neutral = {"method": "auto", "level": None, "device": "auto", "seed": 0}
+    given = {"method": method, "level": level, "device": device, "seed": seed, "weights": weights}
+    neutral = {"method": "auto", "level": None, "device": "auto", "seed": 0, "weights": None}
     chosen = {name: value for name, value in given.items() if value != neutral[name]}
     app.session.update(parameters=replace(app.session.state.parameters, **chosen))  # type: ignore[arg-type]
     app.window.start()

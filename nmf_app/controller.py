@@ -38,6 +38,9 @@ from nmf_app.wording import (
 )
 from nmf_model.types import Method, PointCloud, ReconstructionRequest
 
+_FINISHING = Notice(
+    NoticeKind.INFO, "Finishing what cannot be stopped halfway; the window closes after that."
+)
 _STATE_WHILE_RUNNING = {JobKind.READ: ItemState.READING, JobKind.RECONSTRUCT: ItemState.RUNNING}
 
 
@@ -269,10 +272,13 @@ class Controller(QObject):
         """Return the names of the files that are still to be written."""
         return tuple(known.file for known in self._known.values() if known.kind is JobKind.EXPORT)
 
-    def shutdown(self) -> bool:
-        """Cancel everything and wait for the worker; True if it ended."""
+    def shutdown(self, timeout_s: float = 10.0) -> bool:
+        """Cancel everything and wait for each worker; True if they ended. May be called again to ask that."""
         self._known.clear()
-        ended = [runner.shutdown() for runner in self._runners]  # all of them, also after one that did not
+        self.cancel_all()  # before any is waited for
+        ended = [runner.shutdown(timeout_s) for runner in self._runners]
+        if not all(ended) and self._session.state.notice != _FINISHING:
+            self._session.update(active=None, live=None, waiting=0, notice=_FINISHING)
         return all(ended)
 
     # Job events.
@@ -406,6 +412,7 @@ class Controller(QObject):
             chosen.level,
             chosen.seed,
             chosen.device,
+            weights=chosen.weights,
             findings=item.loaded.findings,
         )
         self._session.update_item(item.key, state=ItemState.WAITING)

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from nmf_model.io.output_formats import OUTPUT_FORMATS, output_format
+from nmf_model.certificate import certificate_path
+from nmf_model.io.output_formats import OUTPUT_FORMATS, output_format, report_path, texture_files
 
 if TYPE_CHECKING:
     from nmf_model.types import LengthUnit, Reconstruction
@@ -57,6 +58,18 @@ def certificate_place(suffix: str) -> str:
     """Say where the certificate of a file in a format goes."""
     entry = output_format(Path(f"mesh.{suffix}"))
     return "in the file and beside it" if entry is not None and entry.certificate else "beside the file"
+
+
+def written_files(
+    path: Path, *, texture: bool = False, certificate: bool = False, report: bool = False
+) -> tuple[Path, ...]:
+    """Return every file that an export to ``path`` writes: the mesh itself, then what goes beside it."""
+    return (
+        path,
+        *(texture_files(path) if texture else ()),
+        *([certificate_path(path)] if certificate else ()),
+        *([report_path(path)] if report else ()),
+    )
 
 
 @dataclass(frozen=True)

@@ -80,6 +80,8 @@ class _Run:
             counter = f"[{number}/{len(targets)}] " if len(targets) > 1 else ""
             codes.add(self._one(target, counter + target.source.name))
             if INTERRUPTED in codes:
+                for left in targets[number:]:
+                    self._tell(left, "interrupted before it was begun.")
                 self._write_report()
                 return INTERRUPTED
         codes.add(self._write_report())
@@ -115,7 +117,7 @@ class _Run:
         if bodies:
             what = "body" if bodies == 1 else f"{bodies} bodies"
             sentence = f"interrupted; only the first {what} of it {'was' if bodies == 1 else 'were'} written."
-            self._entries.append({"input": str(target.source), "error": sentence})
+        self._tell(target, sentence)
         self._console.error(f"{target.source}: {sentence}")
         return INTERRUPTED
 
@@ -125,8 +127,12 @@ class _Run:
         self._console.error(sentence)
         if _debugging():
             self._console.trace()
-        self._entries.append({"input": str(target.source), "error": sentence})
+        self._tell(target, sentence)
         return code
+
+    def _tell(self, target: Target, sentence: str) -> None:
+        """Say in the report what became of an input instead of a mesh."""
+        self._entries.append({"input": str(target.source), "error": sentence})
 
     def _reconstruct(self, target: Target, title: str) -> None:
         """Read one input and write one mesh of it, or one of each of its bodies."""
@@ -141,7 +147,7 @@ class _Run:
         targets = [target]
         if len(bodies) > 1:
             others = [other for other in self._targets if other is not target]
-            targets = numbered(target, len(bodies), others)
+            targets = numbered(target, len(bodies), others, self._args.report)
         for number, (body, place) in enumerate(zip(bodies, targets, strict=True), start=1):
             suffix = f" (body {number} of {len(bodies)})" if len(bodies) > 1 else ""
             colors = self._colors(body)
@@ -201,7 +207,7 @@ class _Run:
             from nmf_model.io.meshes import SEAM_NOTE
             from nmf_model.texture import export_textured
 
-            report = export_textured(result, target.output, colors, origin)
+            report = export_textured(result, target.output, colors, origin, cancel=self._cancel)
             notes += [SEAM_NOTE] if target.output.suffix.lower() == ".glb" else []
         else:
             report = export_reconstruction(result, target.output, origin, self._cancel)
@@ -215,7 +221,7 @@ class _Run:
     def _write_report(self) -> int:
         """Write the report of one mesh as it is; several, and what failed, as a list, interrupted or not."""
         path: Path | None = self._args.report
-        if path is None or not self._entries:
+        if path is None:
             return DONE
         from nmf_model.export import write_report
 

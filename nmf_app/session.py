@@ -208,6 +208,7 @@ class Parameters:
     device: Device = "auto"
     seed: int = 0
     start_at_once: bool = True
+    weights: Path | None = None
 
 
 @dataclass(frozen=True)

@@ -58,7 +58,7 @@ class Settings:
         )
 
     def save_parameters(self, parameters: Parameters) -> None:
-        """Remember the parameters; the seed is not, so that every run begins reproducibly."""
+        """Remember the parameters, but neither seed nor weights, so that every run begins reproducibly."""
         self._store.setValue("parameters/method", parameters.method)
         self._store.setValue("parameters/level", "" if parameters.level is None else str(parameters.level))
         self._store.setValue("parameters/device", parameters.device)

@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 import tempfile
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from nmf_model.certificate import certificate_path
+from nmf_app.formats import written_files
+from nmf_model.certificate import certificate_path, shared_certificate_path
 from nmf_model.errors import InputError
-from nmf_model.io.output_formats import texture_files
 from nmf_model.io.suffixes import IMAGE_SUFFIXES, OUTPUT_SUFFIXES, POINT_SUFFIXES, TEXTURE_SUFFIXES, listed
 from nmf_model.methods import check_method
 from nmf_model.types import Device, Method
@@ -24,10 +24,17 @@ TEXTURED_FOLDER_SUFFIX = ".glb"
 
 @dataclass(frozen=True)
 class Target:
-    """One input file and the mesh file it becomes."""
+    """One input file, the mesh file it becomes, and whether a certificate and a texture go with that."""
 
     source: Path
     output: Path
+    certificate: bool = False
+    texture: bool = False
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """Everything that is written, the mesh first."""
+        return written_files(self.output, texture=self.texture, certificate=self.certificate)
 
 
 def plan(
@@ -56,35 +63,35 @@ def plan(
     else:
         targets = [_into_file(files[0], path, texture)]
         _refuse_unwritable_folder(path.parent)
+    targets = [replace(target, certificate=certificate, texture=texture) for target in targets]
     _refuse_collisions(targets, report)
     for target in targets:
-        for path in (target.output, *(texture_files(target.output) if texture else ())):
+        for path in target.files:
             _refuse_unwritable_file(path)
-        if certificate:
-            _refuse_unwritable_file(certificate_path(target.output))
     if report is not None:
-        _check_report(report)
-        if certificate and _key(report) in {_key(certificate_path(target.output)) for target in targets}:
-            raise InputError(f"{report} is also the certificate: choose another file for --report.")
+        check_report(report, files)
     return targets
 
 
-def numbered(target: Target, count: int, others: Sequence[Target]) -> list[Target]:
+def numbered(
+    target: Target, count: int, others: Sequence[Target], report: Path | None = None
+) -> list[Target]:
     """Return a target for each body of one input: NAME-1, NAME-2 ... beside NAME.
 
     Raises:
-        InputError: one of them is another input or its result, or cannot be written.
+        InputError: a file of one of them is an input, another result or the report, or cannot be written.
     """
     path = target.output
     bodies = [
-        Target(target.source, path.with_name(f"{path.stem}-{number}{path.suffix}"))
+        replace(target, output=path.with_name(f"{path.stem}-{number}{path.suffix}"))
         for number in range(1, count + 1)
     ]
-    taken = {_key(other.source) for other in others} | {_key(other.output) for other in others}
-    for body in bodies:
-        if _key(body.output) in taken:
-            raise InputError(f"{body.output} is another input or its result: choose another --output.")
-        _refuse_unwritable_file(body.output)
+    taken = {_key(path) for other in others for path in (other.source, *other.files)}
+    _refuse_collisions(bodies, report)
+    for path in (path for body in bodies for path in body.files):
+        if _key(path) in taken:
+            raise InputError(f"{path} is another input or its result: choose another --output.")
+        _refuse_unwritable_file(path)
     return bodies
 
 
@@ -151,19 +158,20 @@ def _refuse_collisions(targets: Sequence[Target], report: Path | None) -> None:
     """Refuse results that would overwrite each other, an input, or the report."""
     inputs = {_key(target.source): target.source for target in targets}
     taken: dict[str, Path] = {}
-    for target in targets:
-        key = _key(target.output)
+    for target, path in [(each, path) for each in targets for path in each.files]:
+        key = _key(path)
         if key in taken:
-            raise InputError(
-                f"{taken[key]} and {target.source} would both be written to {target.output}: rename one."
-            )
+            raise InputError(f"{taken[key]} and {target.source} would both be written to {path}: rename one.")
         if key in inputs:
-            raise InputError(
-                f"{inputs[key]} would be overwritten by its own result: choose another --output."
-            )
+            what = "its own result" if path == target.output else f"what goes with {target.output}"
+            raise InputError(f"{inputs[key]} would be overwritten by {what}: choose another --output.")
         taken[key] = target.source
-    if report is not None and _key(report) in {**taken, **inputs}:
+    if report is None:
+        return
+    if _key(report) in inputs.keys() | {_key(target.output) for target in targets}:
         raise InputError(f"{report} is also an input or the mesh: choose another file for --report.")
+    if _key(report) in taken:
+        raise InputError(f"{report} is also the certificate: choose another file for --report.")
 
 
 def _key(path: Path) -> str:
@@ -172,13 +180,15 @@ def _key(path: Path) -> str:
 
 
 def check_report(report: Path, inputs: Sequence[Path]) -> None:
-    """Raise InputError unless ``--report`` can be written and is none of the inputs; nothing is touched."""
+    """Raise InputError unless ``--report`` can be written and is no input nor its certificate.
+
+    Nothing is touched.
+    """
     if _key(report) in {_key(path) for path in inputs}:
         raise InputError(f"{report} is also an input: choose another file for --report.")
-    _check_report(report)
-
-
-def _check_report(report: Path) -> None:
+    for path in inputs:
+        if _key(report) in {_key(certificate_path(path)), _key(shared_certificate_path(path))}:
+            raise InputError(f"{report} is the certificate of {path}: choose another file for --report.")
     if report.suffix.lower() != ".json":
         raise InputError(f"{report} is no report file: end its name with .json.")
     _refuse_unwritable_folder(report.parent)

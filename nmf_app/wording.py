@@ -8,7 +8,7 @@ from nmf_app.session import BrokenSurface, Exported, Item, ItemState, Loaded, Ou
 from nmf_model.checks import CheckLine, check_lines, faults
 from nmf_model.types import Method, PointCloud, QualityReport, SolidReport, Source
 
-METHODS = {
+METHOD_WORDS = {
     "auto": ("Automatic", "Asks the network first; then fits points, or checks a picture's outline."),
     "fit": ("Fit this shape", "Optimises a flow for this one shape; needs no training."),
     "network+fit": ("Network, then fit", "Starts from the network's answer and fits it to this one shape."),
@@ -18,6 +18,7 @@ METHODS = {
         "Predicts the shape with trained weights; for points, a few steps then bring it nearer to them.",
     ),
 }
+"""What each method is called and does: of those that can be chosen, and of what auto may have done."""
 
 DEVICES = {"auto": "Automatic", "cpu": "Processor (CPU)", "cuda": "Graphics card (CUDA)"}
 
@@ -156,7 +157,7 @@ def facts(outcome: Outcome) -> tuple[tuple[str, str], ...]:
         ("Gap to the input", gap(report)),
         ("Area", number(report.area)),
         ("Volume", number(report.volume)),
-        ("Method", METHODS.get(result.method, (result.method, ""))[0]),
+        ("Method", METHOD_WORDS.get(result.method, (result.method, ""))[0]),
         ("Time", duration(result.seconds)),
         ("Flow evaluations", f"{result.nfe:,}"),
     ]

@@ -248,7 +248,7 @@ def export(outcome: Outcome, choice: ExportChoice, source: Source | None = None)
         if choice.with_texture:
             assert source is not None
             report(Progress("Baking the texture", 0.2))
-            quality = _export_textured(wanted, choice, source, origin)
+            quality = _export_textured(wanted, choice, source, origin, cancel)
         else:
             quality = export_reconstruction(wanted, choice.path, origin, cancel)
         if choice.with_report:
@@ -260,14 +260,14 @@ def export(outcome: Outcome, choice: ExportChoice, source: Source | None = None)
 
 
 def _export_textured(
-    wanted: Reconstruction, choice: ExportChoice, source: Source, origin: Origin | None
+    wanted: Reconstruction, choice: ExportChoice, source: Source, origin: Origin | None, cancel: CancelCheck
 ) -> QualityReport:
     from nmf_model.repair import dense_colors, picture_colors
     from nmf_model.texture import export_textured
 
     given = dense_colors(source)
     colors = picture_colors(wanted) if given is None else given.scaled(choice.scale)
-    return export_textured(wanted, choice.path, colors, origin)
+    return export_textured(wanted, choice.path, colors, origin, cancel=cancel)
 
 
 def scaled(result: Reconstruction, factor: float, unit: LengthUnit | None = None) -> Reconstruction:

@@ -22,7 +22,7 @@ from nmf_model.certificate import (
     remove_shared,
     stage_beside,
 )
-from nmf_model.errors import InputError
+from nmf_model.errors import Cancelled, InputError
 from nmf_model.geometry.sampling import sample_surface
 from nmf_model.io.atomic import FileGroup, write_text_atomically
 from nmf_model.io.meshes import read_joined, stage_mesh
@@ -48,7 +48,7 @@ def export_reconstruction(
         path: its suffix, one of ``OUTPUT_SUFFIXES``, decides the format.
         origin: what the mesh was made from; if given, a certificate is embedded where the format has room
             for it, and written beside the mesh. It calls only a sound mesh or solid certified.
-        cancel: polled while a solid is made.
+        cancel: polled while a solid is made, and before anything older is replaced.
 
     Returns:
         The report; ``chamfer_l2`` is in squared unit-sphere units, measured against ``result.target``.
@@ -65,7 +65,7 @@ def export_reconstruction(
     def stage(group: FileGroup, place: Path, note: str) -> Path:
         return stage_mesh(group, result.mesh, place, note)
 
-    return export_surface(result, path, stage, origin)
+    return export_surface(result, path, stage, origin, cancel=cancel)
 
 
 def export_surface(
@@ -74,6 +74,7 @@ def export_surface(
     stage: Callable[[FileGroup, Path, str], Path],
     origin: Origin | None = None,
     extras: Mapping[str, object] | None = None,
+    cancel: CancelCheck | None = None,
 ) -> QualityReport:
     """Write a surface with its certificate, if one is wanted, and report on it as re-read.
 
@@ -84,19 +85,24 @@ def export_surface(
             to it, as parts of a group; returns where the surface lies until the group is complete.
         origin: as of ``export_reconstruction``.
         extras: more values for the certificate.
+        cancel: polled around the longer steps, but no more once files are replaced.
 
     Raises:
         InputError: a file could not be written; older files are as they were, and nothing was left behind.
+        Cancelled: if ``cancel`` returned True; likewise.
     """
     if origin is None:
         with FileGroup() as group:
             mesh, _ = read_joined(stage(group, path, ""))
+            _obey(cancel)
         remove_outdated(path)
         return measured(mesh, result)
     # A certificate must be ready before its file, so it is that of a draft; equal hashes make it the file's.
     with tempfile.TemporaryDirectory(prefix="nmf-") as folder, FileGroup() as group:
         mesh, joined = read_joined(stage(group, Path(folder) / f"draft{path.suffix}", ""))
+    _obey(cancel)
     report = measured(mesh, result)
+    _obey(cancel)
     certificate = embedded(
         mesh, report, origin, {**({"reading": joined} if joined else {}), **(extras or {})}
     )
@@ -131,6 +137,11 @@ def _export_solid(
             stage_beside(group, path, written, certificate, report, origin)
         remove_shared(path)
     return report
+
+
+def _obey(cancel: CancelCheck | None) -> None:
+    if cancel is not None and cancel():
+        raise Cancelled("the export was cancelled")
 
 
 def _as_note(certificate: Values) -> str:

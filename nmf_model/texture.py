@@ -29,7 +29,7 @@ from nmf_model.io.opening import reading
 from nmf_model.io.output_formats import texture_files
 from nmf_model.io.suffixes import TEXTURE_SUFFIXES, listed
 from nmf_model.io.writers import glb_bytes, local_origin
-from nmf_model.types import Coloring, Mesh, QualityReport, Reconstruction
+from nmf_model.types import CancelCheck, Coloring, Mesh, QualityReport, Reconstruction
 
 CHART = 384
 """Side of a chart, pixels, if not said otherwise; the picture is three charts wide and two high."""
@@ -97,6 +97,7 @@ def export_textured(
     coloring: Coloring,
     origin: Origin | None = None,
     chart_size: int = CHART,
+    cancel: CancelCheck | None = None,
 ) -> QualityReport:
     """Write the mesh with a baked texture: GLB with the picture inside, or OBJ with MTL and PNG beside it.
 
@@ -107,12 +108,14 @@ def export_textured(
         origin: what the mesh was made from; if given, a certificate is embedded and written beside, as
             ``export_reconstruction`` does, which covers the picture as well.
         chart_size: C, pixels: the picture has 3C x 2C.
+        cancel: as of ``export_surface``.
 
     Returns:
         the report on the file as read back by ``read_joined``.
 
     Raises:
         InputError: another format, or a file could not be written; older files are as they were.
+        Cancelled: if ``cancel`` returned True; likewise.
     """
     if path.suffix.lower() not in TEXTURE_SUFFIXES:
         raise InputError(f"{path} cannot hold a texture; let its name end in {listed(TEXTURE_SUFFIXES)}.")
@@ -126,7 +129,7 @@ def export_textured(
         _stage_companions(group, place, picture)
         return _stage(group, place, mesh, note, lambda f: _write_obj(mesh, atlas, place, f, note))
 
-    return export_surface(result, path, stage, origin, {"texture_sha256": texture_sha256(picture)})
+    return export_surface(result, path, stage, origin, {"texture_sha256": texture_sha256(picture)}, cancel)
 
 
 def _stage_companions(group: FileGroup, path: Path, picture: NDArray[np.uint8]) -> None:

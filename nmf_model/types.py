@@ -26,6 +26,7 @@ from nmf_model.findings import InputFindings, Residual
 
 Method = Literal["auto", "network", "fit", "silhouette"]
 METHODS: tuple[Method, ...] = get_args(Method)
+MAX_SEED = 2**31 - 1  # a spin box holds no more
 Device = Literal["auto", "cpu", "cuda"]
 LengthUnit = Literal["micron", "millimeter", "centimeter", "inch", "foot", "meter"]
 """What a length in a file can be measured in, by the names that 3MF, the only format that says it, has."""

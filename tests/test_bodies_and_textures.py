@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 
 import numpy as np
 import pytest
@@ -71,6 +72,28 @@ def test_an_interruption_between_bodies_tells_what_was_written(pair, tmp_path, m
     assert "interrupted" in stopped["error"]
 
 
+def test_a_report_tells_of_an_interruption_and_of_what_was_not_begun(pair, tmp_path, monkeypatch, capsys):
+    def interrupted(request, cancel=None, on_frame=None):
+        signal.raise_signal(signal.SIGINT)
+        assert cancel()
+        raise Cancelled("stopped")
+
+    monkeypatch.setattr(reconstruct, "run", interrupted)
+    report = tmp_path / "all.json"
+    report.write_text("yesterday")
+    for name in ("next.xyz", "last.xyz"):
+        (tmp_path / name).write_bytes(pair.read_bytes())
+    inputs = [str(tmp_path / name) for name in ("pair.xyz", "next.xyz", "last.xyz")]
+    assert main([*inputs, "--output", f"{tmp_path}/out/", "--report", str(report)]) == 130
+    assert len(capsys.readouterr().err.splitlines()) == 1
+    first, *rest = json.loads(report.read_text())
+    assert first == {"input": inputs[0], "error": "interrupted; nothing was written for it."}
+    assert rest == [{"input": path, "error": "interrupted before it was begun."} for path in inputs[1:]]
+    report.write_text("yesterday")
+    assert main([inputs[0], "--output", str(tmp_path / "out.ply"), "--report", str(report)]) == 130
+    assert json.loads(report.read_text()) == [first]
+
+
 def test_together_is_the_default_and_one_body_keeps_its_name(pair, tmp_path):
     assert main([str(pair), "--output", str(tmp_path / "out.ply")]) == 0
     assert (tmp_path / "out.ply").is_file()
@@ -85,6 +108,39 @@ def test_bodies_never_overwrite_another_input_or_result(tmp_path):
     assert [body.output.name for body in numbered(target, 3, [])] == ["a-1.ply", "a-2.ply", "a-3.ply"]
     with pytest.raises(InputError, match=r"a-2\.ply is another input or its result"):
         numbered(target, 2, [other])
+
+
+@pytest.mark.parametrize(
+    ("source", "words"),
+    [
+        ("toy-2.obj", r"toy-2\.obj would be overwritten by its own result"),
+        ("toy-2.png", r"toy-2\.png would be overwritten by what goes with .*toy-2\.obj"),
+        ("toy-2.obj.certificate.json", r"certificate\.json would be overwritten"),
+    ],
+)
+def test_nothing_of_a_body_is_written_over_the_input_itself(source, words, tmp_path):
+    target = Target(tmp_path / source, tmp_path / "toy.obj", certificate=True, texture=True)
+    assert len(numbered(target, 1, [])) == 1
+    with pytest.raises(InputError, match=words):
+        numbered(target, 2, [])
+
+
+def test_nothing_of_a_body_is_written_over_another_input_or_the_report(tmp_path):
+    target = Target(tmp_path / "a.xyz", tmp_path / "a.obj", certificate=True, texture=True)
+    other = Target(tmp_path / "a-1.png", tmp_path / "b.obj")
+    with pytest.raises(InputError, match=r"a-1\.png is another input or its result"):
+        numbered(target, 2, [other])
+    with pytest.raises(InputError, match="also the certificate"):
+        numbered(target, 2, [], tmp_path / "a-1.obj.certificate.json")
+
+
+def test_a_texture_never_replaces_the_picture_it_is_baked_from(tmp_path, capsys):
+    picture = tmp_path / "my toy.png"
+    picture.write_bytes(b"mine")
+    assert main([str(picture), "--output", str(tmp_path / "my toy.obj"), "--texture"]) == 2
+    assert "my toy.png would be overwritten" in capsys.readouterr().err
+    assert [path.name for path in tmp_path.iterdir()] == ["my toy.png"]
+    assert picture.read_bytes() == b"mine"
 
 
 def test_a_coloured_mesh_becomes_a_textured_one(tmp_path, capsys):

@@ -557,6 +557,9 @@ def test_the_command_fails_on_what_is_not_sound_or_not_readable(folder, capsys, 
         ("--verify a.ply --output b.ply", "leave out --output"),
         ("--verify a.ply --report b.txt", "b.txt"),
         ("--verify points.json --report points.json", "also an input"),
+        ("--verify b.ply a.ply --report ./a.ply.certificate.json", "is the certificate of a.ply"),
+        ("--verify a.ply --report a.certificate.json", "is the certificate of a.ply"),
+        ("a.ply --output b.ply --report a.ply.certificate.json", "is the certificate of a.ply"),
     ],
 )
 def test_bad_use_is_one_sentence(arguments, words, tmp_path, monkeypatch, capsys):
@@ -568,6 +571,15 @@ def test_bad_use_is_one_sentence(arguments, words, tmp_path, monkeypatch, capsys
     error = capsys.readouterr().err
     assert (code, len(error.splitlines())) == (2, 1)
     assert words in error
+
+
+def test_a_report_never_replaces_the_certificate_that_was_checked(tmp_path):
+    path = tmp_path / "a.ply"
+    export_reconstruction(result(), path, ORIGIN)
+    certificate = certificate_path(path)
+    before = certificate.read_bytes()
+    assert main(["--verify", str(path), "--report", str(certificate)]) == 2
+    assert certificate.read_bytes() == before
 
 
 def test_verify_does_not_wait_for_torch_or_trimesh(folder):

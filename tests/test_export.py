@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from nmf_model.certificate import Origin
-from nmf_model.errors import InputError
+from nmf_model.errors import Cancelled, InputError
 from nmf_model.export import export_reconstruction, precision_warning, write_report
 from nmf_model.io.suffixes import EXPORT_SUFFIXES
 from nmf_model.types import Mesh, Normalization, QualityReport, Reconstruction, Trajectory
@@ -123,3 +123,15 @@ def test_report_is_json_whatever_the_numbers(tmp_path):
     assert json.loads((tmp_path / "a.json").read_text())["volume"] is None
     with pytest.raises(InputError, match="is a folder"):
         write_report(report, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("origin", "answers"),
+    [(None, [True]), (Origin("a.xyz"), [True]), (Origin("a.xyz"), [False, True])],
+)
+def test_a_cancelled_export_leaves_older_files_as_they_were(tmp_path, origin, answers):
+    (tmp_path / "a.ply").write_bytes(b"old")
+    polled = iter(answers)
+    with pytest.raises(Cancelled):
+        export_reconstruction(reconstruction(), tmp_path / "a.ply", origin, lambda: next(polled))
+    assert contents(tmp_path) == {"a.ply": b"old"}

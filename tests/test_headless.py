@@ -162,6 +162,7 @@ BAD_USE = {
     "level too high": ("egg.xyz --output a.ply --level 8", "0 to 7"),
     "level no number": ("egg.xyz --output a.ply --level fine", "0 to 7"),
     "negative seed": ("egg.xyz --output a.ply --seed -1", "seed"),
+    "seed too large": ("egg.xyz --output a.ply --seed 2147483648", "from 0 to 2147483647"),
     "unknown device": ("egg.xyz --output a.ply --device abacus", "abacus"),
     "unknown option": ("egg.xyz --output a.ply --colour", "--colour"),
     "suffix not writable": ("egg.xyz --output a.docx", "a.docx"),
@@ -173,6 +174,11 @@ BAD_USE = {
     "same output twice": ("egg.xyz sub/egg.ply --output out/", "egg.ply"),
     "same output but for case": ("egg.xyz sub/EGG.xyz --output out/", "EGG.xyz"),
     "output is an input": ("sub/egg.ply --output sub/", "overwritten"),
+    "texture is an input": ("toy.png --output toy.obj --texture", "toy.png would be overwritten"),
+    "certificate is an input": (
+        "egg.ply.certificate.json --output egg.ply",
+        "egg.ply.certificate.json would be overwritten",
+    ),
     "report is no json": ("egg.xyz --output a.ply --report a.txt", "a.txt"),
     "report is the certificate": (
         "egg.xyz --output a.ply --report a.ply.certificate.json",
@@ -184,6 +190,18 @@ BAD_USE = {
     "report is a folder": ("egg.xyz --output a.ply --report folder.json", "folder.json"),
     "no input": ("--output a.ply", "FILE"),
     "report without output": ("egg.xyz --report a.json", "--output"),
+    "no certificate without output": ("egg.xyz --no-certificate", "--no-certificate needs --output"),
+    "bodies without output": ("egg.xyz --bodies split", "--bodies needs --output"),
+    "both without output": ("egg.xyz --texture --bodies split", "--bodies and --texture need --output"),
+    "weights for a fit": ("egg.xyz --output a.ply --method fit --weights a", "leave out --weights"),
+    "method to verify": ("--verify sub/egg.ply --method fit", "makes no mesh; leave out --method"),
+    "level to verify": ("--verify sub/egg.ply --level 0", "leave out --level"),
+    "weights to verify": ("--verify sub/egg.ply --weights a", "leave out --weights"),
+    "no certificate to verify": ("--verify sub/egg.ply --no-certificate", "leave out --no-certificate"),
+    "bodies to verify": ("--verify sub/egg.ply --bodies split", "leave out --bodies"),
+    "texture to verify": ("--verify sub/egg.ply --texture", "leave out --texture"),
+    "device to verify": ("--verify sub/egg.ply --device cpu", "leave out --device"),
+    "seeds to verify": ("--verify sub/egg.ply --level 2 --seed 1", "leave out --level and --seed"),
     "no display": ("egg.xyz", "--output"),
 }
 
@@ -196,8 +214,9 @@ def test_bad_use_is_one_sentence_before_any_work(case, tmp_path, monkeypatch, ca
         monkeypatch.delenv(name, raising=False)
     for name in ("sub", "folder.json", "b.ply.certificate.json"):
         (tmp_path / name).mkdir()
-    for name in ("egg.xyz", "other.xyz", "sub/egg.ply", "sub/EGG.xyz", "points.json"):
+    for name in ("egg.xyz", "other.xyz", "sub/egg.ply", "sub/EGG.xyz", "points.json", "toy.png"):
         (tmp_path / name).touch()
+    (tmp_path / "egg.ply.certificate.json").touch()
     before = sorted(tmp_path.rglob("*"))
     try:
         code = main(arguments.split())

@@ -27,8 +27,8 @@ def may_lose_exports(parent: QWidget, names: Sequence[str]) -> bool:
     return _agreed(
         parent,
         "Close without the export?" if one else "Close without the exports?",
-        f"{', '.join(f'“{name}”' for name in names)} {'is' if one else 'are'} not written yet, and will not "
-        f"be if the window is closed now.",
+        f"{', '.join(f'“{name}”' for name in names)} {'is' if one else 'are'} not written yet, and may "
+        f"not be if the window is closed now.",
         "Close all the same",
     )
 

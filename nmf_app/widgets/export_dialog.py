@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+from PySide6.QtCore import QSignalBlocker
 from PySide6.QtGui import QIcon, QStandardItemModel
 from PySide6.QtWidgets import (
     QCheckBox,
@@ -30,14 +31,13 @@ from nmf_app.formats import (
     format_obstacle,
     texture_obstacle,
     unit_named,
+    written_files,
 )
 from nmf_app.ports import ExportChoice
 from nmf_app.session import Outcome
 from nmf_app.widgets.basics import GRID, label
 from nmf_app.widgets.confirm import may_replace
 from nmf_app.wording import number
-from nmf_model.certificate import certificate_path
-from nmf_model.io.output_formats import report_path, texture_files
 
 KEEP, CONVERT, FACTOR = range(3)
 _TEXTURE_TIPS = {
@@ -55,7 +55,8 @@ class ExportDialog(QDialog):
         name: of the file to propose, without a suffix.
         folder: where to propose it.
         parent: the window.
-        source: the file that the mesh was made from, which is never replaced.
+        source: the file that the mesh was made from, which is never replaced, nor by what goes with the
+            mesh.
     """
 
     def __init__(
@@ -90,8 +91,10 @@ class ExportDialog(QDialog):
         self._wanted.currentIndexChanged.connect(self._show_size)
         self._factor.valueChanged.connect(self._show_size)
         self._texture.clicked.connect(self._on_texture)
+        for box in (self._texture, self._certificate, self._report):
+            box.toggled.connect(self._show_problem)
         self._on_units()
-        self._show_boxes()
+        self._on_path(self._path.text())
 
     @property
     def scale(self) -> float:
@@ -115,14 +118,20 @@ class ExportDialog(QDialog):
 
     def accept(self) -> None:
         """Close, unless files exist and the user would rather keep them."""
-        choice = self.choice
-        written = [choice.path, *(texture_files(choice.path) if choice.with_texture else ())]
-        written += [certificate_path(choice.path)] if choice.with_certificate else []
-        written += [report_path(choice.path)] if choice.with_report else []
-        existing = [path for path in written if path.is_file()]
+        existing = [path for path in self._written() if path.is_file()]
         if existing and not self._may_replace(existing):
             return
         super().accept()
+
+    def _written(self) -> tuple[Path, ...]:
+        """Return every file that is written as things stand."""
+        choice = self.choice
+        return written_files(
+            choice.path,
+            texture=choice.with_texture,
+            certificate=choice.with_certificate,
+            report=choice.with_report,
+        )
 
     def _disable_formats(self) -> None:
         """Grey out the formats that this result cannot be written in, with the reason on hover."""
@@ -209,36 +218,49 @@ class ExportDialog(QDialog):
         path = Path(self._path.text())
         if path.name:
             # A dot may be part of the name: “part 1.2”.
-            known = self._format.findData(path.suffix.lower().lstrip(".")) >= 0
+            known = self._row(path) >= 0
             stem = path.stem if known else path.name
             self._path.setText(str(path.with_name(f"{stem}.{self._format.currentData()}")))
 
     def _on_path(self, text: str) -> None:
-        path = Path(text).expanduser()
-        suffix = path.suffix.lower().lstrip(".")
-        row = self._format.findData(suffix)
-        problem = self._problem_with(path, is_known=row >= 0)
+        row = self._row(Path(text).expanduser())
+        if row >= 0:
+            with QSignalBlocker(self._format):
+                self._format.setCurrentIndex(row)
+        self._show_boxes()
+        self._show_problem()
+
+    def _show_problem(self) -> None:
+        path = Path(self._path.text()).expanduser()
+        problem = self._problem_with(path)
         self._save.setEnabled(not problem)
         self._save.setToolTip(problem)
         self._problem.setText(problem)
         self._problem.setVisible(bool(problem))
-        if row >= 0:
-            self._format.blockSignals(True)
-            self._format.setCurrentIndex(row)
-            self._format.blockSignals(False)
-        self._show_boxes()
 
-    def _problem_with(self, path: Path, *, is_known: bool) -> str:
+    def _row(self, path: Path) -> int:
+        """Return which format the ending of a name means, or -1."""
+        return self._format.findData(path.suffix.lower().lstrip("."))
+
+    def _problem_with(self, path: Path) -> str:
         """Return why nothing can be written there, or nothing."""
         if not path.name:
             return "Type the name of the file to write."
         if not path.parent.is_dir():
             return f"There is no folder {path.parent}."
-        if not is_known:
+        if self._row(path) < 0:
             listed = ", ".join(f".{entry.suffix}" for entry in EXPORT_FORMATS)
             return f"The name must end in one of {listed}."
-        if self._source is not None and _is_same(path, self._source):
+        source = self._source
+        replaced = [
+            written for written in self._written() if source is not None and _is_same(written, source)
+        ]
+        if path in replaced:
             return "This is the file that the mesh was made from; choose another name."
+        if replaced:
+            return (
+                f"“{replaced[0].name}”, which the mesh was made from, would be replaced; choose another name."
+            )
         return format_obstacle(path.suffix.lower().lstrip("."), self._reconstruction)
 
     def _on_texture(self, wanted: bool) -> None:
@@ -274,7 +296,7 @@ class ExportDialog(QDialog):
         )  # fmt: skip
         if name:
             path = Path(name)
-            known = self._format.findData(path.suffix.lower().lstrip(".")) >= 0
+            known = self._row(path) >= 0
             self._path.setText(str(path if known else path.with_name(f"{path.name}.{wanted.suffix}")))
 
     def _may_replace(self, existing: list[Path]) -> bool:

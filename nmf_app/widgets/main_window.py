@@ -33,6 +33,7 @@ from nmf_app.widgets.timeline import Timeline
 from nmf_app.widgets.warmup import Warmup
 
 TITLE = "Neural Mesh Flow"
+SOON_S = 0.5  # how long a closing window stands still for work that is about to end
 
 
 class MainWindow(QMainWindow):
@@ -56,7 +57,9 @@ class MainWindow(QMainWindow):
         self._session = session
         self._settings = settings
         self._version = version
-        self._closed = False
+        self._leaving = self._closed = False
+        self._patience = QTimer(self, interval=100)
+        self._patience.timeout.connect(self._close_once_ended)
         self.dialogs = Dialogs(self)
         self.actions_by_name = Actions(self)
         self._build()
@@ -146,23 +149,39 @@ class MainWindow(QMainWindow):
     def closeEvent(self, event: QCloseEvent) -> None:
         """Cancel the work, wait for it, close the view, remember the settings; in this order.
 
-        Files that wait to be written are asked about first.
+        Files that wait to be written are asked about first. What does not end soon is waited for with the
+        window open and disabled; closed once more, it does not wait.
         """
-        waiting = () if self._closed else self._controller.unwritten()
-        if waiting and not self._may_lose(waiting):
+        if not self._leaving and not self._leave():
             event.ignore()
             return
         if not self._closed:
             self._closed = True
-            self.setEnabled(False)
-            self.timeline.pause()
-            self._controller.shutdown()
+            self._patience.stop()
             self.warmup.stop()
             if self.stage.viewport is not None:
                 self.stage.viewport.close()
             self._settings.save_geometry(self.saveGeometry(), self.saveState())
             self._settings.sync()
         super().closeEvent(event)
+
+    def _leave(self) -> bool:
+        """Stop the work if the user agrees; True if it ended at once."""
+        waiting = self._controller.unwritten()
+        if waiting and not self._may_lose(waiting):
+            return False
+        self._leaving = True
+        self.setEnabled(False)
+        self.timeline.pause()
+        ended = self._controller.shutdown(SOON_S)
+        if not ended:
+            self._patience.start()
+        return ended
+
+    @Slot()
+    def _close_once_ended(self) -> None:
+        if self._controller.shutdown(0.0):
+            self.close()
 
     def _may_lose(self, names: tuple[str, ...]) -> bool:
         return may_lose_exports(self, names)

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from dataclasses import replace
 
-from PySide6.QtCore import Qt, Signal
+from PySide6.QtCore import QSignalBlocker, Qt, Signal
 from PySide6.QtWidgets import QCheckBox, QComboBox, QFormLayout, QSizePolicy, QSpinBox, QVBoxLayout, QWidget
 
 from nmf_app import resources
 from nmf_app.session import Parameters
 from nmf_app.widgets.basics import GRID, label, link_button
-from nmf_app.wording import DEVICES, METHODS, level_words
-from nmf_model.types import PointCloud, Source
+from nmf_app.wording import DEVICES, METHOD_WORDS, level_words
+from nmf_model.types import MAX_SEED, METHODS, Method, PointCloud, Source
 
 LEVELS = (None, 2, 3, 4, 5, 6, 7)
-MAX_SEED = 2**31 - 1
 
 
 class ParametersPanel(QWidget):
@@ -25,7 +25,7 @@ class ParametersPanel(QWidget):
     def __init__(self, parameters: Parameters) -> None:
         super().__init__()
         self._parameters = parameters
-        self._method = _choice("How the shape is found", {key: METHODS[key][0] for key in _methods()})
+        self._method = _choice("How the shape is found", {key: METHOD_WORDS[key][0] for key in _methods()})
         self._level = _choice("How many vertices the mesh has", {})
         for level in LEVELS:
             self._level.addItem(level_words(level), level)
@@ -46,18 +46,17 @@ class ParametersPanel(QWidget):
     def show_parameters(self, parameters: Parameters) -> None:
         """Show a value without reporting it as an edit."""
         self._parameters = parameters
-        for widget in (self._method, self._level, self._device, self._seed, self._at_once):
-            widget.blockSignals(True)
-        if parameters.level is not None and self._level.findData(parameters.level) < 0:
-            self._level.addItem(level_words(parameters.level), parameters.level)
-        self._method.setCurrentIndex(max(0, self._method.findData(parameters.method)))
-        self._level.setCurrentIndex(max(0, self._level.findData(parameters.level)))
-        self._device.setCurrentIndex(max(0, self._device.findData(parameters.device)))
-        self._seed.setValue(parameters.seed)
-        self._at_once.setChecked(parameters.start_at_once)
-        for widget in (self._method, self._level, self._device, self._seed, self._at_once):
-            widget.blockSignals(False)
-        self._explain.setText(METHODS[self._method.currentData()][1])
+        with ExitStack() as silence:
+            for widget in (self._method, self._level, self._device, self._seed, self._at_once):
+                silence.enter_context(QSignalBlocker(widget))
+            if parameters.level is not None and self._level.findData(parameters.level) < 0:
+                self._level.addItem(level_words(parameters.level), parameters.level)
+            self._method.setCurrentIndex(max(0, self._method.findData(parameters.method)))
+            self._level.setCurrentIndex(max(0, self._level.findData(parameters.level)))
+            self._device.setCurrentIndex(max(0, self._device.findData(parameters.device)))
+            self._seed.setValue(parameters.seed)
+            self._at_once.setChecked(parameters.start_at_once)
+        self._explain.setText(METHOD_WORDS[self._method.currentData()][1])
 
     def show_source(self, source: Source | None) -> None:
         """Offer the silhouette only where there is a picture."""
@@ -108,7 +107,7 @@ class ParametersPanel(QWidget):
         self.edited.emit(parameters)
 
 
-def _methods() -> list[str]:
+def _methods() -> list[Method]:
     """Leave the network out where no trained weights are bundled."""
     weights = any((resources.root() / "checkpoints").glob("*.safetensors"))
     return [method for method in METHODS if method != "network" or weights]

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import errno
 import os
 import secrets
 import shutil
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import TracebackType
@@ -26,6 +28,10 @@ _REMEDIES = {
     errno.EISDIR: "it is a folder; give a file name",
     errno.ENAMETOOLONG: "the name is too long; choose a shorter one",
 }
+_PATIENCE_S = 10.0  # with a disk that does not answer
+_unfinished: set[Path] = set()
+_taking_names = threading.RLock()
+"""Held while temporary files are made and while files take their names; for good once the process ends."""
 
 
 def make_folder(path: Path) -> None:
@@ -79,7 +85,8 @@ class FileGroup:
 
     What is written within ``with`` lies beside its target until the block ends without an error; only then
     are the targets replaced, in the order of writing. Whatever fails, also at the last of them, older files
-    are as they were and no temporary file is left.
+    are as they were and no temporary file is left, not even where the process ends around a thread that
+    writes.
     """
 
     def __init__(self) -> None:
@@ -93,11 +100,13 @@ class FileGroup:
     ) -> None:
         try:
             if kind is None:
-                self._replace_all()
+                with _taking_names:
+                    self._replace_all()
         finally:
             # Already renamed, or never created: then there is nothing to remove.
             for file in self._staged:
                 _remove(file.temporary)
+                _unfinished.discard(file.temporary)
 
     def write(
         self,
@@ -122,7 +131,7 @@ class FileGroup:
         temporary = _new_name(target)
         self._staged.append(_Staged(path, target, temporary))
         with _explained(path):
-            with open(temporary, "xb") as stream:
+            with _created(temporary) as stream:
                 write(stream)
                 stream.flush()
                 os.fsync(stream.fileno())
@@ -166,6 +175,21 @@ def _explained(path: Path) -> Iterator[None]:
     except OSError as error:
         reason = _REMEDIES.get(error.errno or 0, f"{error.strerror or error}; choose another folder")
         raise InputError(f"{path} could not be written: {reason}.") from error
+
+
+def _created(temporary: Path) -> BinaryIO:
+    with _taking_names:
+        stream = open(temporary, "xb")  # noqa: SIM115  the caller closes it
+        _unfinished.add(temporary)
+        return stream
+
+
+@atexit.register
+def _leave_nothing_unfinished() -> None:
+    """Remove what a thread is still writing that the end of the process stops; what takes its name may."""
+    if _taking_names.acquire(timeout=_PATIENCE_S):
+        for temporary in list(_unfinished):
+            _remove(temporary)
 
 
 def _new_name(target: Path) -> Path:

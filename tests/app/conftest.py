@@ -91,6 +91,7 @@ def open_window(qtbot, settings_file):
     yield open_app
     for app in opened:
         app.window.close()
+        qtbot.waitUntil(app.window.isHidden, timeout=10_000)
         app.window.deleteLater()
     QCoreApplication.sendPostedEvents(None, QEvent.Type.DeferredDelete)
     QApplication.processEvents()

@@ -297,6 +297,37 @@ def test_a_texture_is_offered_where_the_format_holds_one(
     assert main(["--verify", str(tmp_path / "out.glb"), "--quiet"]) == 0
 
 
+def test_nothing_that_an_export_writes_replaces_the_file_the_mesh_was_made_from(
+    open_window, qtbot, painted_ball, tmp_path
+):
+    app = open_window(viewport=False)
+    app.controller.open_files([painted_ball])
+    wait_for(qtbot, app, ItemState.DONE)
+    outcome = app.session.state.current_item.outcome
+    boxes = {
+        "toy.png": "_texture",
+        "toy.mtl": "_texture",
+        "toy.obj.certificate.json": "_certificate",
+        "toy.obj.report.json": "_report",
+    }
+    for name, box in boxes.items():
+        source = tmp_path / name
+        source.write_text("mine")
+        dialog = ExportDialog(outcome, "toy", tmp_path, app.window, source)
+        button = getattr(dialog, box)
+        if not button.isChecked():
+            assert dialog._save.isEnabled()
+            button.click()
+        assert not dialog._save.isEnabled()
+        assert f"“{name}”, which the mesh was made from, would be replaced" in dialog._problem.text()
+        button.click()
+        assert dialog._save.isEnabled()
+        button.click()
+        dialog._path.setText(str(tmp_path / "other.obj"))
+        assert dialog._save.isEnabled()
+        dialog.deleteLater()
+
+
 def test_what_cannot_be_offered_is_grey_and_says_why(open_window, qtbot, cloud_file, tmp_path):
     app = open_window(viewport=False)
     app.controller.open_files([cloud_file])

@@ -93,6 +93,15 @@ def test_nothing_starts_by_itself_if_the_user_does_not_want_it(bench):
     assert bench.jobs()[-1].kind is JobKind.RECONSTRUCT
 
 
+def test_the_weights_of_the_command_line_reach_every_reconstruction(bench, monkeypatch):
+    requests = []
+    monkeypatch.setattr(work, "reconstruct", lambda request, *_: requests.append(request))
+    bench.controller.set_parameters(Parameters(weights=Path("own.safetensors")))
+    open_one(bench)
+    open_one(bench, "other.xyz")
+    assert [request.weights for request in requests] == 2 * [Path("own.safetensors")]
+
+
 def test_reconstruct_twice_is_one_job(bench):
     open_one(bench)
     bench.controller.reconstruct()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
+import threading
 import time
 from dataclasses import replace
 from itertools import pairwise
@@ -15,6 +16,7 @@ from PySide6.QtCore import QMimeData, QPointF, Qt, QTimer, QUrl
 from PySide6.QtGui import QDragEnterEvent, QDropEvent
 from PySide6.QtWidgets import QApplication, QDialog, QLabel, QMessageBox
 
+from nmf_app import work
 from nmf_app.ports import ExportChoice
 from nmf_app.session import ItemState, NoticeKind, Shading, Theme
 from nmf_app.widgets.export_dialog import CONVERT, ExportDialog
@@ -491,6 +493,52 @@ def test_a_window_with_files_to_write_asks_before_it_closes(
     press(qtbot, "Close all the same")
     app.window.close()
     assert not app.window.isVisible()
+
+
+@pytest.fixture
+def writing(open_window, qtbot, cloud_file, tmp_path, monkeypatch):
+    """A window that is in an export which nothing stops, and what lets the export end."""
+    begun, gate = threading.Event(), threading.Event()
+
+    def task(report, cancel):
+        begun.set()
+        gate.wait(60)
+
+    app = open_window(viewport=False)
+    app.controller.open_files([cloud_file])
+    wait_for(qtbot, app, ItemState.DONE)
+    monkeypatch.setattr(work, "export", lambda *_: task)
+    monkeypatch.setattr(app.window.dialogs, "choose_export", lambda *_: ExportChoice(tmp_path / "egg.ply"))
+    app.window.actions_by_name["export"].trigger()
+    qtbot.waitUntil(begun.is_set)
+    yield app, gate
+    gate.set()
+    qtbot.waitUntil(lambda: app.controller.shutdown(0.0))
+
+
+def test_a_window_that_closes_during_an_export_lives_on_until_that_has_ended(writing, qtbot):
+    app, gate = writing
+    press(qtbot, "Close all the same")
+    began = time.monotonic()
+    app.window.close()
+    assert time.monotonic() - began < 5.0
+    assert not app.window.isEnabled()
+    qtbot.wait(300)
+    assert app.window.isVisible()
+    assert "Finishing what cannot be stopped" in texts(app.window.job_bar)
+    gate.set()
+    qtbot.waitUntil(app.window.isHidden, timeout=5000)
+    assert app.controller.shutdown(0.0), "before the window was gone"
+
+
+def test_a_window_that_is_closed_twice_waits_for_no_export(writing, qtbot):
+    app, _ = writing
+    press(qtbot, "Close all the same")
+    app.window.close()
+    assert app.window.isVisible()
+    app.window.close()
+    assert not app.window.isVisible()
+    assert not app.controller.shutdown(0.0)
 
 
 def test_recent_files_are_listed_and_forgotten_on_request(open_window, qtbot, cloud_file):

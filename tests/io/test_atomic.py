@@ -220,3 +220,27 @@ def test_a_link_keeps_pointing_to_the_file(tmp_path):
     write_atomically(tmp_path / "link.bin", put(b"new"))
     assert (tmp_path / "link.bin").is_symlink()
     assert (tmp_path / "real" / "a.bin").read_bytes() == b"new"
+
+
+OUTLIVED = """
+import sys, threading, time
+from pathlib import Path
+from nmf_model.io.atomic import FileGroup
+
+started, folder = threading.Event(), Path(sys.argv[1])
+
+def work():
+    with FileGroup() as group:
+        group.write(folder / "a.mtl", lambda stream: stream.write(b"new"))
+        group.write(folder / "a.obj", lambda stream: (stream.write(b"new"), started.set(), time.sleep(60)))
+
+threading.Thread(target=work, daemon=True).start()
+started.wait()
+"""
+
+
+def test_a_process_that_ends_around_a_thread_leaves_no_temporary_file(tmp_path):
+    (tmp_path / "a.obj").write_bytes(b"old")
+    done = subprocess.run([sys.executable, "-c", OUTLIVED, str(tmp_path)], cwd=ROOT, timeout=60, check=False)
+    assert done.returncode == 0
+    assert contents(tmp_path) == {"a.obj": b"old"}
