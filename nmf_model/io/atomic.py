@@ -7,7 +7,9 @@ import errno
 import os
 import secrets
 import shutil
+import stat
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO, NamedTuple
@@ -79,7 +81,7 @@ class FileGroup:
 
     What is written within ``with`` lies beside its target until the block ends without an error; only then
     are the targets replaced, in the order of writing. Whatever fails, also at the last of them, older files
-    are as they were and no temporary file is left.
+    are as they were and no temporary file is left. What replaces a file has its permissions.
     """
 
     def __init__(self) -> None:
@@ -121,13 +123,19 @@ class FileGroup:
             raise InputError(f"{path} could not be written: it is write-protected; choose another name.")
         temporary = _new_name(target)
         self._staged.append(_Staged(path, target, temporary))
+        mode = _mode(target)
+        # What replaces a private file is private from its first byte on.
+        opener = None if mode is None else partial(os.open, mode=0o600)
         with _explained(path):
-            with open(temporary, "xb") as stream:
+            with open(temporary, "xb", opener=opener) as stream:
                 write(stream)
                 stream.flush()
                 os.fsync(stream.fileno())
             if verify is not None:
                 verify(temporary)
+        if mode is not None:
+            with contextlib.suppress(OSError):  # some file systems have no permissions
+                os.chmod(temporary, mode)
         return temporary
 
     def write_text(self, path: Path, text: str) -> Path:
@@ -170,6 +178,11 @@ def _explained(path: Path) -> Iterator[None]:
 
 def _new_name(target: Path) -> Path:
     return target.with_name(f".nmf-{secrets.token_hex(6)}{target.suffix}")
+
+
+def _mode(path: Path) -> int | None:
+    """Return the permissions of a file; None if it is not there."""
+    return stat.S_IMODE(os.stat(path).st_mode) if os.path.exists(path) else None
 
 
 def _second_name(target: Path) -> dict[Path, Path]:
