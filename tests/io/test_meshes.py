@@ -1,6 +1,11 @@
 from __future__ import annotations
 
+import re
 import tempfile
+import time
+import uuid
+import zipfile
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,10 +14,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nmf_model.errors import InputError
+from nmf_model.geometry.tetrahedra import boundary_faces
 from nmf_model.io.meshes import read_mesh, write_mesh
-from nmf_model.io.suffixes import EXPORT_SUFFIXES, MESH_SUFFIXES
+from nmf_model.io.solids import write_solid
+from nmf_model.io.suffixes import EXPORT_SUFFIXES, MESH_SUFFIXES, OUTPUT_SUFFIXES, SOLID_SUFFIXES
 from nmf_model.quality import inspect_mesh
-from nmf_model.types import Mesh
+from nmf_model.types import Mesh, TetMesh
 
 EXACT = (".obj", ".ply", ".off", ".3mf")
 
@@ -203,3 +210,37 @@ def test_what_cannot_be_written(tmp_path):
     with pytest.raises(InputError, match="infinite"):
         write_mesh(broken, tmp_path / "a.ply")
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("suffix", OUTPUT_SUFFIXES)
+@pytest.mark.parametrize("colored", [False, True])
+def test_exports_at_different_times_are_equal_bytes(tmp_path, monkeypatch, suffix, colored):
+    mesh, note = sphere(2), '{"certificate": [1, 2]}'
+    if colored:
+        mesh = replace(
+            mesh, colors=np.random.default_rng(0).integers(0, 256, mesh.vertices.shape, dtype=np.uint8)
+        )
+    corners = np.array([[0, 0, 0], [1, 0, 0], [0, 1, 0], [0, 0, 1]], dtype=float)
+    tetrahedra = np.array([[0, 1, 2, 3]])
+    solid = TetMesh(corners, tetrahedra, boundary_faces(tetrahedra))
+    written, clock = [], time.time()
+    for name, passed in (("a", 0), ("b", 987_654_321)):
+        monkeypatch.setattr(time, "time", lambda passed=passed: clock + passed)
+        path = tmp_path / f"{name}{suffix}"
+        if suffix in SOLID_SUFFIXES:
+            write_solid(solid, path, note)
+        else:
+            write_mesh(mesh, path, note)
+        written.append(path.read_bytes())
+    assert written[0] == written[1]
+
+
+def test_ids_of_3mf_tell_models_apart(tmp_path):
+    ids = []
+    for number, scale in enumerate((1.0, 2.0)):
+        write_mesh(sphere(1, scale), tmp_path / f"{number}.3mf")
+        with zipfile.ZipFile(tmp_path / f"{number}.3mf") as archive:
+            found = re.findall(r'UUID="([^"]*)"', archive.read("3D/3dmodel.model").decode())
+        assert [str(uuid.UUID(text)) for text in found] == found
+        ids += found
+    assert len(ids) == len(set(ids)) == 6
