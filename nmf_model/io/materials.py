@@ -6,7 +6,9 @@ import contextlib
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
+
+from nmf_model.io.beside import Beside
 
 _MATERIAL_FILE = re.compile(r"\S.*?\.mtl(?=\s|$)|\S.*", re.IGNORECASE)
 """One of the names in a line: a name may have spaces, and a line several names."""
@@ -44,27 +46,22 @@ def missing_looks(path: Path) -> Missing:
     )
 
 
-class Looks:
+class Looks(Beside):
     """Hands trimesh the files that an OBJ names; material files it asks for as one, by their line."""
 
     def __init__(self, path: Path) -> None:
-        from trimesh.resolvers import FilePathResolver
-
-        self._files: Any = FilePathResolver(str(path))
+        super().__init__(path)
         self._asked = next(_named(path, "mtllib"), None)
         self._materials = _material_files(path)
-        self.file_name = path.name
 
     def get(self, name: str) -> bytes:
-        """Return a file beside the OBJ or in a folder there; for the first line, all its material files."""
-        return b"\n".join(self._found_materials()) if name == self._asked else self._files.get(name)
-
-    __getitem__ = get
+        """Return the content of a file; for the first line of material files, that of all of them."""
+        return b"\n".join(self._found_materials()) if name == self._asked else super().get(name)
 
     def _found_materials(self) -> Iterator[bytes]:
         for name in self._materials:
             with contextlib.suppress(OSError, ValueError):
-                yield self._files.get(name)
+                yield super().get(name)
 
 
 def _material_files(path: Path) -> list[str]:

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from nmf_model.io.beside import Beside
 from nmf_model.io.color_range import color_bytes, largest_color
 from nmf_model.io.gltf_colors import wide_colors
 from nmf_model.io.materials import Looks, Missing
@@ -91,11 +92,10 @@ def _scene(path: Path, *, fans: bool) -> Any:
     """Return trimesh's scene of a file; ``fans`` tells whether it may cut polygons itself."""
     import trimesh
 
-    if path.suffix.lower() != ".obj":
-        return trimesh.load_scene(path, process=False)
-    source = path if fans else io.BytesIO(obj_in_triangles(path).encode("utf-8"))
-    looks: Any = Looks(path)
-    return trimesh.load_scene(source, "obj", resolver=looks, process=False)
+    is_obj = path.suffix.lower() == ".obj"
+    source = path if fans or not is_obj else io.BytesIO(obj_in_triangles(path).encode("utf-8"))
+    files: Any = Looks(path) if is_obj else Beside(path)
+    return trimesh.load_scene(source, path.suffix[1:].lower(), resolver=files, process=False)
 
 
 def _from_scene(path: Path, scene: Any, *, has_materials: bool) -> Paint | None:

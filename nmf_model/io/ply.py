@@ -28,6 +28,7 @@ _TYPES = {
 }  # fmt: skip
 _ORDERS = {"ascii": "", "binary_little_endian": "<", "binary_big_endian": ">"}
 _MAX_HEADER_LINES = 2000
+_LINE_BYTES = 4096
 
 
 class _Property(NamedTuple):
@@ -117,7 +118,9 @@ def _header_words(path: Path, stream: BinaryIO) -> tuple[list[list[str]], int]:
         raise damaged(path)
     words: list[list[str]] = []
     for number in range(2, _MAX_HEADER_LINES):
-        line = stream.readline(4096)
+        line = piece = stream.readline(_LINE_BYTES)
+        while len(piece) == _LINE_BYTES and not piece.endswith(b"\n"):
+            piece = stream.readline(_LINE_BYTES)  # only a comment is that long
         word = line.decode("latin-1").split()
         if word == ["end_header"]:
             return words, number
