@@ -18,7 +18,7 @@ from nmf_model.io.color_range import color_bytes, largest_color
 from nmf_model.io.opening import damaged, require_bytes, truncated
 from nmf_model.io.surface import NO_FACES, Surface, from_polygons
 from nmf_model.io.text import LINES_AT_ONCE, parse_rows
-from nmf_model.io.text_colors import COLOR_NAMES
+from nmf_model.io.text_names import COLOR_NAMES
 from nmf_model.words import counted
 
 _TYPES = {
