@@ -104,7 +104,8 @@ def export_textured(
     Args:
         result: the finished job.
         path: ends in one of ``TEXTURE_SUFFIXES``.
-        coloring: the input's colours, in the units of the result (``repair.texture_colors``).
+        coloring: the input's colours, in the units of the result (``repair.dense_colors`` or
+            ``repair.picture_colors``).
         origin: what the mesh was made from; if given, a certificate is embedded and written beside, as
             ``export_reconstruction`` does, which covers the picture as well.
         chart_size: C, pixels: the picture has 3C x 2C.

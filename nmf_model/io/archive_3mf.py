@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
+import itertools
 import re
+import uuid
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -14,6 +17,10 @@ MODEL = "3D/3dmodel.model"
 DEFAULT_UNIT: LengthUnit = "millimeter"
 """What a model without a unit is in, by the format's own text."""
 _UNIT = re.compile(rb'(<model\b[^>]*?\sunit=")[^"]*')
+
+_ID = re.compile(rb'(\bp:UUID=")[^"]*')
+_ANY_TIME = (1980, 1, 1, 0, 0, 0)
+_UNIX = 3
 
 
 def read_unit(path: Path) -> LengthUnit | None:
@@ -37,8 +44,18 @@ def with_unit(model: bytes, unit: LengthUnit) -> bytes:
     return _UNIT.sub(lambda found: found[1] + unit.encode(), model, count=1)
 
 
+def with_lasting_ids(model: bytes) -> bytes:
+    """Return the text of a model with ids that follow from its content in the place of random ones."""
+    source = uuid.uuid5(uuid.NAMESPACE_OID, hashlib.sha256(_ID.sub(rb"\1", model)).hexdigest())
+    numbers = itertools.count()
+    return _ID.sub(lambda found: found[1] + str(uuid.uuid5(source, str(next(numbers)))).encode(), model)
+
+
 def rewritten(archive: bytes, *changes: Callable[[bytes], bytes]) -> bytes:
-    """Return a 3MF archive with the text of its model passed through ``changes``, one after the other."""
+    """Return a 3MF archive with the text of its model passed through ``changes``, one after the other.
+
+    Nothing in it tells when and on which system it was written, so that equal models are equal bytes.
+    """
     result = io.BytesIO()
     with zipfile.ZipFile(io.BytesIO(archive)) as old, zipfile.ZipFile(result, "w") as new:
         for entry in old.infolist():
@@ -46,5 +63,7 @@ def rewritten(archive: bytes, *changes: Callable[[bytes], bytes]) -> bytes:
             if entry.filename == MODEL:
                 for change in changes:
                     data = change(data)
-            new.writestr(entry, data, zipfile.ZIP_DEFLATED, compresslevel=5)
+            lasting = zipfile.ZipInfo(entry.filename, _ANY_TIME)
+            lasting.create_system = _UNIX
+            new.writestr(lasting, data, zipfile.ZIP_DEFLATED, compresslevel=5)
     return result.getvalue()

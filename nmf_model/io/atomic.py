@@ -8,8 +8,10 @@ import errno
 import os
 import secrets
 import shutil
+import stat
 import threading
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO, NamedTuple
@@ -86,7 +88,7 @@ class FileGroup:
     What is written within ``with`` lies beside its target until the block ends without an error; only then
     are the targets replaced, in the order of writing. Whatever fails, also at the last of them, older files
     are as they were and no temporary file is left, not even where the process ends around a thread that
-    writes.
+    writes. What replaces a file has its permissions.
     """
 
     def __init__(self) -> None:
@@ -130,13 +132,17 @@ class FileGroup:
             raise InputError(f"{path} could not be written: it is write-protected; choose another name.")
         temporary = _new_name(target)
         self._staged.append(_Staged(path, target, temporary))
+        mode = _mode(target)
         with _explained(path):
-            with _created(temporary) as stream:
+            with _created(temporary, is_private=mode is not None) as stream:
                 write(stream)
                 stream.flush()
                 os.fsync(stream.fileno())
             if verify is not None:
                 verify(temporary)
+        if mode is not None:
+            with contextlib.suppress(OSError):  # some file systems have no permissions
+                os.chmod(temporary, mode)
         return temporary
 
     def write_text(self, path: Path, text: str) -> Path:
@@ -177,9 +183,11 @@ def _explained(path: Path) -> Iterator[None]:
         raise InputError(f"{path} could not be written: {reason}.") from error
 
 
-def _created(temporary: Path) -> BinaryIO:
+def _created(temporary: Path, *, is_private: bool) -> BinaryIO:
+    """Open a new file; what replaces a private one is private from its first byte on."""
+    opener = partial(os.open, mode=0o600) if is_private else None
     with _taking_names:
-        stream = open(temporary, "xb")  # noqa: SIM115  the caller closes it
+        stream = open(temporary, "xb", opener=opener)  # noqa: SIM115  the caller closes it
         _unfinished.add(temporary)
         return stream
 
@@ -194,6 +202,11 @@ def _leave_nothing_unfinished() -> None:
 
 def _new_name(target: Path) -> Path:
     return target.with_name(f".nmf-{secrets.token_hex(6)}{target.suffix}")
+
+
+def _mode(path: Path) -> int | None:
+    """Return the permissions of a file; None if it is not there."""
+    return stat.S_IMODE(os.stat(path).st_mode) if os.path.exists(path) else None
 
 
 def _second_name(target: Path) -> dict[Path, Path]:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from nmf_model.io.beside import Beside
 from nmf_model.io.color_range import LARGEST, color_bytes
 from nmf_model.io.gltf_tree import gltf_tree
 
@@ -42,10 +43,9 @@ def _has_wide_colors(tree: dict[str, Any]) -> bool:
 
 def _read(path: Path) -> dict[Any, NDArray[np.uint8]]:
     gltf = importlib.import_module("trimesh.exchange.gltf")
-    resolvers = importlib.import_module("trimesh.resolvers")
     load = gltf.load_glb if path.suffix.lower() == ".glb" else gltf.load_gltf
     with open(path, "rb") as stream:
-        parts = load(stream, resolver=resolvers.FilePathResolver(str(path)), skip_materials=True)["geometry"]
+        parts = load(stream, resolver=Beside(path), skip_materials=True)["geometry"]
     found = {}
     for name, part in parts.items():
         values = np.asarray(part.get("vertex_colors"))

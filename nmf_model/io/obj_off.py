@@ -8,13 +8,15 @@ from __future__ import annotations
 from array import array
 from collections.abc import Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
 from nmf_model.errors import InputError
+from nmf_model.geometry.polygons import cut_polygons
 from nmf_model.io.color_range import color_bytes, largest_color
 from nmf_model.io.opening import damaged, truncated
-from nmf_model.io.surface import Surface, checked, coordinates, fan
+from nmf_model.io.surface import Surface, coordinates, from_polygons
 from nmf_model.words import counted
 
 
@@ -23,15 +25,49 @@ def read_obj(path: Path) -> Surface:
 
     All else is passed over; ``paint`` reads the colours of faces, which materials and textures have a say in.
     """
-    vertices, corners, colors = array("d"), array("q"), array("d")
+    obj = _parsed_obj(path)
+    surface = _surface(path, obj.vertices, obj.corners, obj.sizes)
+    return surface if len(surface.faces) else _with_colors(surface, obj.colors)
+
+
+def obj_in_triangles(path: Path) -> str:
+    """Return the text of an OBJ file with its polygons cut as ``read_obj`` cuts them, all else as it is."""
+    obj = _parsed_obj(path)
+    vertices = np.array(obj.vertices, dtype=np.float64).reshape(-1, 3)
+    corners, sizes = np.array(obj.corners, dtype=np.int64), np.array(obj.sizes, dtype=np.int64)
+    triangles, starts = cut_polygons(vertices, corners, sizes), np.cumsum(sizes) - sizes
+    pieces = np.split(triangles, np.searchsorted(triangles[:, 0], starts[1:]))
+    cut = zip(starts.tolist(), pieces, strict=True)
+    text, written = path.read_text(encoding="utf-8-sig", errors="replace"), list[str]()
+    for line in text.replace("\\\n", " ").split("\n"):
+        words = line.split("#", 1)[0].split()
+        if not words or words[0] != "f":
+            written.append(line)
+            continue
+        first, piece = next(cut)
+        written += [f"f {' '.join(words[1 + corner - first] for corner in triangle)}" for triangle in piece]
+    return "\n".join(written)
+
+
+class _Obj(NamedTuple):
+    """Coordinates, corners of one polygon after the other, how many each has, and colours, flat."""
+
+    vertices: array[float]
+    corners: array[int]
+    sizes: array[int]
+    colors: array[float]
+
+
+def _parsed_obj(path: Path) -> _Obj:
+    obj = _Obj(array("d"), array("q"), array("q"), array("d"))
     for number, words in _numbered_words(path):
         if words[0] == "v":
-            vertices.extend(coordinates(path, words[1:4], number))
-            colors.extend(_obj_color(words))
+            obj.vertices.extend(coordinates(path, words[1:4], number))
+            obj.colors.extend(_obj_color(words))
         elif words[0] == "f":
-            corners.extend(fan(_obj_polygon(path, words[1:], number, len(vertices) // 3)))
-    surface = _surface(vertices, corners)
-    return checked(path, surface if corners else _with_colors(surface, colors))
+            obj.corners.extend(_obj_polygon(path, words[1:], number, len(obj.vertices) // 3))
+            obj.sizes.append(len(words) - 1)
+    return obj
 
 
 def _obj_color(words: list[str]) -> tuple[float, ...]:
@@ -78,13 +114,13 @@ def read_off(path: Path) -> Surface:
         raise InputError(
             f"{path.name} has no counts of vertices and faces in line {number}; export it again."
         )
-    return checked(path, _off_body(path, lines, int(counts[0]), int(counts[1])))
+    return _off_body(path, lines, int(counts[0]), int(counts[1]))
 
 
 def _off_body(
     path: Path, lines: Iterator[tuple[int, list[str]]], vertex_count: int, face_count: int
 ) -> Surface:
-    vertices, corners = array("d"), array("q")
+    vertices, corners, sizes = array("d"), array("q"), array("q")
     for done in range(vertex_count):
         number, words = next(lines, (0, []))
         if not words:
@@ -94,8 +130,10 @@ def _off_body(
         number, words = next(lines, (0, []))
         if not words:
             raise truncated(path, f"{done:,} of {counted(face_count, 'face')}")
-        corners.extend(fan(_off_polygon(path, words, number)))
-    return _surface(vertices, corners)
+        polygon = _off_polygon(path, words, number)
+        corners.extend(polygon)
+        sizes.append(len(polygon))
+    return _surface(path, vertices, corners, sizes)
 
 
 def _off_polygon(path: Path, words: list[str], line: int) -> list[int]:
@@ -126,8 +164,7 @@ def _not_a_face(path: Path, line: int) -> InputError:
     return InputError(f"{path.name} has something else than a face in line {line}; correct that line.")
 
 
-def _surface(vertices: array[float], corners: array[int]) -> Surface:
+def _surface(path: Path, vertices: array[float], corners: array[int], sizes: array[int]) -> Surface:
     # np.array copies, because frombuffer of an empty array is refused.
-    return Surface(
-        np.array(vertices, dtype=np.float64).reshape(-1, 3), np.array(corners, dtype=np.int64).reshape(-1, 3)
-    )
+    places = np.array(vertices, dtype=np.float64).reshape(-1, 3)
+    return from_polygons(path, places, *(np.array(part, dtype=np.int64) for part in (corners, sizes)))

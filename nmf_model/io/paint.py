@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -9,9 +10,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from nmf_model.io.beside import Beside
 from nmf_model.io.color_range import color_bytes, decoded, encoded, largest_color
 from nmf_model.io.gltf_colors import wide_colors
-from nmf_model.io.materials import Missing
+from nmf_model.io.materials import Looks, Missing
+from nmf_model.io.obj_off import obj_in_triangles
 from nmf_model.io.surface import Surface
 
 _PAINTED_SUFFIXES = (".obj", ".glb", ".gltf", ".3mf", ".ply")
@@ -64,10 +67,11 @@ def load_paint(path: Path, surface: Surface, missing: Missing) -> Paint | None:
             surface.vertices, surface.faces, surface.colors[surface.faces].astype(np.float32),
             np.zeros((*surface.faces.shape, 2)), np.full(len(surface.faces), -1),
         )  # fmt: skip
-    if path.suffix.lower() not in _PAINTED_SUFFIXES:
-        return None
+    suffix = path.suffix.lower()
+    if suffix not in _PAINTED_SUFFIXES or (suffix == ".ply" and not surface.fans):
+        return None  # of a PLY file, trimesh would cut polygons so that they reach beyond the surface
     try:
-        return _from_scene(path, has_materials=not missing.materials)
+        return _from_scene(path, _scene(path, fans=surface.fans), has_materials=not missing.materials)
     except Exception:  # noqa: BLE001  any library's complaint about a texture must not cost the user the shape
         return None
 
@@ -87,14 +91,21 @@ def barycentric(points: NDArray[np.float64], triangles: NDArray[np.float64]) -> 
     return total
 
 
-def _from_scene(path: Path, *, has_materials: bool) -> Paint | None:
+def _scene(path: Path, *, fans: bool) -> Any:
+    """Return trimesh's scene of a file; ``fans`` tells whether it may cut polygons itself."""
+    import trimesh
+
+    is_obj = path.suffix.lower() == ".obj"
+    source = path if fans or not is_obj else io.BytesIO(obj_in_triangles(path).encode("utf-8"))
+    files: Any = Looks(path) if is_obj else Beside(path)
+    return trimesh.load_scene(source, path.suffix[1:].lower(), resolver=files, process=False)
+
+
+def _from_scene(path: Path, scene: Any, *, has_materials: bool) -> Paint | None:
     """Read the parts of a scene with their looks, in the scene's own frame.
 
     Where materials are missing, trimesh makes up a grey picture, which is passed over.
     """
-    import trimesh
-
-    scene = trimesh.load_scene(path, process=False)
     parts, textures, start = [], [], 0
     wide = wide_colors(path)
     for node in scene.graph.nodes_geometry:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from array import array
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -15,9 +16,9 @@ from numpy.typing import NDArray
 from nmf_model.io.collect import CHUNK_ROWS, Chunk
 from nmf_model.io.color_range import color_bytes, largest_color
 from nmf_model.io.opening import damaged, require_bytes, truncated
-from nmf_model.io.surface import NO_FACES, Surface, checked, fan
+from nmf_model.io.surface import NO_FACES, Surface, from_polygons
 from nmf_model.io.text import LINES_AT_ONCE, parse_rows
-from nmf_model.io.text_colors import COLOR_NAMES
+from nmf_model.io.text_names import COLOR_NAMES
 from nmf_model.words import counted
 
 _TYPES = {
@@ -27,6 +28,7 @@ _TYPES = {
 }  # fmt: skip
 _ORDERS = {"ascii": "", "binary_little_endian": "<", "binary_big_endian": ">"}
 _MAX_HEADER_LINES = 2000
+_LINE_BYTES = 4096
 
 
 class _Property(NamedTuple):
@@ -91,14 +93,16 @@ def read_ply_points(ply: Ply) -> Iterator[Chunk]:
 
 
 def read_ply(path: Path) -> Surface:
-    """Read vertices, colours and faces; polygons become fans of triangles."""
+    """Read vertices, colours and faces; polygons become triangles."""
     ply = open_ply(path)
     chunks = list(read_ply_points(ply))
     vertices = np.concatenate(
         [np.asarray(chunk.points, dtype=np.float64) for chunk in chunks] or [np.zeros((0, 3))]
     )
-    faces = (_binary_faces(ply) if ply.order else _text_faces(ply)) if ply.has_faces else NO_FACES
-    return checked(path, Surface(vertices, faces, _colors(vertices, chunks)))
+    surface = Surface(vertices, NO_FACES)
+    if ply.has_faces:
+        surface = from_polygons(path, vertices, *(_binary_faces(ply) if ply.order else _text_faces(ply)))
+    return surface._replace(colors=_colors(vertices, chunks))
 
 
 def _colors(vertices: NDArray[np.float64], chunks: list[Chunk]) -> NDArray[np.uint8] | None:
@@ -114,7 +118,9 @@ def _header_words(path: Path, stream: BinaryIO) -> tuple[list[list[str]], int]:
         raise damaged(path)
     words: list[list[str]] = []
     for number in range(2, _MAX_HEADER_LINES):
-        line = stream.readline(4096)
+        line = piece = stream.readline(_LINE_BYTES)
+        while len(piece) == _LINE_BYTES and not piece.endswith(b"\n"):
+            piece = stream.readline(_LINE_BYTES)  # only a comment is that long
         word = line.decode("latin-1").split()
         if word == ["end_header"]:
             return words, number
@@ -185,18 +191,28 @@ def _binary_offset(ply: Ply, wanted: _Element) -> int:
     return offset
 
 
-def _binary_faces(ply: Ply) -> NDArray[np.int64]:
+def _binary_faces(ply: Ply) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return the corners of all polygons, and how many each has."""
     element = _element(ply, "face")
     offset = _binary_offset(ply, element)
     name = _corner_property(ply, element)
-    triangles = _row_type(ply, element, corners=3)
-    if os.path.getsize(ply.path) >= offset + element.size * triangles.itemsize:
-        table = _mapped(ply, element.size, triangles, offset)
-        counts = [prop.name + "#" for prop in element.properties if prop.count_type]
-        if all((table[count] == 3).all() for count in counts):
-            return table[name].astype(np.int64)
+    for size in (3, 4):
+        alike = _row_type(ply, element, corners=size)
+        if os.path.getsize(ply.path) >= offset + element.size * alike.itemsize:
+            table = _mapped(ply, element.size, alike, offset)
+            counts = [prop.name + "#" for prop in element.properties if prop.count_type]
+            if all((table[count] == size).all() for count in counts):
+                return table[name].astype(np.int64).ravel(), np.full(element.size, size)
     polygons, _ = _lists(ply, element, offset)
-    return np.array([v for polygon in polygons for v in fan(polygon)], dtype=np.int64).reshape(-1, 3)
+    return _joined(polygons)
+
+
+def _joined(polygons: Iterable[list[int]]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    corners, sizes = array("q"), array("q")
+    for polygon in polygons:
+        corners.extend(polygon)
+        sizes.append(len(polygon))
+    return np.array(corners, dtype=np.int64), np.array(sizes, dtype=np.int64)
 
 
 def _corner_property(ply: Ply, element: _Element) -> str:
@@ -263,14 +279,15 @@ def _text_vertices(ply: Ply) -> Iterator[Chunk]:
             yield Chunk(rows[:, :3], _native(np.nan_to_num(rows[:, 3:]).astype(kind)))
 
 
-def _text_faces(ply: Ply) -> NDArray[np.int64]:
+def _text_faces(ply: Ply) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return the corners of all polygons, and how many each has."""
     element = _element(ply, "face")
     name = _corner_property(ply, element)
-    corners: list[int] = []
-    for first_line, lines in _text_lines(ply, element):
-        for number, line in enumerate(lines, start=first_line):
-            corners += fan(_text_polygon(ply, element, name, line, number))
-    return np.array(corners, dtype=np.int64).reshape(-1, 3)
+    return _joined(
+        _text_polygon(ply, element, name, line, number)
+        for first_line, lines in _text_lines(ply, element)
+        for number, line in enumerate(lines, start=first_line)
+    )
 
 
 def _text_polygon(ply: Ply, element: _Element, name: str, line: str, number: int) -> list[int]:

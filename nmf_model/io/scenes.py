@@ -5,13 +5,16 @@ from __future__ import annotations
 import zipfile
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 import numpy as np
 from numpy.typing import NDArray
 
 from nmf_model.errors import InputError
 from nmf_model.io.archive_3mf import read_unit
+from nmf_model.io.beside import Beside
 from nmf_model.io.gltf_colors import wide_colors
+from nmf_model.io.gltf_tree import gltf_tree
 from nmf_model.io.opening import require_bytes
 from nmf_model.io.surface import Surface, checked
 
@@ -24,7 +27,19 @@ def read_gltf(path: Path) -> Surface:
         with open(path, "rb") as stream:
             header = stream.read(12)
         require_bytes(path, int.from_bytes(header[8:12], "little"))
+    else:
+        _require_buffers(path)
     return _flattened(path)
+
+
+def _require_buffers(path: Path) -> None:
+    """Raise InputError if a file with the geometry, which glTF keeps apart, is not there."""
+    for buffer in gltf_tree(path).get("buffers", []):
+        name = unquote(buffer["uri"])
+        if not name.startswith("data:") and not any(
+            (path.parent / n).is_file() for n in (name, buffer["uri"])
+        ):
+            raise InputError(f"{path.name} needs the file {name}, which is not there; copy it along.")
 
 
 def read_3mf(path: Path) -> Surface:
@@ -43,7 +58,8 @@ def _flattened(path: Path) -> Surface:
     """
     import trimesh
 
-    scene = trimesh.load_scene(path, process=False)
+    files: Any = Beside(path)
+    scene = trimesh.load_scene(path, resolver=files, process=False)
     vertices, faces, count = [np.zeros((0, 3))], [np.zeros((0, 3), dtype=np.int64)], 0
     wide, colors = wide_colors(path), list[NDArray[np.uint8] | None]()
     for node in scene.graph.nodes_geometry:

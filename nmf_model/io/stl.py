@@ -25,11 +25,16 @@ def read_stl(path: Path) -> Surface:
 
 
 def _is_text(path: Path) -> bool:
-    """Tell by size first: binary files whose header starts with "solid" are common."""
+    """Tell by size first: binary files whose header starts with "solid" are common.
+
+    Some have bytes behind the last face. Then the count of faces, if nothing else, has zeros, as no text has.
+    """
     with open(path, "rb") as stream:
         head = stream.read(HEADER_BYTES)
-    if len(head) == HEADER_BYTES and os.path.getsize(path) == _binary_size(head):
-        return False
+    if len(head) == HEADER_BYTES:
+        size, expected = os.path.getsize(path), _binary_size(head)
+        if size == expected or (size > expected and b"\0" in head):
+            return False
     return head.lstrip()[:5].lower() == b"solid"
 
 
@@ -57,7 +62,7 @@ def _read_text(path: Path) -> NDArray[np.float64]:
             words = line.split()
             if not words:
                 continue
-            last = words[0].lower()
+            last = "".join(words[:2]).lower() if words[0].lower() == "end" else words[0].lower()
             if last == "vertex":
                 numbers.extend(coordinates(path, words[1:4], number))
     if last != "endsolid" or len(numbers) % 9:

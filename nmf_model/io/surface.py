@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nmf_model.errors import InputError
+from nmf_model.geometry.polygons import cut_polygons, fans
 from nmf_model.types import LengthUnit
 
 
@@ -16,12 +17,14 @@ class Surface(NamedTuple):
     """Vertices (V, 3) float64 and faces (F, 3) int64, both exactly as in the file; F may be 0.
 
     ``colors`` are (V, 3) or None; ``unit`` is that of the vertices, if the file says it.
+    ``fans`` tells whether all polygons are cut from their first corner, as trimesh cuts them.
     """
 
     vertices: NDArray[np.float64]
     faces: NDArray[np.int64]
     colors: NDArray[np.uint8] | None = None
     unit: LengthUnit | None = None
+    fans: bool = True
 
 
 NO_FACES: NDArray[np.int64] = np.zeros((0, 3), dtype=np.int64)
@@ -41,9 +44,25 @@ def checked(path: Path, surface: Surface) -> Surface:
     return surface
 
 
-def fan(polygon: list[int]) -> list[int]:
-    """Return the corners, flat, of the triangles that fan out from a polygon's first corner."""
-    return [corner for k in range(1, len(polygon) - 1) for corner in (polygon[0], polygon[k], polygon[k + 1])]
+def from_polygons(
+    path: Path, vertices: NDArray[np.float64], corners: NDArray[np.int64], sizes: NDArray[np.int64]
+) -> Surface:
+    """Return the surface of polygons as triangles inside them, in the same order and sense.
+
+    Args:
+        path: the file, for messages.
+        vertices: (V, 3).
+        corners: the vertices of one polygon after the other.
+        sizes: how many corners each has; those with fewer than three are passed over.
+
+    Raises:
+        InputError: a polygon refers to a vertex that is not there.
+    """
+    whole = sizes >= 3
+    corners, sizes = corners[np.repeat(whole, sizes)], sizes[whole]
+    checked(path, Surface(vertices, corners))
+    triangles = cut_polygons(vertices, corners, sizes)
+    return Surface(vertices, corners[triangles], fans=np.array_equal(triangles, fans(sizes)))
 
 
 def coordinates(path: Path, words: list[str], line: int) -> tuple[float, float, float]:

@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 from nmf_model.errors import InputError
 from nmf_model.io.collect import Chunk
 from nmf_model.io.opening import damaged, truncated
-from nmf_model.io.text_colors import TextColors, likely_columns, named_columns
+from nmf_model.io.text_colors import TextColors, likely_columns
+from nmf_model.io.text_names import color_columns, coordinate_columns, with_units_attached
 from nmf_model.words import counted
 
 LINES_AT_ONCE = 1 << 16
@@ -35,16 +36,34 @@ class _Layout(NamedTuple):
     promised: int | None
 
 
+class _Heading(NamedTuple):
+    """Names of columns, or words that may be some, with their line, from 1, and whether it is a comment."""
+
+    names: list[str]
+    line: int
+    comment: bool
+
+    def of_columns(self, width: int, delimiter: str | None) -> list[str]:
+        """Return the names of so many columns, without words in front as in "# columns: x y z"."""
+        surplus = len(self.names) - width
+        if delimiter is None and surplus > 0 and coordinate_columns(self.names[surplus:]):
+            return self.names[surplus:]
+        # A comment of another length may be any sentence, but for one that says x, y and z.
+        told = not self.comment or not surplus or {"x", "y", "z"} <= {name.lower() for name in self.names}
+        return self.names if told else []
+
+
 def read_text(path: Path) -> Iterator[Chunk]:
     """Yield the points of a text table.
 
     Columns are separated by semicolons, commas, tabs or spaces. A first line may name them (x, y and z
-    are then found by name) or give the number of points. Numbers between semicolons or tabs may have decimal
-    commas. Colours are columns that the first line calls so or, if it names none, those after z or after
-    z and an intensity, if they can be nothing else; all other columns are passed over.
+    are then found by name, see ``text_names``) or give the number of points. Numbers between semicolons or
+    tabs may have decimal commas. Colours are columns that the first line calls so or, if it names none, those
+    after z or after z and an intensity, if they can be nothing else; all other columns are passed over.
 
     Raises:
-        InputError: with the number of the line that holds something else than numbers.
+        InputError: with the number of the line that holds something else than numbers, or names more than
+            three columns, none of which is known as a coordinate.
     """
     with open(path, encoding=_encoding(path), errors="replace") as stream:
         layout = _find_layout(path, stream)
@@ -161,25 +180,30 @@ def _encoding(path: Path) -> str:
 
 def _find_layout(path: Path, stream: TextIO) -> _Layout:
     """Look at the first lines; the size limit bears with a binary file without line ends."""
-    skip, promised, names = 0, None, None
+    skip, promised, heads = 0, None, _Heading([], 0, True)
     while line := stream.readline(1 << 16):
         text = line.strip()
         comment = text.startswith(_COMMENTS)
         heading = text.lstrip("#/ ")
         delimiter = _delimiter(heading)
+        if delimiter is None:
+            heading = with_units_attached(heading)
         # A tab in front of a row ends an empty first column, as over the numbers of rows that pandas writes.
         fields = _fields(line if delimiter == "\t" and not comment else heading, delimiter)
-        wordy = names is None and not any(_is_number(field, delimiter) for field in fields)
-        if fields and wordy and _has_xyz(fields):
-            names = [field.lower() for field in fields]
+        free = not heads.names or (heads.comment and not comment)
+        wordy = free and not any(_is_number(field, delimiter) for field in fields)
+        if fields and wordy and coordinate_columns(fields):
+            heads = _Heading(fields, skip + 1, comment)
         elif text and not comment:
             if promised is None and len(fields) == 1 and fields[0].isdecimal():
                 promised = int(fields[0])
             elif wordy and len(fields) >= 3:
-                names = [field.lower() for field in fields]
+                heads = _Heading(fields, skip + 1, comment)
             else:
-                columns = _columns(names, len(fields)), _color_columns(names, fields, delimiter)
-                return _Layout(delimiter, *columns, names is not None, skip, promised)
+                names = heads.of_columns(len(fields), delimiter)
+                columns = _columns(path, names, len(fields), delimiter, heads.line)
+                colors = _color_columns(names, fields, delimiter)
+                return _Layout(delimiter, columns, colors, bool(names), skip, promised)
         skip += 1
     raise InputError(f"{path.name} contains no points; export it again with its points.")
 
@@ -194,20 +218,32 @@ def _delimiter(line: str) -> str | None:
     return "\t" if tabs else None
 
 
-def _has_xyz(fields: Sequence[str]) -> bool:
-    return {"x", "y", "z"} <= {field.lower() for field in fields}
+def _columns(
+    path: Path, names: Sequence[str], width: int, delimiter: str | None, line: int
+) -> tuple[int, ...]:
+    """Return the columns of x, y and z: the first three, unless the names tell others or leave it open.
 
-
-def _columns(names: list[str] | None, width: int) -> tuple[int, ...]:
-    if names and _has_xyz(names) and max(map(names.index, "xyz")) < width:
-        return names.index("x"), names.index("y"), names.index("z")
+    Raises:
+        InputError: more than three columns have names, which do not tell the coordinates.
+    """
+    found = coordinate_columns(names)
+    if found and (max(found) < width or delimiter):
+        return found
+    shown = [name for name in names if name]
+    # What ends every line with a delimiter has an empty column behind the others.
+    used = width - 1 if names and not names[-1] else width
+    if used > 3 and (found or len(names) == width):
+        raise InputError(
+            f"{path.name} has columns called {', '.join(shown)[:60]}, which does not tell its coordinates; "
+            f"call three of them x, y and z in line {line}, or remove that line if they are the first three."
+        )
     return 0, 1, 2
 
 
-def _color_columns(names: list[str] | None, row: Sequence[str], delimiter: str | None) -> tuple[int, ...]:
-    if names is None:
+def _color_columns(names: Sequence[str], row: Sequence[str], delimiter: str | None) -> tuple[int, ...]:
+    if not names:
         return likely_columns([_value(f, delimiter) if _is_number(f, delimiter) else math.nan for f in row])
-    columns = named_columns(names)
+    columns = color_columns(names)
     return columns if max(columns, default=0) < len(row) else ()
 
 

@@ -10,16 +10,7 @@ from numpy.typing import NDArray
 
 from nmf_model.io.color_range import LARGEST
 
-COLOR_NAMES = (("red", "green", "blue"), ("diffuse_red", "diffuse_green", "diffuse_blue"), ("r", "g", "b"))
-"""What the columns of a colour are called, in lower case."""
 _BYTE = 255
-
-
-def named_columns(names: Sequence[str]) -> tuple[int, ...]:
-    """Return the three columns, from 0, that are called red, green and blue, or () if there are none."""
-    present = set(names)
-    found = next((trio for trio in COLOR_NAMES if present.issuperset(trio)), ())
-    return tuple(names.index(name) for name in found)
 
 
 def likely_columns(row: Sequence[float]) -> tuple[int, ...]:

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nmf_model.geometry.normals import face_normals
-from nmf_model.io.archive_3mf import DEFAULT_UNIT, rewritten, with_unit
+from nmf_model.io.archive_3mf import DEFAULT_UNIT, rewritten, with_lasting_ids, with_unit
 from nmf_model.io.colored_3mf import colored_model
 from nmf_model.io.notes import as_comments, as_extras, with_metadata
 from nmf_model.io.stl import HEADER_BYTES, RECORD
@@ -107,12 +107,14 @@ def write_3mf(mesh: Mesh, stream: BinaryIO, note: str = "") -> None:
     import trimesh
 
     plain = trimesh.Trimesh(mesh.vertices, mesh.faces, process=False)
+    scene = trimesh.Scene()
+    scene.add_geometry(plain, geom_name="mesh", node_name="object")  # their own names are random
     changes = [lambda model: with_unit(model, mesh.unit or DEFAULT_UNIT)]
     if mesh.colors is not None:
         changes.append(partial(colored_model, faces=mesh.faces, colors=mesh.colors))
     if note:
         changes.append(partial(with_metadata, note))
-    stream.write(rewritten(_exported(trimesh.Scene(plain), "3mf"), *changes))
+    stream.write(rewritten(_exported(scene, "3mf"), *changes, with_lasting_ids))
 
 
 def _exported(scene: Any, file_type: str, **options: Any) -> bytes:

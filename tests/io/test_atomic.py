@@ -244,3 +244,25 @@ def test_a_process_that_ends_around_a_thread_leaves_no_temporary_file(tmp_path):
     done = subprocess.run([sys.executable, "-c", OUTLIVED, str(tmp_path)], cwd=ROOT, timeout=60, check=False)
     assert done.returncode == 0
     assert contents(tmp_path) == {"a.obj": b"old"}
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows keeps permissions elsewhere")
+@pytest.mark.parametrize("mode", [0o600, 0o640, 0o664, 0o666])
+def test_permissions_of_what_is_replaced_stay(tmp_path, mode):
+    path = tmp_path / "a.bin"
+    path.write_bytes(b"old")
+    path.chmod(mode)
+    seen = []
+    write_atomically(path, put(b"new"), lambda written: seen.append(written.stat().st_mode & 0o077 & ~mode))
+    assert (path.read_bytes(), path.stat().st_mode & 0o777, seen) == (b"new", mode, [0])
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows keeps permissions elsewhere")
+@pytest.mark.parametrize("mask", [0o022, 0o077, 0o002])
+def test_new_files_follow_the_umask(tmp_path, mask):
+    before = os.umask(mask)
+    try:
+        write_atomically(tmp_path / "a.bin", put(b"new"))
+    finally:
+        os.umask(before)
+    assert (tmp_path / "a.bin").stat().st_mode & 0o777 == 0o666 & ~mask

@@ -54,3 +54,42 @@ def test_a_missing_texture_is_said_and_one_that_is_there_is_used(tmp_path, line)
     assert told(cloud) == []
     if "colour" in line:
         assert np.abs(cloud.colors.astype(int) - [200, 30, 60]).max() <= 1
+
+
+def looks(folder, line, **files):
+    """Write an OBJ whose looks are named by a line, and material files; return what is read."""
+    for name, content in files.items():
+        (folder / f"{name.replace('_', ' ')}.mtl").write_text(content)
+    return read_points(write(folder, head=f"{line}\nusemtl skin\n"))
+
+
+RED, BLUE = "newmtl skin\nKd 1 0 0\n", "newmtl other\nKd 0 0 1\n"
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["mtllib b.mtl a.mtl", "mtllib a.mtl b.mtl", "mtllib b.mtl\nmtllib a.mtl", "mtllib b.mtl my looks.mtl"],
+)
+def test_several_material_files_are_all_read(tmp_path, line):
+    cloud = looks(tmp_path, line, a=RED, b=BLUE, **({"my_looks": RED} if "my" in line else {}))
+    assert told(cloud) == []
+    assert np.abs(cloud.colors.astype(int) - [255, 0, 0]).max() <= 1
+
+
+def test_of_several_material_files_the_missing_one_is_named(tmp_path):
+    cloud = looks(tmp_path, "mtllib a.mtl my other.MTL", a=RED)
+    assert told(cloud) == [
+        "The material file my other.MTL that the file names was not found, so its colours are not complete."
+    ]
+
+
+@pytest.mark.parametrize("line", ["\tmap_Kd skin.png", "  map_Kd  skin.png", "map_kd\tskin.png"])
+def test_textures_in_indented_lines_are_seen(tmp_path, line):
+    material = f"newmtl skin\n\tKd 1 1 1\n{line}\n"
+    assert told(looks(tmp_path, "mtllib a.mtl", a=material)) == [
+        "The texture skin.png that the file names was not found, so its colours are not complete."
+    ]
+    Image.new("RGB", (8, 8), (200, 30, 60)).save(tmp_path / "skin.png")
+    cloud = read_points(tmp_path / "a.obj")
+    assert told(cloud) == []
+    assert np.abs(cloud.colors.astype(int) - [200, 30, 60]).max() <= 1

@@ -1,6 +1,11 @@
 from __future__ import annotations
 
+import re
 import tempfile
+import time
+import uuid
+import zipfile
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,10 +14,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nmf_model.errors import InputError
+from nmf_model.geometry.tetrahedra import boundary_faces
 from nmf_model.io.meshes import read_mesh, write_mesh
-from nmf_model.io.suffixes import EXPORT_SUFFIXES, MESH_SUFFIXES
+from nmf_model.io.points import read_points
+from nmf_model.io.solids import write_solid
+from nmf_model.io.suffixes import EXPORT_SUFFIXES, MESH_SUFFIXES, OUTPUT_SUFFIXES, SOLID_SUFFIXES
 from nmf_model.quality import inspect_mesh
-from nmf_model.types import Mesh
+from nmf_model.types import Mesh, TetMesh
+from tests.support.refusals import refusal
 
 EXACT = (".obj", ".ply", ".off", ".3mf")
 
@@ -203,3 +212,103 @@ def test_what_cannot_be_written(tmp_path):
     with pytest.raises(InputError, match="infinite"):
         write_mesh(broken, tmp_path / "a.ply")
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("suffix", OUTPUT_SUFFIXES)
+@pytest.mark.parametrize("colored", [False, True])
+def test_exports_at_different_times_are_equal_bytes(tmp_path, monkeypatch, suffix, colored):
+    mesh, note = sphere(2), '{"certificate": [1, 2]}'
+    if colored:
+        mesh = replace(
+            mesh, colors=np.random.default_rng(0).integers(0, 256, mesh.vertices.shape, dtype=np.uint8)
+        )
+    corners = np.array([[0, 0, 0], [1, 0, 0], [0, 1, 0], [0, 0, 1]], dtype=float)
+    tetrahedra = np.array([[0, 1, 2, 3]])
+    solid = TetMesh(corners, tetrahedra, boundary_faces(tetrahedra))
+    written, clock = [], time.time()
+    for name, passed in (("a", 0), ("b", 987_654_321)):
+        monkeypatch.setattr(time, "time", lambda passed=passed: clock + passed)
+        path = tmp_path / f"{name}{suffix}"
+        if suffix in SOLID_SUFFIXES:
+            write_solid(solid, path, note)
+        else:
+            write_mesh(mesh, path, note)
+        written.append(path.read_bytes())
+    assert written[0] == written[1]
+
+
+def test_ids_of_3mf_tell_models_apart(tmp_path):
+    ids = []
+    for number, scale in enumerate((1.0, 2.0)):
+        write_mesh(sphere(1, scale), tmp_path / f"{number}.3mf")
+        with zipfile.ZipFile(tmp_path / f"{number}.3mf") as archive:
+            found = re.findall(r'UUID="([^"]*)"', archive.read("3D/3dmodel.model").decode())
+        assert [str(uuid.UUID(text)) for text in found] == found
+        ids += found
+    assert len(ids) == len(set(ids)) == 6
+
+
+def put_gltf(folder, buffer="gltf_buffer_0.bin", named=None):
+    import trimesh
+
+    files = trimesh.Scene(trimesh.creation.box()).export(file_type="gltf")
+    text = files.pop("model.gltf").decode()
+    for name, data in files.items():
+        (folder / name.replace("gltf_buffer_0.bin", buffer)).write_bytes(data)
+    (folder / "a.gltf").write_text(text.replace("gltf_buffer_0.bin", named or buffer))
+    return folder / "a.gltf"
+
+
+@pytest.mark.parametrize("named", ["my part.bin", "my%20part.bin"])
+def test_a_missing_buffer_of_gltf_is_named(tmp_path, named):
+    path = put_gltf(tmp_path, "my part.bin", named)
+    assert inspect_mesh(read_mesh(path)).is_sound
+    assert len(read_points(path).points) > 1000
+    (tmp_path / "my part.bin").unlink()
+    sentence = "a.gltf needs the file my part.bin, which is not there; copy it along."
+    assert refusal(read_mesh, path) == refusal(read_points, path) == sentence
+
+
+@pytest.mark.parametrize("header", [b"solid made by a program", b"solid\0name", b"solid facet normal"])
+@pytest.mark.parametrize("behind", [b"", b"\0", b"some more words\n" * 9])
+@pytest.mark.parametrize("pad", [b" ", b"\0"])
+def test_binary_stl_that_begins_like_text(tmp_path, header, behind, pad):
+    path = tmp_path / "a.stl"
+    write_mesh(sphere(1), path)
+    data = path.read_bytes()
+    path.write_bytes(header.ljust(80, pad) + data[80:] + behind)
+    assert inspect_mesh(read_mesh(path)).is_sound
+
+
+@pytest.mark.parametrize("end", ["endsolid", "ENDSOLID box", "end solid", "  End  Solid box\n\n"])
+def test_ends_of_text_stl(tmp_path, end):
+    import trimesh
+
+    path = tmp_path / "a.stl"
+    trimesh.creation.box().export(path, file_type="stl_ascii")
+    lines = path.read_text().splitlines()
+    path.write_text("\n".join([*lines[:-1], end]))
+    assert inspect_mesh(read_mesh(path)).is_sound
+    for wrong in ("end loop", "end", "solid end"):
+        path.write_text("\n".join([*lines[:-1], wrong]))
+        assert "truncated" in refusal(read_mesh, path)
+
+
+@pytest.mark.parametrize("kind", ["ascii", "binary_little_endian"])
+@pytest.mark.parametrize("length", [4085, 4086, 4087, 4096, 8183, 10_000])
+def test_long_comments_of_ply(tmp_path, kind, length):
+    corners = np.array([[0, 0, 0], [1, 0, 0], [0, 1, 0], [0, 0, 1]], dtype="<f8")
+    faces = np.array([[0, 2, 1], [0, 1, 3], [1, 2, 3], [0, 3, 2]], dtype="<i4")
+    comment = "comment " + ("element face 7 " * 1000)[:length]
+    head = f"ply\nformat {kind} 1.0\n{comment}\nelement vertex 4\n"
+    head += "".join(f"property double {axis}\n" for axis in "xyz")
+    head += "element face 4\nproperty list uchar int vertex_indices\nend_header\n"
+    if kind == "ascii":
+        rows = [
+            " ".join(map(str, row)) for row in [*corners.tolist(), *([3, *face] for face in faces.tolist())]
+        ]
+        body = ("\n".join(rows) + "\n").encode()
+    else:
+        body = corners.tobytes() + b"".join(b"\3" + face.tobytes() for face in faces)
+    (tmp_path / "a.ply").write_bytes(head.encode() + body)
+    assert inspect_mesh(read_mesh(tmp_path / "a.ply")).is_sound

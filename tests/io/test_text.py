@@ -199,3 +199,93 @@ def test_numbered_rows_of_pandas_between_tabs(tmp_path):
     np.testing.assert_array_equal(read(tmp_path, "a.txt", "\tx\ty\tz\n" + numbered).points, POINTS)
     indented = "\t\t" + rows(POINTS).strip().replace("\n", "\n\t\t")
     np.testing.assert_array_equal(read(tmp_path, "b.txt", indented).points, POINTS)
+
+
+OTHERS = RNG.normal(size=(200, 6)) + 50
+"""Numbers that are no coordinates."""
+IDS = np.arange(200)[:, None]
+
+
+def table(head, *columns, delimiter=","):
+    return head + "\n" + rows(*columns, delimiter=delimiter)
+
+
+XYZ_HEADS = [
+    "X [m],Y [m],Z [m]", "X(m),Y(m),Z(m)", "x[mm],y[mm],z[mm]", '"X","Y","Z"', "Points:0,Points:1,Points:2",
+    '"Points:0","Points:1","Points:2"', "Points_0,Points_1,Points_2", "coords_x,coords_y,coords_z",
+    "pos_x,pos_y,pos_z", "position_x,position_y,position_z", "Position.X,Position.Y,Position.Z",
+    "PosX,PosY,PosZ", "x_coord,y_coord,z_coord", "X Coordinate,Y Coordinate,Z Coordinate",
+    "POINT_X,POINT_Y,POINT_Z", "x_m,y_m,z_m", "Easting,Northing,Elevation",
+    "easting [m],northing [m],height [m]", "Easting,Northing,Z", "E,N,H", "X,Y,Height [m]",
+    "Rechtswert,Hochwert,Höhe",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("head", XYZ_HEADS)
+def test_coordinates_are_found_by_their_names(tmp_path, head):
+    before = table("Point ID," + head + ",nx,ny,nz", IDS, POINTS, OTHERS[:, :3])
+    behind = table("Normals:0,Normals:1,Normals:2," + head, OTHERS[:, :3], POINTS)
+    for name, content in {"a.csv": before, "b.csv": behind, "c.csv": behind.replace(",", ";")}.items():
+        cloud = read(tmp_path, name, content)
+        np.testing.assert_array_equal(cloud.points, POINTS)
+        assert (cloud.colors, cloud.notes) == (None, ())
+
+
+@pytest.mark.parametrize(
+    "head",
+    ["//ID X Y Z", "# columns: ID X Y Z", "ID X [m] Y [m] Z [m]", "# id easting northing height",
+     "Point ID X (m) Y (m) Z (m)"],
+)  # fmt: skip
+def test_coordinates_between_blanks_are_found_by_their_names(tmp_path, head):
+    np.testing.assert_array_equal(
+        read(tmp_path, "a.txt", table(head, IDS, POINTS, delimiter=" ")).points, POINTS
+    )
+
+
+@pytest.mark.parametrize(
+    "head",
+    ["RGB:0,RGB:1,RGB:2", "Colors_0,Colors_1,Colors_2", "color_r,color_g,color_b",
+     "R [0-255],G [0-255],B [0-255]"],
+)  # fmt: skip
+def test_colors_of_other_programs_are_found_by_their_names(tmp_path, head):
+    content = table(
+        f"{head},Normals:0,Normals:1,Normals:2,Points:0,Points:1,Points:2", COLORS, OTHERS[:, :3], POINTS
+    )
+    cloud = read(tmp_path, "a.csv", content)
+    np.testing.assert_array_equal(cloud.points, POINTS)
+    np.testing.assert_array_equal(cloud.colors, COLORS)
+
+
+def test_names_that_tell_no_coordinates_are_refused(tmp_path):
+    for head in ("Point ID,a,b,c", '"Normals:0","Normals:1","Normals:2",s', ",a,b,c", "id,x,y,d"):
+        sentence = refused(tmp_path, "a.csv", table(head, IDS, POINTS))
+        assert "call three of them x, y and z in line 1" in sentence
+    sentence = refused(tmp_path, "a.txt", "# first\n\n" + table("id a b c", IDS, POINTS, delimiter="\t"))
+    assert "columns called id, a, b, c, which" in sentence
+    assert "in line 3" in sentence
+
+
+@pytest.mark.parametrize(
+    "head",
+    ["a,b,c", "Scan of a cup", "# a scan, made with e, n and z", "# axes are east north up", "a,b,c,",
+     "# north is up and east is right"],
+)  # fmt: skip
+@pytest.mark.parametrize("width", [3, 6])
+def test_other_first_lines_leave_the_first_columns(tmp_path, head, width):
+    if width == 6 and "," in head and not head.startswith("#"):
+        return
+    content = table(
+        head, POINTS, *([OTHERS[:, :3]] if width == 6 else []), delimiter="," if "," in head else " "
+    )
+    if head.endswith(","):
+        content = content.replace("\n", ",\n").replace(",,", ",")
+    np.testing.assert_array_equal(read(tmp_path, "a.txt", content).points, POINTS)
+
+
+def test_names_behind_a_comment_count_more_than_it(tmp_path):
+    content = "# axes: east north up\n" + table("id,x,y,z", IDS, POINTS)
+    np.testing.assert_array_equal(read(tmp_path, "a.csv", content).points, POINTS)
+
+
+def test_rows_shorter_than_their_names_are_said(tmp_path):
+    assert "3 values in line 2 where 4 belong" in refused(tmp_path, "a.csv", table("id,x,y,z", POINTS))
