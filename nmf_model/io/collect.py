@@ -51,7 +51,8 @@ class PointCollector:
 
     Every point gets a random key hashed from its coordinates and the seed, and the smallest keys
     win. So the choice is uniform over distinct points, repeated points weigh nothing, and the result
-    depends on neither the chunk size nor the order of the file. Memory is O(max_points).
+    depends on neither the chunk size nor the order of the file. Memory is O(max_points). Rows of nothing but
+    NaN say that nothing was measured there, as scanners write them; they are no defect.
     """
 
     def __init__(self, max_points: int, seed: int) -> None:
@@ -73,6 +74,11 @@ class PointCollector:
         if raw.dtype.kind == "f":
             self._precision = max(self._precision, float(np.finfo(raw.dtype).eps))
         points = raw.astype(np.float64) + 0.0  # turns -0.0 into 0.0, which hashes differently
+        nothing = np.isnan(points).all(axis=1)
+        if nothing.any():
+            self._empty += int(nothing.sum())
+            points = points[~nothing]
+            chunk = chunk._replace(colors=None if chunk.colors is None else chunk.colors[~nothing])
         place = self._total + np.arange(len(points))
         self._total += len(points)
         finite = np.isfinite(points).all(axis=1)

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from nmf_model.errors import InputError
 from nmf_model.io.points import read_points
 from nmf_model.io.text import LINES_AT_ONCE
 from tests.support.refusals import refusal
@@ -289,3 +290,25 @@ def test_names_behind_a_comment_count_more_than_it(tmp_path):
 
 def test_rows_shorter_than_their_names_are_said(tmp_path):
     assert "3 values in line 2 where 4 belong" in refused(tmp_path, "a.csv", table("id,x,y,z", POINTS))
+
+
+@pytest.mark.parametrize("suffix", [".xyz", ".npy"])
+def test_rows_of_nothing_but_nan_are_no_defect_however_many(tmp_path, suffix):
+    values = np.full((4 * len(POINTS), 3), np.nan)
+    values[1::4] = POINTS
+    path = tmp_path / f"a{suffix}"
+    if suffix == ".npy":
+        np.save(path, values)
+    else:
+        np.savetxt(path, values)
+    cloud = read_points(path)
+    np.testing.assert_array_equal(cloud.points, POINTS)
+    assert cloud.notes == (f"{3 * len(POINTS):,} points with NaN or infinite coordinates dropped",)
+
+
+def test_points_with_half_a_place_are_a_defect(tmp_path):
+    values = np.array(POINTS, dtype=float)
+    values[::3, 1] = np.nan
+    np.save(tmp_path / "a.npy", values)
+    with pytest.raises(InputError, match="remove those"):
+        read_points(tmp_path / "a.npy")
