@@ -7,7 +7,10 @@ from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
 _OUTLIER_RATIO = 2.5
-"""A point whose neighbours are this many times farther away than *their* neighbours belongs to no surface."""
+"""A point whose neighbours are so many times farther away than *theirs* belongs to no surface ..."""
+_NEAREST_RATIO = 2.4
+"""... and even the nearest so many: in a random sampling of a surface some point has the one without the
+other."""
 _STRAY_RATIO = 3.0
 """The same against the distances in the sparsest fifth of the cloud."""
 
@@ -24,7 +27,8 @@ def find_outliers(points: NDArray[np.floating], neighbours: int = 8) -> NDArray[
     distances, indices = neighbours_of(points, neighbours + 1)
     reach = distances[:, 1:].mean(axis=1)
     around = np.median(reach[indices[:, 1:]], axis=1)
-    is_outlier = reach > _OUTLIER_RATIO * np.maximum(around, np.median(reach) * 0.5)
+    usual = np.maximum(around, np.median(reach) * 0.5)
+    is_outlier = (reach > _OUTLIER_RATIO * usual) & (distances[:, 1] > _NEAREST_RATIO * usual)
     is_outlier |= reach > _STRAY_RATIO * np.quantile(reach, 0.8)
     return is_outlier if is_outlier.mean() <= 0.2 else np.zeros(len(points), dtype=bool)
 

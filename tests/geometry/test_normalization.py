@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from nmf_model.geometry.normalization import normalize
+from nmf_model.geometry.outliers import find_outliers
 
 
 def ball(count, radius=3.0, centre=(100.0, -50.0, 7.0)):
@@ -43,3 +44,24 @@ def test_a_part_that_is_far_away_belongs_to_the_object():
     arm = ball(300, 0.5, (120.0, -50.0, 7.0))
     frame = normalize(np.concatenate([ball(3_000), arm]))
     assert frame.scale > 10
+
+
+@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("name", ["sphere", "box"])
+def test_a_random_sampling_of_a_surface_has_no_strays_and_what_is_beside_it_is_one(name, seed):
+    rng = np.random.default_rng(seed)
+    points = rng.normal(size=(20_000, 3))
+    if name == "sphere":
+        points /= np.linalg.norm(points, axis=1, keepdims=True)
+    else:
+        points = rng.uniform(-1, 1, (20_000, 3))
+        side = rng.integers(0, 3, len(points))
+        points[np.arange(len(points)), side] = np.sign(points[np.arange(len(points)), side])
+    assert not find_outliers(points).any()
+    spacing = np.sqrt((4 * np.pi if name == "sphere" else 24) / len(points))
+    strays = rng.normal(size=(40, 3))
+    largest = np.abs(strays).max(axis=1) if name == "box" else np.linalg.norm(strays, axis=1)
+    strays *= ((1 + 6 * spacing) / largest)[:, None]
+    found = find_outliers(np.concatenate([points, strays]))
+    assert found[-40:].all()
+    assert not found[:-40].any()
