@@ -35,16 +35,19 @@ class InputFindings:
     Attributes:
         bodies: separate parts, most points first; one for an ordinary object.
         tunnels: holes through the object, widest first; a mesh of genus 0 spans or pinches them.
+        ground: share of the points that lie on a plane as of a table or floor under the rest, 0..1.
     """
 
     bodies: tuple[Body, ...]
     tunnels: tuple[Tunnel, ...]
+    ground: float = 0.0
 
     def mapped(self, place: Callable[[Place], Place], scale: float) -> InputFindings:
         """Return the same in another frame: ``place`` maps (K, 3) points, ``scale`` lengths."""
         return InputFindings(
             tuple(replace(body, centre=place(body.centre[None])[0]) for body in self.bodies),
             tuple(Tunnel(place(hole.centre[None])[0], hole.radius * scale) for hole in self.tunnels),
+            self.ground,
         )
 
 
@@ -111,6 +114,11 @@ class Residual:
 def notes_of(findings: InputFindings) -> tuple[str, ...]:
     """Return sentences for the user; places are given as they are in ``findings``, so in file units."""
     notes = []
+    if findings.ground:
+        notes.append(
+            f"{_percent(findings.ground)} of the points lie on one plane, under all others: if that is a "
+            "table or the floor, remove them, or it becomes part of the object."
+        )
     if len(findings.bodies) > 1:
         notes.append(
             f"The input seems to consist of {len(findings.bodies)} separate bodies; one mesh joins them by "

@@ -23,6 +23,7 @@ from scipy.spatial import cKDTree
 
 from nmf_model.defects import MeshSurface
 from nmf_model.findings import Body, InputFindings, Tunnel
+from nmf_model.fitting.ground import ground_share
 from nmf_model.geometry.normalization import normalize
 from nmf_model.geometry.outliers import neighbours_of
 from nmf_model.geometry.topology import analyse
@@ -56,11 +57,14 @@ _CONNECTED = np.ones((3, 3, 3), dtype=bool)
 
 
 def findings_in(cloud: PointCloud) -> InputFindings:
-    """Look for separate bodies and tunnels in a cloud; places and lengths are in its own file units."""
+    """Look for bodies, tunnels and the ground in a cloud; places and lengths are in its own file units."""
     frame = normalize(cloud.points)
     found = findings_of(frame.to_unit(cloud.points)).mapped(frame.to_file, frame.scale)
-    # Of a closed mesh it is known, and not only guessed from points, that nothing goes through it.
-    return replace(found, tunnels=()) if cloud.surface is not None and _is_sphere(cloud.surface) else found
+    # Of a closed mesh it is known, and not only guessed from points, that nothing goes through it, and that
+    # all of it is the object.
+    if cloud.surface is not None and _is_sphere(cloud.surface):
+        return replace(found, tunnels=(), ground=0.0)
+    return found
 
 
 def _is_sphere(surface: MeshSurface) -> bool:
@@ -69,7 +73,7 @@ def _is_sphere(surface: MeshSurface) -> bool:
 
 
 def findings_of(points: NDArray[np.floating]) -> InputFindings:
-    """Look for separate bodies and tunnels in (N, 3) points in unit-sphere units, N >= 50."""
+    """Look for bodies, tunnels and the ground in (N, 3) points in unit-sphere units, N >= 50."""
     chosen = _thinned(points)
     distances, others = neighbours_of(chosen, min(_NEIGHBOURS, len(chosen)))
     spacing = distances[:, 1:_SPACED].mean(axis=1)
@@ -78,7 +82,7 @@ def findings_of(points: NDArray[np.floating]) -> InputFindings:
     bodies = [Body(float(np.mean(labels == k)), chosen[labels == k].mean(axis=0)) for k in range(count)]
     kept = labels >= 0
     tunnels = [] if not kept.any() else _find_tunnels(chosen[kept], spacing[kept])
-    return InputFindings(tuple(bodies), tuple(tunnels))
+    return InputFindings(tuple(bodies), tuple(tunnels), ground_share(chosen))
 
 
 def split_bodies(cloud: PointCloud) -> list[PointCloud]:
