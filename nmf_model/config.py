@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 import types
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from nmf_model.errors import InputError
@@ -234,6 +234,10 @@ class ImageEncoderConfig:
     def frame(self) -> Literal["object", "camera"]:
         """Whose frame the answered cloud is in."""
         return "object" if self.kind == "resnet" else "camera"
+
+    def without_up(self) -> ImageEncoderConfig:
+        """Return the same for a branch that does not say which way is up."""
+        return replace(self, up=False)
 
 
 @dataclass(frozen=True)

@@ -101,23 +101,28 @@ def average(
     out: Annotated[Path, typer.Option(help="The file to write, ending in .safetensors.")],
     share: Annotated[float, typer.Option(min=0, max=1, help="Of the others in the mean.")] = 0.5,
 ) -> None:
-    """Average two trainings of one model: often better than either (Wortsman et al., "Model soups", 2022)."""
+    """Average two trainings of one model: often better than either (Wortsman et al., "Model soups", 2022).
+
+    What says which way is up may be new in the others; it is taken as it is.
+    """
     options.safetensors_file(out)
     import torch
 
     from nmf_model import checkpoint
 
     first, second = checkpoint.load(one), checkpoint.load(other)
-    if first.config != second.config:
+    kept = first.state_dict()
+    image = None if second.config.image is None else second.config.image.without_up()
+    if first.config not in (second.config, dataclasses.replace(second.config, image=image)):
         raise InputError(f"{one} and {other} are not of the same model.")
     with torch.no_grad():
-        for mine, theirs in zip(first.state_dict().values(), second.state_dict().values(), strict=True):
-            if mine.is_floating_point():
-                mine.lerp_(theirs, share)
+        for name, theirs in second.state_dict().items():
+            if theirs.is_floating_point() and name in kept:
+                theirs.copy_(kept[name].lerp(theirs, share))
     origin = checkpoint.read_header(other).provenance
     before = {f"averaged {key}": value for key, value in checkpoint.read_header(one).provenance.items()}
     told = {**origin, **before, "averaged share": f"{1 - share:g}"}
-    checkpoint.save(out, first, provenance=told, storage="float16")
+    checkpoint.save(out, second, provenance=told, storage="float16")
     Console(highlight=False, soft_wrap=True).print(f"Wrote {out}.", markup=False)
 
 

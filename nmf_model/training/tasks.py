@@ -194,8 +194,7 @@ def _goes_on(model: NeuralMeshFlow, trained: NeuralMeshFlow) -> bool:
     """Take over a trained picture branch of the same settings; what says which way is up may be new."""
     if model.image is None or trained.image is None or model.config.image is None:
         return False
-    up = model.config.image.up
-    if trained.config.image is None or dataclasses.replace(trained.config.image, up=up) != model.config.image:
+    if trained.config.image is None or trained.config.image.without_up() != model.config.image.without_up():
         return False
     model.image.load_state_dict(
         model.image.state_dict()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 
 from nmf_model import checkpoint
-from nmf_model.config import EncoderConfig, FlowConfig, ModelConfig
+from nmf_model.config import EncoderConfig, FlowConfig, ImageEncoderConfig, ModelConfig
 from nmf_model.model import NeuralMeshFlow
 from tests.support import in_process
 
@@ -45,3 +45,21 @@ def test_those_of_another_model_are_refused(tmp_path):
     assert outcome.code == 2
     assert "not of the same model" in outcome.err
     assert not (tmp_path / "m.safetensors").exists()
+
+
+def test_the_upright_that_only_the_others_tell_is_theirs(tmp_path):
+    for name, up in (("one", False), ("other", True)):
+        torch.manual_seed(up)
+        image = ImageEncoderConfig(kind="pixels", size=32, points=8, depths=1, up=up)
+        made = NeuralMeshFlow(ModelConfig(flow=FlowConfig(width=4, latent_size=4), image=image))
+        checkpoint.save(tmp_path / f"{name}.safetensors", made)
+    words = ["one.safetensors", "other.safetensors", "--share", "0.5", "--out", "mean.safetensors"]
+    assert in_process.training(tmp_path, "average", *words).code == 0
+    one, other, mean = (checkpoint.load(tmp_path / f"{n}.safetensors") for n in ("one", "other", "mean"))
+    assert mean.config == other.config
+    assert torch.equal(mean.image.upright.hidden.weight, other.image.upright.hidden.weight.half().float())
+    halfway = (one.image.write.weight + other.image.write.weight) / 2
+    assert torch.allclose(mean.image.write.weight, halfway, atol=1e-3)
+    assert not torch.allclose(mean.image.write.weight, other.image.write.weight, atol=1e-3)
+    back = in_process.training(tmp_path, "average", *words[1::-1], "--out", "mean.safetensors")
+    assert back.code == 2
