@@ -103,6 +103,11 @@ class PointCollector:
         Raises:
             InputError: no points, too many without a finite place, too few distinct ones, or no depth.
         """
+        if self._total == 0 and self._empty:
+            raise InputError(
+                f"{path.name} has NaN in place of all {counted(self._empty, 'point')}; export it again "
+                f"with what was measured."
+            )
         if self._total == 0:
             raise InputError(f"{path.name} contains no points; export it again with its points or faces.")
         if self._bad >= _MAX_BAD_SHARE * self._total:
