@@ -25,7 +25,6 @@ from nmf_model.types import (
     CancelCheck,
     Coloring,
     PointCloud,
-    QualityReport,
     Reconstruction,
     ReconstructionRequest,
     Source,
@@ -69,7 +68,7 @@ class _Run:
         self._console = console
         self._cancel = cancel
         self._entries: list[Entry] = []
-        self._reports: list[QualityReport] = []
+        self._reports: list[Entry] = []
         self._targets: list[Target] = []
 
     def all(self, targets: list[Target]) -> int:
@@ -195,7 +194,7 @@ class _Run:
     def _write(
         self, result: Reconstruction, target: Target, origin: Origin | None, colors: Coloring | None
     ) -> None:
-        from nmf_model.export import export_reconstruction, precision_warning
+        from nmf_model.export import export_reconstruction, precision_warning, report_values
 
         if self._args.texture and colors is None:
             from nmf_model.repair import picture_colors
@@ -215,29 +214,26 @@ class _Run:
         notes += [warning] if warning else []
         certified = origin is not None
         self._console.result(target.source, target.output, report, notes, certified=certified)
-        self._reports.append(report)
-        self._entries.append({"input": str(target.source), "output": str(target.output), **report.to_dict()})
+        values = report_values(report, notes, certified and report.is_sound)
+        self._reports.append(values)
+        self._entries.append({"input": str(target.source), "output": str(target.output), **values})
 
     def _write_report(self) -> int:
         """Write the report of one mesh as it is; several, and what failed, as a list, interrupted or not."""
         path: Path | None = self._args.report
         if path is None:
             return DONE
-        from nmf_model.export import write_report
-
+        only = len(self._args.files) == len(self._entries) == len(self._reports) == 1
         try:
-            if len(self._args.files) == len(self._entries) == len(self._reports) == 1:
-                write_report(self._reports[0], path)
-            else:
-                _write_list(self._entries, path)
+            _write_json(self._reports[0] if only else self._entries, path)
         except InputError as error:
             self._console.error(str(error))
             return BAD_USE
         return DONE
 
 
-def _write_list(entries: list[Entry], path: Path) -> None:
-    text = json.dumps(entries, indent=2) + "\n"
+def _write_json(values: object, path: Path) -> None:
+    text = json.dumps(values, indent=2, allow_nan=False) + "\n"
     write_text_atomically(path, text)
 
 

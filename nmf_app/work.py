@@ -251,10 +251,13 @@ def export(outcome: Outcome, choice: ExportChoice, source: Source | None = None)
             quality = _export_textured(wanted, choice, source, origin, cancel)
         else:
             quality = export_reconstruction(wanted, choice.path, origin, cancel)
+        warning = precision_warning(wanted.mesh, choice.path) or ""
         if choice.with_report:
-            write_report(quality, report_path(choice.path))
+            notes = [*result.notes, *filter(None, [warning])]
+            certified = choice.with_certificate and quality.is_sound
+            write_report(quality, report_path(choice.path), notes, certified)
         beside = certificate_path(choice.path) if choice.with_certificate else None
-        return Exported(choice.path, quality, precision_warning(wanted.mesh, choice.path) or "", beside)
+        return Exported(choice.path, quality, warning, beside)
 
     return task
 

@@ -297,6 +297,22 @@ def test_a_texture_is_offered_where_the_format_holds_one(
     assert main(["--verify", str(tmp_path / "out.glb"), "--quiet"]) == 0
 
 
+@pytest.mark.parametrize(("stream", "certificate"), [("sound", True), ("sound", False), ("crossing", True)])
+def test_an_exported_report_holds_the_notes_and_whether_the_file_is_certified(
+    stream, certificate, open_window, qtbot, cloud_file, tmp_path, monkeypatch
+):
+    app = open_window(viewport=False, stream=short_stream if stream == "sound" else crossing_stream)
+    app.controller.open_files([cloud_file])
+    wait_for(qtbot, app, ItemState.DONE)
+    choice = ExportChoice(tmp_path / "egg.ply", with_report=True, with_certificate=certificate)
+    monkeypatch.setattr(app.window.dialogs, "choose_export", lambda *_: choice)
+    app.window.actions_by_name["export"].trigger()
+    qtbot.waitUntil(lambda: app.session.state.current_item.exported is not None, timeout=100_000)
+    written = json.loads((tmp_path / "egg.ply.report.json").read_text())
+    assert written["notes"] == list(app.session.state.current_item.outcome.reconstruction.notes)
+    assert written["certified"] is (certificate and stream == "sound")
+
+
 def test_nothing_that_an_export_writes_replaces_the_file_the_mesh_was_made_from(
     open_window, qtbot, painted_ball, tmp_path
 ):
