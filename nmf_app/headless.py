@@ -17,7 +17,7 @@ from typing import Any
 
 from nmf_app.console import Console
 from nmf_app.exit_codes import BAD_USE, DONE, INTERNAL_FAILURE, INTERRUPTED
-from nmf_app.targets import Target, check_device, check_options, check_weights, numbered, plan
+from nmf_app.targets import Target, check_device, check_options, check_weights, numbered, plan, renamed_note
 from nmf_model.certificate import Origin
 from nmf_model.errors import Cancelled, CheckpointError, InputError, NmfError
 from nmf_model.io.atomic import write_text_atomically
@@ -75,6 +75,9 @@ class _Run:
         """Work through the inputs, write the report, and return the exit code."""
         codes = set()
         self._targets = targets
+        told = renamed_note(targets)
+        if told:
+            self._console.line(told)
         for number, target in enumerate(targets, start=1):
             counter = f"[{number}/{len(targets)}] " if len(targets) > 1 else ""
             codes.add(self._one(target, counter + target.source.name))
@@ -137,6 +140,8 @@ class _Run:
         """Read one input and write one mesh of it, or one of each of its bodies."""
         from nmf_model.io.source import read_source
 
+        if target.refusal:
+            raise InputError(target.refusal)
         check_options(target.source, self._args.method)
         origin = self._origin(target)
         source = read_source(target.source)

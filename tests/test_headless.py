@@ -194,8 +194,6 @@ BAD_USE = {
     "parent folder missing": ("egg.xyz --output nowhere/deep/", "nowhere"),
     "several into a file": ("egg.xyz other.xyz --output a.ply", "a.ply"),
     "several into an existing file": ("egg.xyz other.xyz --output egg.xyz", "egg.xyz"),
-    "same output twice": ("egg.xyz sub/egg.ply --output out/", "egg.ply"),
-    "same output but for case": ("egg.xyz sub/EGG.xyz --output out/", "EGG.xyz"),
     "output is an input": ("sub/egg.ply --output sub/", "overwritten"),
     "texture is an input": ("toy.png --output toy.obj --texture", "toy.png would be overwritten"),
     "certificate is an input": (
