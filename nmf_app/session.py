@@ -56,6 +56,7 @@ class Outcome:
         reconstruction, report, origin: these.
         crossing_faces: (K,) indices of the faces of its mesh that cross others, as the report counts them.
         marks: where mesh and points are far from each other.
+        point_colors: (N, 3) uint8 of the points that are drawn with it; None if the input has no colours.
     """
 
     reconstruction: Reconstruction
@@ -63,6 +64,7 @@ class Outcome:
     origin: Origin = field(default_factory=Origin)
     crossing_faces: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
     marks: Marks = ()
+    point_colors: NDArray[np.uint8] | None = None
 
     @property
     def has_colors(self) -> bool:
@@ -111,6 +113,7 @@ class Loaded:
         findings: what a sphere cannot become: separate bodies, holes through the object; file units, None
             for a picture.
         marks: (x, y, z, radius) of each hole through the object, unit-sphere units.
+        colors: (N, 3) uint8 of the preview's points; None if they have none.
     """
 
     source: Source
@@ -119,6 +122,7 @@ class Loaded:
     sha256: str | None = None
     findings: InputFindings | None = None
     marks: Marks = ()
+    colors: NDArray[np.uint8] | None = None
 
     @property
     def remarks(self) -> tuple[str, ...]:
@@ -154,6 +158,12 @@ class Item:
     def title(self) -> str:
         """The name shown to the user: the file's, and which of its bodies this is."""
         return f"{self.path.name} · body {self.body}" if self.body else self.path.name
+
+    @property
+    def has_colors(self) -> bool:
+        """Whether its points or its mesh have colours of their own."""
+        colored = self.loaded is not None and self.loaded.colors is not None
+        return colored or (self.outcome is not None and self.outcome.has_colors)
 
     @property
     def stem(self) -> str:

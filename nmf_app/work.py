@@ -80,7 +80,8 @@ def loaded_cloud(cloud: PointCloud) -> Loaded:
 
     found = findings_in(cloud)
     marks = _marks_of(found.tunnels, normalize(cloud.points))
-    return Loaded(cloud, preview_of(cloud), findings=found, marks=marks)
+    colors = None if cloud.colors is None else cloud.colors[_previewed(cloud)]
+    return Loaded(cloud, preview_of(cloud), findings=found, marks=marks, colors=colors)
 
 
 def _marks_of(places: Sequence[Tunnel | Region], frame: Normalization, largest: float = math.inf) -> Marks:
@@ -141,11 +142,20 @@ def _with_mask(image: ShapeImage, report: Report) -> ShapeImage:
 
 def preview_of(cloud: PointCloud) -> NDArray[np.float32]:
     """Thin a cloud for drawing: at most ``PREVIEW_POINTS`` points in unit-sphere units."""
-    points = cloud.points
-    if len(points) > PREVIEW_POINTS:
-        chosen = np.random.default_rng(0).choice(len(points), PREVIEW_POINTS, replace=False)
-        points = points[np.sort(chosen)]
-    return normalize(cloud.points).to_unit(points)
+    return normalize(cloud.points).to_unit(cloud.points[_previewed(cloud)])
+
+
+def _previewed(cloud: PointCloud) -> NDArray[np.int64]:
+    """Return the indices of the points that are drawn, rising."""
+    count = len(cloud.points)
+    if count <= PREVIEW_POINTS:
+        return np.arange(count)
+    return np.sort(np.random.default_rng(0).choice(count, PREVIEW_POINTS, replace=False))
+
+
+def drawn_target(result: Reconstruction) -> NDArray[np.float64]:
+    """Thin the points that were fitted for drawing, in file units."""
+    return result.target[:: max(1, -(-len(result.target) // PREVIEW_POINTS))]
 
 
 def reconstruct(
@@ -169,12 +179,13 @@ def reconstruct(
         with closing((stream or _default_stream())(request, cancel)) as frames:
             result = drain(frames, show)
         report(Progress("Checking the mesh", FITTING_SHARE))
-        from nmf_model.repair import painted
+        from nmf_model.repair import cloud_colors, painted
 
         result = painted(result, request.source)
+        point_colors = cloud_colors(request.source, drawn_target(result))
         checked, crossing = _check(result)
         marks = _marks_of(result.residual.regions, result.normalization, LARGEST_MARK)
-        return Outcome(result, checked, origin, crossing, marks)
+        return Outcome(result, checked, origin, crossing, marks, point_colors)
 
     return task
 
