@@ -17,6 +17,9 @@ from nmf_model.defects import Defects
 from nmf_model.findings import InputFindings, notes_of
 from nmf_model.types import Device, FlowFrame, Method, QualityReport, Reconstruction, Source
 
+SPLIT = "“Split into bodies” in the menu “Reconstruct”"
+"""What to click for a mesh of each body."""
+
 Marks = tuple[tuple[float, ...], ...]
 """Balls (x, y, z, radius) that mark places in the view, unit-sphere units."""
 
@@ -93,12 +96,19 @@ class BrokenSurface:
         vertices: (V, 3) float32, unit-sphere units of the preview.
         faces: (F, 3) int64.
         report, defects: what is true of it, and where it is broken.
+        pinched: (K,) indices of the vertices that are bad joints.
     """
 
     vertices: NDArray[np.float32]
     faces: NDArray[np.int64]
     report: QualityReport
     defects: Defects
+    pinched: NDArray[np.int64]
+
+    @property
+    def marks_joints(self) -> bool:
+        """Whether there are bad joints to mark: faces that repeat others are told as such, but elsewhere."""
+        return len(self.defects.crowded_edges) + len(self.pinched) > 0
 
 
 @dataclass(frozen=True, eq=False)
@@ -127,7 +137,7 @@ class Loaded:
     @property
     def remarks(self) -> tuple[str, ...]:
         """Sentences on the findings."""
-        return () if self.findings is None else notes_of(self.findings)
+        return () if self.findings is None else notes_of(self.findings, SPLIT)
 
     @property
     def bodies(self) -> int:

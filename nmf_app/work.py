@@ -120,6 +120,7 @@ def _read_apart(path: Path, report: Report, cancel: CancelCheck) -> PointCloud:
 
 def _broken_surface(cloud: PointCloud) -> BrokenSurface | None:
     """Return the surface that a cloud was sampled on if that bounds no solid, else None."""
+    from nmf_model.geometry.topology import pinched_vertices
     from nmf_model.quality import inspect_mesh
 
     surface = cloud.surface
@@ -130,7 +131,7 @@ def _broken_surface(cloud: PointCloud) -> BrokenSurface | None:
     if report.is_solid:
         return None
     drawn = normalize(cloud.points).to_unit(surface.vertices)
-    return BrokenSurface(drawn, surface.faces, report, surface.defects)
+    return BrokenSurface(drawn, surface.faces, report, surface.defects, pinched_vertices(surface.faces))
 
 
 def _with_mask(image: ShapeImage, report: Report) -> ShapeImage:

@@ -10,7 +10,7 @@ from nmf_app import resources
 from nmf_app.session import Item, ItemState, Loaded, Theme, ViewOptions
 from nmf_app.widgets import thumbnails
 from nmf_app.widgets.basics import GRID, label
-from nmf_app.wording import describe, extent
+from nmf_app.wording import describe, extent, input_notes
 from nmf_model.types import ShapeImage
 
 PICTURE = QSize(88, 88)
@@ -58,7 +58,7 @@ class InputCard(QWidget):
             return
         self._kind.setText(describe(source))
         self._extent.setText(extent(source))
-        notes = (*item.loaded.remarks, *source.notes, *([item.sentence] if item.sentence else []))
+        notes = input_notes(item)
         self._notes.setText("\n".join(notes))
         self._notes.setVisible(bool(notes))
         drawn = item.loaded, view.theme, view.show_colors, self.devicePixelRatioF()

@@ -14,7 +14,7 @@ from nmf_app.session import BrokenSurface, Shading
 MESH = "mesh"
 POINTS = "points"
 DEFECTS = ("crossing_faces", "open_edges", "flipped_edges", "crowded_edges")
-_EDGE_WIDTH = 4.0
+_EDGE_WIDTH, _CORNER_SIZE = 4.0, 10.0
 MARKS = "marks"
 _VIEW = ((1.9, 1.25, 3.3), (0.0, 0.0, 0.0), (0.0, 1.0, 0.0))
 _FRONT = ((0.85, 0.4, 3.9), (0.0, 0.0, 0.0), (0.0, 1.0, 0.0))
@@ -146,7 +146,10 @@ class Scene:
         self._mark("crossing_faces", pv.PolyData(surface.vertices, faces=crossing))
         for name in DEFECTS[1:]:
             lines = np.insert(getattr(defects, name), 0, 2, axis=1).ravel()
-            self._mark(name, pv.PolyData(surface.vertices, lines=lines))
+            # Bad joints are edges, or vertices where surfaces only touch.
+            corners = surface.pinched if name == "crowded_edges" else np.zeros(0, dtype=np.int64)
+            verts = np.insert(corners[:, None], 0, 1, axis=1).ravel()
+            self._mark(name, pv.PolyData(surface.vertices, lines=lines, verts=verts))
 
     def set_crossings(
         self, vertices: NDArray[np.float32], faces: NDArray[np.int64], rows: NDArray[np.int64]
@@ -184,6 +187,7 @@ class Scene:
             marked,
             color=self._colours[name],
             line_width=self._pixels(_EDGE_WIDTH),
+            point_size=self._pixels(_CORNER_SIZE),
             lighting=False,
             name=name,
             reset_camera=False,
@@ -195,6 +199,7 @@ class Scene:
         actor.mapper.SetResolveCoincidentTopologyToPolygonOffset()
         actor.mapper.SetRelativeCoincidentTopologyLineOffsetParameters(-2.0, -40.0)
         actor.mapper.SetRelativeCoincidentTopologyPolygonOffsetParameters(-1.0, -20.0)
+        actor.mapper.SetRelativeCoincidentTopologyPointOffsetParameter(-60.0)
         self._defect_actors[name] = actor
 
     def set_marks(self, marks: Sequence[Sequence[float]]) -> None:
@@ -225,6 +230,7 @@ class Scene:
             self._points_actor.prop.point_size = self._pixels(_point_size(self._points.n_points))
         for actor in self._defect_actors.values():
             actor.prop.line_width = self._pixels(_EDGE_WIDTH)
+            actor.prop.point_size = self._pixels(_CORNER_SIZE)
 
     def _pixels(self, size: float) -> float:
         return self._pixel_ratio * self._scale * size
