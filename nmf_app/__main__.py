@@ -12,6 +12,7 @@ from typing import NoReturn, get_args
 
 from nmf_app.console import Console
 from nmf_app.exit_codes import BAD_USE, INTERNAL_FAILURE, INTERRUPTED
+from nmf_app.patterns import is_pattern, nothing_like
 from nmf_model.errors import CheckpointError
 from nmf_model.types import MAX_SEED, METHODS, Device
 
@@ -23,7 +24,7 @@ without --output the window opens, on the given files if there are any.
 PATH is a file for one input; its suffix chooses the format: .obj .ply .stl .off .glb .3mf,
 or .vtu .msh for the solid inside as tetrahedra.
 PATH is a folder for several inputs, if it is an existing folder or if it ends with a slash: each result
-is written there as NAME.ply.
+is written there as NAME.ply, or as NAME.EXT.ply where inputs differ only in their ending.
 
 --verify checks mesh files, ours or not, prints one line a check and compares with their certificates.
 
@@ -120,7 +121,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     _survive_narrow_encodings()
     parser = build_parser()
     args = parser.parse_args(argv)
-    args.files = [file for named in args.files for file in _expanded(parser, named)]
+    several = len(args.files) > 1 and (args.verify or args.output is not None)
+    args.files = [file for named in args.files for file in _expanded(parser, named, several)]
     try:
         if args.verify:
             return _verify(parser, args)
@@ -137,16 +139,20 @@ def main(argv: Sequence[str] | None = None) -> int:
         return INTERRUPTED
 
 
-def _expanded(parser: argparse.ArgumentParser, named: Path) -> list[Path]:
-    """Return the files that a pattern means, which some shells leave to the program; else the name itself."""
-    # A file may really have such a name: then no pattern is meant.
-    if not glob.has_magic(str(named)) or os.path.lexists(named):
+def _expanded(parser: argparse.ArgumentParser, named: Path, several: bool) -> list[Path]:
+    """Return the files that a pattern means, which some shells leave to the program; else the name itself.
+
+    A pattern that matches nothing is bad use, but among ``several`` inputs it stays, to fail in its turn.
+    """
+    if not is_pattern(named):
         return [named]
     # Folders whose names only look like patterns are taken as they are, too.
     folder = next((parent for parent in named.parents if os.path.isdir(parent)), None)
     found = glob.glob(str(named.relative_to(folder)), root_dir=folder) if folder is not None else []
+    if not found and several:
+        return [named]
     if not found:
-        parser.error(f"nothing has a name like {named}; check the folder and the pattern")
+        parser.error(nothing_like(named))
     return sorted(Path(folder or "", name) for name in found)
 
 

@@ -32,7 +32,9 @@ COMMANDS = {
     "flat": Command("&Flat", "Flat shading: every triangle visible", "flat", "2", True),
     "wireframe": Command("&Wireframe", "Edges only", "wireframe", "3", True),
     "input": Command("Show &input points", "Show or hide the points that were given", "points", "I", True),
-    "colors": Command("Show &colours", "Draw the surface in the input's own colours", "palette", "C", True),
+    "colors": Command(
+        "Show &colours", "Draw points and surface in the input's own colours", "palette", "C", True
+    ),
     "reset": Command("&Reset view", "Look at the whole object again", "reset", "Home"),
     "dark": Command("&Dark theme", "Switch between light and dark colours", "moon", "D", True),
     "panel": Command("Side &panel", "Show or hide the panel on the right", None, "Ctrl+B", True),

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from nmf_app.console import Console
 from nmf_app.exit_codes import BAD_USE, DONE, INTERNAL_FAILURE, NOT_PRINTED, NOT_SOUND
+from nmf_app.patterns import refuse_pattern
 from nmf_app.targets import check_report
 from nmf_model.errors import InputError
 from nmf_model.io.atomic import write_text_atomically
@@ -77,6 +78,7 @@ def _verified(path: Path) -> Verification:
     from nmf_model.io.opening import check_file, reading
     from nmf_model.verify import verify
 
+    refuse_pattern(path)
     readable = MESH_SUFFIXES | frozenset(SOLID_SUFFIXES)
     if path.suffix.lower() not in readable:
         reading(path, lambda: check_file(path, readable))

@@ -17,7 +17,7 @@ from typing import Any
 
 from nmf_app.console import Console
 from nmf_app.exit_codes import BAD_USE, DONE, INTERNAL_FAILURE, INTERRUPTED
-from nmf_app.targets import Target, check_device, check_options, check_weights, numbered, plan
+from nmf_app.targets import Target, check_device, check_options, check_weights, numbered, plan, renamed_note
 from nmf_model.certificate import Origin
 from nmf_model.errors import Cancelled, CheckpointError, InputError, NmfError
 from nmf_model.io.atomic import write_text_atomically
@@ -25,7 +25,6 @@ from nmf_model.types import (
     CancelCheck,
     Coloring,
     PointCloud,
-    QualityReport,
     Reconstruction,
     ReconstructionRequest,
     Source,
@@ -69,13 +68,16 @@ class _Run:
         self._console = console
         self._cancel = cancel
         self._entries: list[Entry] = []
-        self._reports: list[QualityReport] = []
+        self._reports: list[Entry] = []
         self._targets: list[Target] = []
 
     def all(self, targets: list[Target]) -> int:
         """Work through the inputs, write the report, and return the exit code."""
         codes = set()
         self._targets = targets
+        told = renamed_note(targets)
+        if told:
+            self._console.line(told)
         for number, target in enumerate(targets, start=1):
             counter = f"[{number}/{len(targets)}] " if len(targets) > 1 else ""
             codes.add(self._one(target, counter + target.source.name))
@@ -138,6 +140,8 @@ class _Run:
         """Read one input and write one mesh of it, or one of each of its bodies."""
         from nmf_model.io.source import read_source
 
+        if target.refusal:
+            raise InputError(target.refusal)
         check_options(target.source, self._args.method)
         origin = self._origin(target)
         source = read_source(target.source)
@@ -195,7 +199,7 @@ class _Run:
     def _write(
         self, result: Reconstruction, target: Target, origin: Origin | None, colors: Coloring | None
     ) -> None:
-        from nmf_model.export import export_reconstruction, precision_warning
+        from nmf_model.export import export_reconstruction, precision_warning, report_values
 
         if self._args.texture and colors is None:
             from nmf_model.repair import picture_colors
@@ -215,29 +219,26 @@ class _Run:
         notes += [warning] if warning else []
         certified = origin is not None
         self._console.result(target.source, target.output, report, notes, certified=certified)
-        self._reports.append(report)
-        self._entries.append({"input": str(target.source), "output": str(target.output), **report.to_dict()})
+        values = report_values(report, notes, certified and report.is_sound)
+        self._reports.append(values)
+        self._entries.append({"input": str(target.source), "output": str(target.output), **values})
 
     def _write_report(self) -> int:
         """Write the report of one mesh as it is; several, and what failed, as a list, interrupted or not."""
         path: Path | None = self._args.report
         if path is None:
             return DONE
-        from nmf_model.export import write_report
-
+        only = len(self._args.files) == len(self._entries) == len(self._reports) == 1
         try:
-            if len(self._args.files) == len(self._entries) == len(self._reports) == 1:
-                write_report(self._reports[0], path)
-            else:
-                _write_list(self._entries, path)
+            _write_json(self._reports[0] if only else self._entries, path)
         except InputError as error:
             self._console.error(str(error))
             return BAD_USE
         return DONE
 
 
-def _write_list(entries: list[Entry], path: Path) -> None:
-    text = json.dumps(entries, indent=2) + "\n"
+def _write_json(values: object, path: Path) -> None:
+    text = json.dumps(values, indent=2, allow_nan=False) + "\n"
     write_text_atomically(path, text)
 
 

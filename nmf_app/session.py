@@ -17,6 +17,9 @@ from nmf_model.defects import Defects
 from nmf_model.findings import InputFindings, notes_of
 from nmf_model.types import Device, FlowFrame, Method, QualityReport, Reconstruction, Source
 
+SPLIT = "“Split into bodies” in the menu “Reconstruct”"
+"""What to click for a mesh of each body."""
+
 Marks = tuple[tuple[float, ...], ...]
 """Balls (x, y, z, radius) that mark places in the view, unit-sphere units."""
 
@@ -56,6 +59,7 @@ class Outcome:
         reconstruction, report, origin: these.
         crossing_faces: (K,) indices of the faces of its mesh that cross others, as the report counts them.
         marks: where mesh and points are far from each other.
+        point_colors: (N, 3) uint8 of the points that are drawn with it; None if the input has no colours.
     """
 
     reconstruction: Reconstruction
@@ -63,6 +67,7 @@ class Outcome:
     origin: Origin = field(default_factory=Origin)
     crossing_faces: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
     marks: Marks = ()
+    point_colors: NDArray[np.uint8] | None = None
 
     @property
     def has_colors(self) -> bool:
@@ -91,12 +96,19 @@ class BrokenSurface:
         vertices: (V, 3) float32, unit-sphere units of the preview.
         faces: (F, 3) int64.
         report, defects: what is true of it, and where it is broken.
+        pinched: (K,) indices of the vertices that are bad joints.
     """
 
     vertices: NDArray[np.float32]
     faces: NDArray[np.int64]
     report: QualityReport
     defects: Defects
+    pinched: NDArray[np.int64]
+
+    @property
+    def marks_joints(self) -> bool:
+        """Whether there are bad joints to mark: faces that repeat others are told as such, but elsewhere."""
+        return len(self.defects.crowded_edges) + len(self.pinched) > 0
 
 
 @dataclass(frozen=True, eq=False)
@@ -111,6 +123,7 @@ class Loaded:
         findings: what a sphere cannot become: separate bodies, holes through the object; file units, None
             for a picture.
         marks: (x, y, z, radius) of each hole through the object, unit-sphere units.
+        colors: (N, 3) uint8 of the preview's points; None if they have none.
     """
 
     source: Source
@@ -119,11 +132,12 @@ class Loaded:
     sha256: str | None = None
     findings: InputFindings | None = None
     marks: Marks = ()
+    colors: NDArray[np.uint8] | None = None
 
     @property
     def remarks(self) -> tuple[str, ...]:
         """Sentences on the findings."""
-        return () if self.findings is None else notes_of(self.findings)
+        return () if self.findings is None else notes_of(self.findings, SPLIT)
 
     @property
     def bodies(self) -> int:
@@ -154,6 +168,12 @@ class Item:
     def title(self) -> str:
         """The name shown to the user: the file's, and which of its bodies this is."""
         return f"{self.path.name} · body {self.body}" if self.body else self.path.name
+
+    @property
+    def has_colors(self) -> bool:
+        """Whether its points or its mesh have colours of their own."""
+        colored = self.loaded is not None and self.loaded.colors is not None
+        return colored or (self.outcome is not None and self.outcome.has_colors)
 
     @property
     def stem(self) -> str:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from nmf_app.formats import written_files
+from nmf_app.patterns import is_pattern, nothing_like
 from nmf_model.certificate import certificate_path, shared_certificate_path
 from nmf_model.errors import InputError
 from nmf_model.io.suffixes import IMAGE_SUFFIXES, OUTPUT_SUFFIXES, POINT_SUFFIXES, TEXTURE_SUFFIXES, listed
@@ -20,16 +22,24 @@ FOLDER_SUFFIX = ".ply"
 """The format of the results that are written into a folder."""
 TEXTURED_FOLDER_SUFFIX = ".glb"
 """The same for results with a texture: one file each."""
+_NAMED = 4
+"""So many results at most are named in one line."""
 
 
 @dataclass(frozen=True)
 class Target:
-    """One input file, the mesh file it becomes, and whether a certificate and a texture go with that."""
+    """One input file, the mesh file it becomes, and whether a certificate and a texture go with that.
+
+    ``renamed``: its ending is kept in the result's name, which would be that of another one without it.
+    ``refusal``: why nothing is written for it, in a sentence, or "".
+    """
 
     source: Path
     output: Path
     certificate: bool = False
     texture: bool = False
+    renamed: bool = False
+    refusal: str = ""
 
     @property
     def files(self) -> tuple[Path, ...]:
@@ -46,6 +56,9 @@ def plan(
 ) -> list[Target]:
     """Decide the output file of every input.
 
+    Of several inputs, those whose results would have one name keep their ending in it. Those that cannot be
+    written all the same have a ``refusal``, and the others go on.
+
     Args:
         files: the inputs, in the order given.
         output: PATH of ``--output`` as typed, so that a slash at its end can be seen.
@@ -54,7 +67,7 @@ def plan(
         texture: whether the results have a texture, which few formats hold.
 
     Raises:
-        InputError: the inputs cannot all be written there; nothing was touched.
+        InputError: nothing can be written there; nothing was touched.
     """
     path = Path(output)
     if path.is_dir() or output.endswith(("/", os.sep)) or len(files) > 1:
@@ -64,13 +77,23 @@ def plan(
         targets = [_into_file(files[0], path, texture)]
         _refuse_unwritable_folder(path.parent)
     targets = [replace(target, certificate=certificate, texture=texture) for target in targets]
-    _refuse_collisions(targets, report)
-    for target in targets:
-        for path in target.files:
-            _refuse_unwritable_file(path)
+    if len(files) > 1:
+        targets = _told_apart(targets)
+    _refuse_collisions([target for target in targets if not target.refusal], report)
+    if len(files) == 1:
+        _refuse_unwritable_files(targets[0])
     if report is not None:
         check_report(report, files)
     return targets
+
+
+def renamed_note(targets: Sequence[Target]) -> str:
+    """Say which results have the ending of their input in their name; "" if none has."""
+    names = [target.output.name for target in targets if target.renamed and not target.refusal]
+    if not names:
+        return ""
+    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+    return f"Results of inputs that differ only in their ending keep it: {', '.join(names[:_NAMED])}{more}."
 
 
 def numbered(
@@ -86,7 +109,8 @@ def numbered(
         replace(target, output=path.with_name(f"{path.stem}-{number}{path.suffix}"))
         for number in range(1, count + 1)
     ]
-    taken = {_key(path) for other in others for path in (other.source, *other.files)}
+    taken = {_key(other.source) for other in others}
+    taken |= {_key(path) for other in others if not other.refusal for path in other.files}
     _refuse_collisions(bodies, report)
     for path in (path for body in bodies for path in body.files):
         if _key(path) in taken:
@@ -149,6 +173,73 @@ def _into_folder(files: Sequence[Path], folder: Path, suffix: str) -> list[Targe
     return [Target(source, folder / f"{_stem(source)}{suffix}") for source in files]
 
 
+def _told_apart(targets: Sequence[Target]) -> list[Target]:
+    """Keep the ending of an input in its result's name where inputs differ only in that.
+
+    What has no file of its own then, or cannot be written, is given a refusal.
+    """
+    apart = _without_repeats(targets)
+    while True:  # a new name can be that of another result
+        shared = _shared(apart)
+        renamed = [_renamed(target) if _key(target.output) in shared else target for target in apart]
+        if renamed == apart:
+            break
+        apart = renamed
+    inputs = {_key(target.source): target.source for target in targets}
+    return [
+        target if target.refusal else replace(target, refusal=_refusal(target, shared, inputs))
+        for target in apart
+    ]
+
+
+def _without_repeats(targets: Sequence[Target]) -> list[Target]:
+    """Refuse patterns that match nothing, and all but the first of inputs that are one file."""
+    seen: set[str] = set()
+    apart = []
+    for target in targets:
+        path, refusal = os.path.abspath(target.source), ""
+        if is_pattern(target.source):
+            refusal = f"{nothing_like(target.source)}."
+        elif path in seen:
+            refusal = f"{target.source} is named twice: one mesh is made of it."
+        seen.add(path)
+        apart.append(replace(target, refusal=refusal))
+    return apart
+
+
+def _shared(targets: Sequence[Target]) -> set[str]:
+    """Return the keys of the meshes that more than one input would become."""
+    counts = Counter(_key(target.output) for target in targets if not target.refusal)
+    return {key for key, count in counts.items() if count > 1}
+
+
+def _renamed(target: Target) -> Target:
+    if target.refusal or target.renamed:
+        return target
+    name = f"{_stem(target.source)}{target.source.suffix}"
+    output = target.output.with_name(f"{name}{target.output.suffix}")
+    return replace(target, output=output, renamed=True)
+
+
+def _refusal(target: Target, shared: set[str], inputs: Mapping[str, Path]) -> str:
+    """Say why the files of one of several inputs cannot be written, or "" if they can."""
+    if _key(target.output) in shared:
+        return f"{target.source} and another input would both be written to {target.output}: rename one."
+    for path in target.files:
+        if _key(path) in inputs:
+            return _overwriting(target, path, inputs[_key(path)])
+    try:
+        _refuse_unwritable_files(target)
+    except InputError as error:
+        return str(error)
+    return ""
+
+
+def _overwriting(target: Target, path: Path, source: Path) -> str:
+    what = "its own result" if path == target.output else f"what goes with {target.output}"
+    return f"{source} would be overwritten by {what}: choose another --output."
+
+
 def _stem(source: Path) -> str:
     # A folder given as input has no suffix worth cutting; it is refused when it is read.
     return source.stem or source.resolve().name or "mesh"
@@ -163,8 +254,7 @@ def _refuse_collisions(targets: Sequence[Target], report: Path | None) -> None:
         if key in taken:
             raise InputError(f"{taken[key]} and {target.source} would both be written to {path}: rename one.")
         if key in inputs:
-            what = "its own result" if path == target.output else f"what goes with {target.output}"
-            raise InputError(f"{inputs[key]} would be overwritten by {what}: choose another --output.")
+            raise InputError(_overwriting(target, path, inputs[key]))
         taken[key] = target.source
     if report is None:
         return
@@ -193,6 +283,11 @@ def check_report(report: Path, inputs: Sequence[Path]) -> None:
         raise InputError(f"{report} is no report file: end its name with .json.")
     _refuse_unwritable_folder(report.parent)
     _refuse_unwritable_file(report)
+
+
+def _refuse_unwritable_files(target: Target) -> None:
+    for path in target.files:
+        _refuse_unwritable_file(path)
 
 
 def _refuse_unwritable_file(path: Path) -> None:

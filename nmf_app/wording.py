@@ -6,7 +6,9 @@ import math
 
 from nmf_app.session import BrokenSurface, Exported, Item, ItemState, Loaded, Outcome
 from nmf_model.checks import CheckLine, check_lines, faults
+from nmf_model.findings import notes_of
 from nmf_model.types import Method, PointCloud, QualityReport, SolidReport, Source
+from nmf_model.words import counted
 
 METHOD_WORDS = {
     "auto": ("Automatic", "Asks the network first; then fits points, or checks a picture's outline."),
@@ -90,9 +92,12 @@ def number(value: float) -> str:
 
 
 def describe(source: Source) -> str:
-    """Say what was read: "2,500 points", "640 × 480 picture"."""
+    """Say what was read: "2,500 points", "642 vertices, 1,280 faces", "640 × 480 picture"."""
+    if isinstance(source, PointCloud) and source.surface is not None:
+        vertices, faces = len(source.surface.vertices), len(source.surface.faces)
+        return f"{counted(vertices, 'vertex', 'vertices')}, {counted(faces, 'face', 'faces')}"
     if isinstance(source, PointCloud):
-        return f"{len(source.points):,} points"
+        return counted(len(source.points), "point", "points")
     height, width = source.rgba.shape[:2]
     return f"{width:,} × {height:,} picture"
 
@@ -124,11 +129,36 @@ def broken_lines(surface: BrokenSurface) -> tuple[tuple[str, CheckLine], ...]:
     # Holes spoil the Euler number as well, which would tell a person nothing new.
     skipped = {2} if len(surface.defects.open_edges) else set()
     # Faces that repeat others are bad joints without an edge to mark; they are marked as crossing.
-    colours = {**_MARKS, _JOINTS: "crowded_edges" if len(surface.defects.crowded_edges) else ""}
+    colours = {**_MARKS, _JOINTS: "crowded_edges" if surface.marks_joints else ""}
     lines = enumerate(check_lines(surface.report, surface.defects))
     return tuple(
         (colours.get(number, ""), line) for number, line in lines if not line.good and number not in skipped
     )
+
+
+def broken_explanation(surface: BrokenSurface) -> str:
+    """Say what the colours beside the faults mean, where there are any, and what can be done."""
+    marked = [bool(mark) for mark, _ in broken_lines(surface)]
+    places = "the places" if all(marked) else "the places of what has a dot"
+    colours = f"The view marks {places} in these colours. " if any(marked) else ""
+    return f"{colours}Repair by wrapping makes a new closed surface around the outside."
+
+
+def input_notes(item: Item) -> tuple[str, ...]:
+    """Return what is to be said of a file that was read, each fact once."""
+    if item.loaded is None:
+        return ()
+    loaded, source = item.loaded, item.loaded.source
+    elsewhere: set[str] = set()
+    if isinstance(source, PointCloud) and source.surface is not None:
+        defects = source.surface.defects
+        # The faults of a broken mesh have a list of their own until there is a result.
+        if loaded.broken is not None and item.outcome is None:
+            elsewhere |= set(defects.sentences())
+        if loaded.bodies == defects.pieces:
+            elsewhere.add(defects.in_pieces)
+    notes = (*loaded.remarks, *(note for note in source.notes if note not in elsewhere))
+    return (*notes, *([item.sentence] if item.sentence else []))
 
 
 def result_lines(report: QualityReport, marked: bool) -> tuple[tuple[str, CheckLine], ...]:
@@ -176,7 +206,10 @@ def result_notes(item: Item) -> tuple[str, ...]:
     """Return the notes of a result that were not already there when its file was read."""
     if item.outcome is None:
         return ()
-    known = (*item.loaded.source.notes, *item.loaded.remarks) if item.loaded is not None else ()
+    known: set[str] = set()
+    if item.loaded is not None:
+        found = item.loaded.findings
+        known = {*item.loaded.source.notes, *(notes_of(found) if found is not None else ())}
     return tuple(note for note in item.outcome.reconstruction.notes if note not in known)
 
 

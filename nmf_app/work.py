@@ -80,7 +80,8 @@ def loaded_cloud(cloud: PointCloud) -> Loaded:
 
     found = findings_in(cloud)
     marks = _marks_of(found.tunnels, normalize(cloud.points))
-    return Loaded(cloud, preview_of(cloud), findings=found, marks=marks)
+    colors = None if cloud.colors is None else cloud.colors[_previewed(cloud)]
+    return Loaded(cloud, preview_of(cloud), findings=found, marks=marks, colors=colors)
 
 
 def _marks_of(places: Sequence[Tunnel | Region], frame: Normalization, largest: float = math.inf) -> Marks:
@@ -119,6 +120,7 @@ def _read_apart(path: Path, report: Report, cancel: CancelCheck) -> PointCloud:
 
 def _broken_surface(cloud: PointCloud) -> BrokenSurface | None:
     """Return the surface that a cloud was sampled on if that bounds no solid, else None."""
+    from nmf_model.geometry.topology import pinched_vertices
     from nmf_model.quality import inspect_mesh
 
     surface = cloud.surface
@@ -129,7 +131,7 @@ def _broken_surface(cloud: PointCloud) -> BrokenSurface | None:
     if report.is_solid:
         return None
     drawn = normalize(cloud.points).to_unit(surface.vertices)
-    return BrokenSurface(drawn, surface.faces, report, surface.defects)
+    return BrokenSurface(drawn, surface.faces, report, surface.defects, pinched_vertices(surface.faces))
 
 
 def _with_mask(image: ShapeImage, report: Report) -> ShapeImage:
@@ -141,11 +143,20 @@ def _with_mask(image: ShapeImage, report: Report) -> ShapeImage:
 
 def preview_of(cloud: PointCloud) -> NDArray[np.float32]:
     """Thin a cloud for drawing: at most ``PREVIEW_POINTS`` points in unit-sphere units."""
-    points = cloud.points
-    if len(points) > PREVIEW_POINTS:
-        chosen = np.random.default_rng(0).choice(len(points), PREVIEW_POINTS, replace=False)
-        points = points[np.sort(chosen)]
-    return normalize(cloud.points).to_unit(points)
+    return normalize(cloud.points).to_unit(cloud.points[_previewed(cloud)])
+
+
+def _previewed(cloud: PointCloud) -> NDArray[np.int64]:
+    """Return the indices of the points that are drawn, rising."""
+    count = len(cloud.points)
+    if count <= PREVIEW_POINTS:
+        return np.arange(count)
+    return np.sort(np.random.default_rng(0).choice(count, PREVIEW_POINTS, replace=False))
+
+
+def drawn_target(result: Reconstruction) -> NDArray[np.float64]:
+    """Thin the points that were fitted for drawing, in file units."""
+    return result.target[:: max(1, -(-len(result.target) // PREVIEW_POINTS))]
 
 
 def reconstruct(
@@ -169,12 +180,13 @@ def reconstruct(
         with closing((stream or _default_stream())(request, cancel)) as frames:
             result = drain(frames, show)
         report(Progress("Checking the mesh", FITTING_SHARE))
-        from nmf_model.repair import painted
+        from nmf_model.repair import cloud_colors, painted
 
         result = painted(result, request.source)
+        point_colors = cloud_colors(request.source, drawn_target(result))
         checked, crossing = _check(result)
         marks = _marks_of(result.residual.regions, result.normalization, LARGEST_MARK)
-        return Outcome(result, checked, origin, crossing, marks)
+        return Outcome(result, checked, origin, crossing, marks, point_colors)
 
     return task
 
@@ -251,10 +263,13 @@ def export(outcome: Outcome, choice: ExportChoice, source: Source | None = None)
             quality = _export_textured(wanted, choice, source, origin, cancel)
         else:
             quality = export_reconstruction(wanted, choice.path, origin, cancel)
+        warning = precision_warning(wanted.mesh, choice.path) or ""
         if choice.with_report:
-            write_report(quality, report_path(choice.path))
+            notes = [*result.notes, *filter(None, [warning])]
+            certified = choice.with_certificate and quality.is_sound
+            write_report(quality, report_path(choice.path), notes, certified)
         beside = certificate_path(choice.path) if choice.with_certificate else None
-        return Exported(choice.path, quality, precision_warning(wanted.mesh, choice.path) or "", beside)
+        return Exported(choice.path, quality, warning, beside)
 
     return task
 

@@ -50,6 +50,11 @@ class Defects:
         """Whether the mesh is one closed, oriented surface that, as far as was looked, crosses nothing."""
         return self.pieces == 1 and not self.sentences()
 
+    @property
+    def in_pieces(self) -> str:
+        """A sentence on how many pieces there are; "" for one."""
+        return _worded("The mesh consists of {} separate pieces.", self.pieces) if self.pieces > 1 else ""
+
     def sentences(self) -> list[str]:
         """Say what is wrong, most important first; nothing for a mesh without defects."""
         found = [
@@ -59,9 +64,9 @@ class Defects:
             (len(self.doubled_faces), "{} face{s} of the mesh repeat{v} another one."),
             (len(self.collapsed_faces), "{} face{s} of the mesh {have} no area."),
             (self._crossing_others(), "{} face{s} of the mesh cross{es} others."),
-            (self.pieces if self.pieces > 1 else 0, "The mesh consists of {} separate pieces."),
         ]
         sentences = [_worded(text, count) for count, text in found if count]
+        sentences += [self.in_pieces] if self.in_pieces else []
         return [*sentences, *(["The faces of the mesh point inward."] if self.inside_out else [])]
 
     def _crossing_others(self) -> int:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -171,13 +171,27 @@ def _with_origin(report: AnyReport, mesh: Mesh, result: Reconstruction) -> AnyRe
     )
 
 
-def write_report(report: QualityReport, path: Path) -> None:
-    """Write the report as JSON, whole or not at all.
+def report_values(report: QualityReport, notes: Sequence[str], certified: bool) -> dict[str, Any]:
+    """Return a report as JSON values, with what the user was told besides: the notes and the verdict.
+
+    Args:
+        report: the facts.
+        notes: sentences, as they were printed or shown.
+        certified: whether the file has a certificate that calls it certified.
+    """
+    return {**finite(report), "notes": [" ".join(note.split()) for note in notes], "certified": certified}
+
+
+def write_report(
+    report: QualityReport, path: Path, notes: Sequence[str] | None = None, certified: bool = False
+) -> None:
+    """Write the report as JSON, whole or not at all; with ``report_values`` unless ``notes`` is None.
 
     Raises:
         InputError: the file could not be written; nothing was left behind.
     """
-    text = json.dumps(finite(report), indent=2, allow_nan=False) + "\n"
+    values = finite(report) if notes is None else report_values(report, notes, certified)
+    text = json.dumps(values, indent=2, allow_nan=False) + "\n"
     write_text_atomically(path, text)
 
 

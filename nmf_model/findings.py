@@ -111,8 +111,11 @@ class Residual:
         )
 
 
-def notes_of(findings: InputFindings) -> tuple[str, ...]:
-    """Return sentences for the user; places are given as they are in ``findings``, so in file units."""
+def notes_of(findings: InputFindings, split: str = "--bodies split") -> tuple[str, ...]:
+    """Return sentences for the user; places are given as they are in ``findings``, so in file units.
+
+    ``split`` is what the user is told to ask for in order to have a mesh of each body.
+    """
     notes = []
     if findings.ground:
         notes.append(
@@ -122,7 +125,7 @@ def notes_of(findings: InputFindings) -> tuple[str, ...]:
     if len(findings.bodies) > 1:
         notes.append(
             f"The input seems to consist of {len(findings.bodies)} separate bodies; one mesh joins them by "
-            "thin bridges. Split into bodies (--bodies split) makes one mesh of each."
+            f"thin bridges. {split} makes one mesh of each."
         )
     # Two ways around can lead through one place, which is told once.
     places = list(dict.fromkeys(map(_near, findings.tunnels)))

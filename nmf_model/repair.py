@@ -21,10 +21,15 @@ from nmf_model.types import Coloring, PointCloud, Reconstruction, Source
 
 def painted(result: Reconstruction, source: Source) -> Reconstruction:
     """Give the mesh of a result the colours of the cloud it was made from, if that has any."""
+    colors = cloud_colors(source, result.mesh.vertices)
+    return result if colors is None else replace(result, mesh=replace(result.mesh, colors=colors))
+
+
+def cloud_colors(source: Source, places: NDArray[np.float64]) -> NDArray[np.uint8] | None:
+    """Return the colours (N, 3) of a cloud's points that are nearest to places; None if it has none."""
     if not isinstance(source, PointCloud) or source.colors is None:
-        return result
-    colors = nearest_colors(result.mesh.vertices, source.points, source.colors)
-    return replace(result, mesh=replace(result.mesh, colors=colors))
+        return None
+    return nearest_colors(places, source.points, source.colors)
 
 
 TEXTURE_SAMPLES = 150_000

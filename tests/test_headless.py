@@ -24,7 +24,7 @@ REPORT_KEYS = [
     "vertices", "faces", "components", "euler_characteristic",
     "watertight", "winding_consistent", "outward", "nonmanifold_edges", "nonmanifold_vertices",
     "self_intersecting_faces", "degenerate_faces", "coincident_vertices", "area", "volume",
-    "chamfer_l2", "method", "seconds", "nfe", "seed",
+    "chamfer_l2", "method", "seconds", "nfe", "seed", "notes", "certified",
 ]  # fmt: skip
 RADII = np.array([3.0, 2.0, 1.5])
 CENTRE = np.array([445_000.0, 5_412_000.0, 310.0])
@@ -91,6 +91,29 @@ def test_the_user_is_told_what_was_written_and_what_was_dropped(one_result):
     assert {path.name for path in folder.iterdir()} == {
         "blocker", "egg.json", "egg.ply", "egg.ply.certificate.json", "egg.xyz",
     }  # fmt: skip
+
+
+def test_the_report_holds_the_notes_and_the_verdict_that_are_printed(one_result):
+    folder, outcome = one_result
+    report = json.loads((folder / "egg.json").read_text())
+    first, *notes = outcome.out.splitlines()
+    assert [f"  note: {note}" for note in report["notes"]] == notes != []
+    assert report["certified"] is first.endswith("; certified.") is True
+
+
+def test_what_has_no_certificate_is_not_reported_as_certified(tmp_path):
+    for name in ("a.xyz", "b.xyz"):
+        write_cloud(tmp_path / name, extra="nan 1 2\n")
+    outcome = command_line.run(
+        tmp_path, "a.xyz", "b.xyz", "--output", "out/", "--report", "all.json", "--no-certificate",
+        "--level", 1, "--method", "network",
+    )  # fmt: skip
+    assert outcome.code == 0, outcome.err
+    for entry in json.loads((tmp_path / "all.json").read_text()):
+        assert entry["certified"] is False
+        assert "certified" not in outcome.out
+        assert all(f"  note: {note}" in outcome.out.splitlines() for note in entry["notes"])
+        assert any("dropped" in note for note in entry["notes"])
 
 
 def test_a_bad_input_is_reported_and_the_others_go_on(tmp_path):
@@ -171,8 +194,6 @@ BAD_USE = {
     "parent folder missing": ("egg.xyz --output nowhere/deep/", "nowhere"),
     "several into a file": ("egg.xyz other.xyz --output a.ply", "a.ply"),
     "several into an existing file": ("egg.xyz other.xyz --output egg.xyz", "egg.xyz"),
-    "same output twice": ("egg.xyz sub/egg.ply --output out/", "egg.ply"),
-    "same output but for case": ("egg.xyz sub/EGG.xyz --output out/", "EGG.xyz"),
     "output is an input": ("sub/egg.ply --output sub/", "overwritten"),
     "texture is an input": ("toy.png --output toy.obj --texture", "toy.png would be overwritten"),
     "certificate is an input": (

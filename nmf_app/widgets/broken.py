@@ -8,12 +8,7 @@ from PySide6.QtWidgets import QHBoxLayout, QWidget
 from nmf_app import resources
 from nmf_app.session import Item, Theme
 from nmf_app.widgets.basics import GRID, clear, colour_dot, column, label, rule
-from nmf_app.wording import broken_lines
-
-EXPLANATION = (
-    "The view marks the places in these colours. "
-    "Repair by wrapping makes a new closed surface around the outside."
-)
+from nmf_app.wording import broken_explanation, broken_lines
 
 
 class BrokenPanel(QWidget):
@@ -36,7 +31,7 @@ class BrokenPanel(QWidget):
             row = _line(resources.palette(theme).get(mark, ""), line.text)
             row.setToolTip(f"It should be: {line.meaning}")
             self._layout.addWidget(row)
-        self._layout.addWidget(label(EXPLANATION, "caption"))
+        self._layout.addWidget(label(broken_explanation(surface), "caption"))
         self._layout.addWidget(rule())
 
 

@@ -7,10 +7,10 @@ from PySide6.QtGui import QPixmap
 from PySide6.QtWidgets import QHBoxLayout, QLabel, QVBoxLayout, QWidget
 
 from nmf_app import resources
-from nmf_app.session import Item, ItemState, Loaded, Theme
+from nmf_app.session import Item, ItemState, Loaded, Theme, ViewOptions
 from nmf_app.widgets import thumbnails
 from nmf_app.widgets.basics import GRID, label
-from nmf_app.wording import describe, extent
+from nmf_app.wording import describe, extent, input_notes
 from nmf_model.types import ShapeImage
 
 PICTURE = QSize(88, 88)
@@ -23,7 +23,7 @@ class InputCard(QWidget):
         super().__init__()
         self._picture = QLabel()
         self._picture.setFixedSize(PICTURE)
-        self._drawn: tuple[Loaded, Theme, float] | None = None
+        self._drawn: tuple[Loaded, Theme, bool, float] | None = None
         self._picture.setAlignment(Qt.AlignmentFlag.AlignCenter)
         self._name = label(role="section")
         self._kind = label(role="body-muted")
@@ -44,7 +44,7 @@ class InputCard(QWidget):
         layout.addLayout(top)
         layout.addWidget(self._notes)
 
-    def show_item(self, item: Item | None, theme: Theme) -> None:
+    def show_item(self, item: Item | None, view: ViewOptions) -> None:
         """Describe an item; None empties the card."""
         source = item.loaded.source if item is not None and item.loaded is not None else None
         self._name.setText(_breakable(item.title) if item is not None else "")
@@ -58,20 +58,20 @@ class InputCard(QWidget):
             return
         self._kind.setText(describe(source))
         self._extent.setText(extent(source))
-        notes = (*item.loaded.remarks, *source.notes, *([item.sentence] if item.sentence else []))
+        notes = input_notes(item)
         self._notes.setText("\n".join(notes))
         self._notes.setVisible(bool(notes))
-        drawn = item.loaded, theme, self.devicePixelRatioF()
+        drawn = item.loaded, view.theme, view.show_colors, self.devicePixelRatioF()
         if drawn != self._drawn:
             self._drawn = drawn
             self._picture.setPixmap(_picture_of(*drawn))
 
 
-def _picture_of(loaded: Loaded, theme: Theme, scale: float) -> QPixmap:
+def _picture_of(loaded: Loaded, theme: Theme, in_color: bool, scale: float) -> QPixmap:
     tint = resources.palette(theme)["points"]
     if isinstance(loaded.source, ShapeImage):
         return thumbnails.of_picture(loaded.source, PICTURE, tint, scale)
-    return thumbnails.of_cloud(loaded.preview, PICTURE, tint, scale)
+    return thumbnails.of_cloud(loaded.preview, PICTURE, tint, scale, loaded.colors if in_color else None)
 
 
 def _breakable(name: str) -> str:

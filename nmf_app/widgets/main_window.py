@@ -320,8 +320,7 @@ class MainWindow(QMainWindow):
         actions["clear"].setEnabled(bool(state.items))
         actions["input"].setChecked(state.view.show_input)
         actions["colors"].setChecked(state.view.show_colors)
-        outcome = None if item is None else item.outcome
-        actions["colors"].setEnabled(outcome is not None and outcome.has_colors)
+        actions["colors"].setEnabled(item is not None and item.has_colors)
         actions["dark"].setChecked(state.view.theme is Theme.DARK)
         actions["at_once"].setChecked(state.parameters.start_at_once)
         actions[state.view.shading.value].setChecked(True)

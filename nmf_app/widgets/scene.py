@@ -14,7 +14,7 @@ from nmf_app.session import BrokenSurface, Shading
 MESH = "mesh"
 POINTS = "points"
 DEFECTS = ("crossing_faces", "open_edges", "flipped_edges", "crowded_edges")
-_EDGE_WIDTH = 4.0
+_EDGE_WIDTH, _CORNER_SIZE = 4.0, 10.0
 MARKS = "marks"
 _VIEW = ((1.9, 1.25, 3.3), (0.0, 0.0, 0.0), (0.0, 1.0, 0.0))
 _FRONT = ((0.85, 0.4, 3.9), (0.0, 0.0, 0.0), (0.0, 1.0, 0.0))
@@ -36,6 +36,7 @@ class Scene:
         self._points = pv.PolyData()
         self._mesh_actor: Any = None
         self._points_actor: Any = None
+        self._points_colors: NDArray[np.uint8] | None = None
         self._defect_actors: dict[str, Any] = {}
         self._crossings: tuple[NDArray[np.int64], Any] | None = None
         self._marks_actor: Any = None
@@ -88,32 +89,33 @@ class Scene:
         self._recolour()
 
     def show_own_colors(self, shown: bool) -> None:
-        """Draw surfaces in their own colours, if they have any, or in the theme's."""
+        """Draw surfaces and points in their own colours, if they have any, or in the theme's."""
         self._show_own_colors = shown
         self._recolour()
+        self._recolour_points()
 
     def _recolour(self) -> None:
         if self._mesh_actor is None:
             return
-        mapper, own = self._mesh_actor.mapper, self._own_colors
+        own = self._own_colors
         wires = self._shading is Shading.WIREFRAME
         fits = own is not None and own[0] is self._faces and len(own[1]) == self._mesh.n_points
-        if own is not None and fits and self._show_own_colors and not wires:
-            self._mesh.point_data["own"] = own[1]
-            mapper.SetScalarModeToUsePointFieldData()
-            mapper.SelectColorArray("own")
-            mapper.SetColorModeToDirectScalars()
-            mapper.scalar_visibility = True
-        else:
-            mapper.scalar_visibility = False
+        shown = own is not None and fits and self._show_own_colors and not wires
+        _paint(self._mesh_actor.mapper, self._mesh, own[1] if own is not None and shown else None)
+
+    def _recolour_points(self) -> None:
+        if self._points_actor is not None:
+            colors = self._points_colors if self._show_own_colors else None
+            _paint(self._points_actor.mapper, self._points, colors)
 
     def hide_mesh(self) -> None:
         """Show no surface."""
         if self._mesh_actor is not None:
             self._mesh_actor.visibility = False
 
-    def set_points(self, points: NDArray[np.float32]) -> None:
-        """Show (N, 3) points; none for an empty array."""
+    def set_points(self, points: NDArray[np.float32], colors: NDArray[np.uint8] | None = None) -> None:
+        """Show (N, 3) points, in their own colours (N, 3) if they have any; none for an empty array."""
+        self._points_colors = colors
         if self._points_actor is not None:
             self._plotter.remove_actor(self._points_actor, render=False)
             self._points_actor = None
@@ -132,6 +134,7 @@ class Scene:
                 pickable=False,
             )
             self._points_actor.visibility = self._show_points
+            self._recolour_points()
 
     def set_defects(self, surface: BrokenSurface | None) -> None:
         """Mark the bad places of a surface, each kind in the palette's colour of its name; None for none."""
@@ -143,7 +146,10 @@ class Scene:
         self._mark("crossing_faces", pv.PolyData(surface.vertices, faces=crossing))
         for name in DEFECTS[1:]:
             lines = np.insert(getattr(defects, name), 0, 2, axis=1).ravel()
-            self._mark(name, pv.PolyData(surface.vertices, lines=lines))
+            # Bad joints are edges, or vertices where surfaces only touch.
+            corners = surface.pinched if name == "crowded_edges" else np.zeros(0, dtype=np.int64)
+            verts = np.insert(corners[:, None], 0, 1, axis=1).ravel()
+            self._mark(name, pv.PolyData(surface.vertices, lines=lines, verts=verts))
 
     def set_crossings(
         self, vertices: NDArray[np.float32], faces: NDArray[np.int64], rows: NDArray[np.int64]
@@ -181,6 +187,7 @@ class Scene:
             marked,
             color=self._colours[name],
             line_width=self._pixels(_EDGE_WIDTH),
+            point_size=self._pixels(_CORNER_SIZE),
             lighting=False,
             name=name,
             reset_camera=False,
@@ -192,6 +199,7 @@ class Scene:
         actor.mapper.SetResolveCoincidentTopologyToPolygonOffset()
         actor.mapper.SetRelativeCoincidentTopologyLineOffsetParameters(-2.0, -40.0)
         actor.mapper.SetRelativeCoincidentTopologyPolygonOffsetParameters(-1.0, -20.0)
+        actor.mapper.SetRelativeCoincidentTopologyPointOffsetParameter(-60.0)
         self._defect_actors[name] = actor
 
     def set_marks(self, marks: Sequence[Sequence[float]]) -> None:
@@ -222,6 +230,7 @@ class Scene:
             self._points_actor.prop.point_size = self._pixels(_point_size(self._points.n_points))
         for actor in self._defect_actors.values():
             actor.prop.line_width = self._pixels(_EDGE_WIDTH)
+            actor.prop.point_size = self._pixels(_CORNER_SIZE)
 
     def _pixels(self, size: float) -> float:
         return self._pixel_ratio * self._scale * size
@@ -292,6 +301,16 @@ def vertex_normals(vertices: NDArray[np.float32], faces: NDArray[np.int64]) -> N
     )
     lengths = np.linalg.norm(total, axis=1, keepdims=True)
     return (total / np.where(lengths > 0, lengths, 1.0)).astype(np.float32)
+
+
+def _paint(mapper: Any, drawn: Any, colors: NDArray[np.uint8] | None) -> None:
+    """Let a mapper draw points or vertices in colours (N, 3); in its actor's for None."""
+    mapper.scalar_visibility = colors is not None
+    if colors is not None:
+        drawn.point_data["own"] = colors
+        mapper.SetScalarModeToUsePointFieldData()
+        mapper.SelectColorArray("own")
+        mapper.SetColorModeToDirectScalars()
 
 
 def _point_size(count: int) -> float:

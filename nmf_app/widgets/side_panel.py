@@ -41,7 +41,8 @@ class SidePanel(QFrame):
         """Show what differs between two snapshots."""
         if old.parameters != new.parameters:
             self.parameters.show_parameters(new.parameters)
-        if old.current_item is not new.current_item or old.view.theme is not new.view.theme:
+        looks = [(state.view.theme, state.view.show_colors) for state in (old, new)]
+        if old.current_item is not new.current_item or looks[0] != looks[1]:
             self._show(new)
 
     def _show(self, state: SessionState) -> None:
@@ -59,7 +60,7 @@ class SidePanel(QFrame):
         if way is not None:
             self._other.setText(way[1])
         _set_primary(self._reconstruct, not done)
-        self.input.show_item(item, theme)
+        self.input.show_item(item, state.view)
         self.report.show_item(item if not working else None, theme)
         self.broken.show_item(item, theme)
         loaded = item.loaded if item is not None else None

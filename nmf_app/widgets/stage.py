@@ -15,7 +15,7 @@ from nmf_app.session import BrokenSurface, Item, Marks, Outcome, SessionState, V
 from nmf_app.widgets import thumbnails
 from nmf_app.widgets.basics import GRID, tool_button
 from nmf_app.widgets.drop_zone import DropZone
-from nmf_app.work import PREVIEW_POINTS
+from nmf_app.work import drawn_target
 from nmf_model.types import ShapeImage
 
 if TYPE_CHECKING:
@@ -156,7 +156,7 @@ class Stage(QWidget):
 
     def _show_target(self, item: Item | None) -> None:
         assert self.viewport is not None
-        self.viewport.scene.set_points(_points_of(item))
+        self.viewport.scene.set_points(*_points_of(item))
         self.viewport.scene.set_marks(_marks_of(item))
         self.viewport.update()
 
@@ -215,16 +215,14 @@ def _starting_sphere() -> tuple[NDArray[np.float32], NDArray[np.int64]]:
     return sphere.vertices * np.float32(STARTING_RADIUS), sphere.faces
 
 
-def _points_of(item: Item | None) -> NDArray[np.float32]:
-    """Return what was fitted, thinned for drawing, in the network's frame if that is known."""
-    empty = np.empty((0, 3), dtype=np.float32)
+def _points_of(item: Item | None) -> tuple[NDArray[np.float32], NDArray[np.uint8] | None]:
+    """Return what was fitted, thinned, in the network's frame if that is known, and its colours."""
     if item is None or item.loaded is None:
-        return empty
+        return np.empty((0, 3), dtype=np.float32), None
     if item.outcome is None:
-        return item.loaded.preview
+        return item.loaded.preview, item.loaded.colors
     result = item.outcome.reconstruction
-    step = max(1, -(-len(result.target) // PREVIEW_POINTS))
-    return result.normalization.to_unit(result.target[::step])
+    return result.normalization.to_unit(drawn_target(result)), item.outcome.point_colors
 
 
 def _broken(state: SessionState) -> BrokenSurface | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TypeVar
 
@@ -21,10 +22,26 @@ _SHADES = 8
 _TURN, _TILT = 0.52, 0.36  # radians, as the viewport looks at first
 
 
-def of_cloud(points: NDArray[np.float32], size: QSize, colour: str, scale: float = 1.0) -> QPixmap:
-    """Draw (N, 3) points in unit-sphere units, nearer ones darker; ``scale`` is the device pixel ratio."""
+def of_cloud(
+    points: NDArray[np.float32],
+    size: QSize,
+    colour: str,
+    scale: float = 1.0,
+    own: NDArray[np.uint8] | None = None,
+) -> QPixmap:
+    """Draw (N, 3) points in unit-sphere units, nearer ones stronger.
+
+    Args:
+        points: these.
+        size: of the picture.
+        colour: of all points.
+        scale: the device pixel ratio.
+        own: their own colours (N, 3) instead.
+    """
     pixmap = _blank(size, scale)
-    depth, flat = _project(points[:: max(1, -(-len(points) // DOTS))])
+    step = max(1, -(-len(points) // DOTS))
+    depth, flat = _project(points[::step])
+    colours = None if own is None else own[::step]
     radius = 0.46 * min(size.width(), size.height())
     places = np.array([size.width(), size.height()]) / 2 + radius * flat * (1, -1)
     band = ((depth + 1) / 2 * _SHADES).astype(int).clip(0, _SHADES - 1)
@@ -33,10 +50,21 @@ def of_cloud(points: NDArray[np.float32], size: QSize, colour: str, scale: float
     ink = QColor(colour)
     for shade in range(_SHADES):  # the farthest first
         ink.setAlphaF(0.15 + 0.85 * (shade + 0.5) / _SHADES)
-        painter.setPen(QPen(ink, _DOT, Qt.PenStyle.SolidLine, Qt.PenCapStyle.RoundCap))
-        painter.drawPoints([QPointF(x, y) for x, y in places[band == shade].tolist()])
+        for chosen in _of_one_colour(np.flatnonzero(band == shade), colours):
+            if colours is not None:
+                red, green, blue = colours[chosen[0]].tolist()
+                ink.setRgb(red, green, blue, ink.alpha())
+            painter.setPen(QPen(ink, _DOT, Qt.PenStyle.SolidLine, Qt.PenCapStyle.RoundCap))
+            painter.drawPoints([QPointF(x, y) for x, y in places[chosen].tolist()])
     painter.end()
     return pixmap
+
+
+def _of_one_colour(
+    chosen: NDArray[np.int64], colours: NDArray[np.uint8] | None
+) -> Iterable[NDArray[np.int64]]:
+    """Part points into some that are drawn at once: all of them, or one by one if they have colours."""
+    return [chosen] if colours is None else chosen[:, None]
 
 
 def of_file(path: Path, size: QSize, scale: float = 1.0) -> QPixmap:

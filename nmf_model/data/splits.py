@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable
 from typing import Literal, get_args
 
 Split = Literal["train", "validation", "test"]
 PARTS: tuple[Split, ...] = get_args(Split)
+HOW_MANY = (
+    "about one object in ten is taken for validation and one in ten for testing, by their names, "
+    "so some 40 or more are needed"
+)
+"""Why a part can be empty, without a full stop."""
 
 
 def split_of(object_id: str) -> Split:
@@ -19,3 +25,12 @@ def split_of(object_id: str) -> Split:
     if remainder == 0:
         return "test"
     return "validation" if remainder == 1 else "train"
+
+
+def empty_parts_note(splits: Iterable[str]) -> str:
+    """Return a sentence on the parts that none of some objects belongs to; "" if all have some."""
+    found = set(splits)
+    empty = [part for part in PARTS if part not in found]
+    if not empty:
+        return ""
+    return f"Nothing is there for {' and '.join(empty)}: {HOW_MANY}."

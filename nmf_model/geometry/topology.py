@@ -51,8 +51,13 @@ def analyse(faces: NDArray[np.int64]) -> Topology:
         watertight=nonmanifold_edges == 0,
         winding_consistent=sides.all_directions_differ(),
         nonmanifold_edges=nonmanifold_edges,
-        nonmanifold_vertices=_split_fan_count(faces, sides),
+        nonmanifold_vertices=len(_split_fans(faces, sides)),
     )
+
+
+def pinched_vertices(faces: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return the indices (K,) of the ``nonmanifold_vertices`` of (F, 3) faces, rising."""
+    return _split_fans(faces, _Sides.of(faces)) if len(faces) else np.zeros(0, dtype=np.int64)
 
 
 @dataclass(frozen=True)
@@ -89,8 +94,8 @@ def _component_count(faces: NDArray[np.int64], used_vertices: int) -> int:
     return labels - (vertex_count - used_vertices)
 
 
-def _split_fan_count(faces: NDArray[np.int64], sides: _Sides) -> int:
-    """Count the vertices around which the corners, glued along shared edges, fall into several groups."""
+def _split_fans(faces: NDArray[np.int64], sides: _Sides) -> NDArray[np.int64]:
+    """Return the vertices around which the corners, glued along shared edges, fall into several groups."""
     order = np.argsort(sides.edge, kind="stable")
     same = sides.edge[order][1:] == sides.edge[order][:-1]
     one, other = order[:-1][same], order[1:][same]
@@ -105,7 +110,7 @@ def _split_fan_count(faces: NDArray[np.int64], sides: _Sides) -> int:
     _, group = _count_connected(rows, columns, faces.size)
     vertex_of_group = np.empty(group.max() + 1, dtype=np.int64)
     vertex_of_group[group] = faces.ravel()
-    return int(np.count_nonzero(np.bincount(vertex_of_group) > 1))
+    return np.flatnonzero(np.bincount(vertex_of_group) > 1)
 
 
 def _count_connected(

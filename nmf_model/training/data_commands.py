@@ -13,6 +13,7 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from nmf_model.data.splits import empty_parts_note
 from nmf_model.errors import InputError
 
 if TYPE_CHECKING:
@@ -59,6 +60,10 @@ def prepare(
         _say(f"Stopped. What is finished is in {out}; the same command goes on with the rest.")
         raise typer.Exit(EXIT_INTERRUPTED) from None
     _summarise(summary, out)
+    if summary.objects:
+        from nmf_model.data.shapenet import ShapeNetSet
+
+        _say_what_is_empty(ShapeNetSet(out))
 
 
 def pack(
@@ -71,7 +76,7 @@ def pack(
     quality: Annotated[int, typer.Option(min=1, max=100, help="Of the renderings' WebP.")] = 80,
 ) -> None:
     """Pack a set into a file or two that train with nothing but torch, numpy and Pillow."""
-    from nmf_model.data.pack import write_points, write_views
+    from nmf_model.data.pack import write_points
 
     for path in [out, *([views] if views else [])]:
         if path.suffix != ".npz":
@@ -82,14 +87,19 @@ def pack(
     with _progress("Packing points") as on_progress:
         write_points(out, shapes, points_per_shape, on_progress)
     _say(f"Wrote {out}: {len(shapes.items)} objects, {_size(out)}.")
-    if views is None:
-        return
+    if views is not None:
+        _pack_views(views, shapes, views_per_shape, view_size, quality)
+    _say_what_is_empty(shapes)
+
+
+def _pack_views(views: Path, shapes: Shapes, views_per_shape: int | None, size: int, quality: int) -> None:
+    from nmf_model.data.pack import write_views
     from nmf_model.data.shapenet import ShapeNetSet
 
     if not isinstance(shapes, ShapeNetSet):
         raise InputError("Procedural shapes have no renderings before they are prepared; leave --views out.")
     with _progress("Packing pictures") as on_progress:
-        lacking = write_views(views, shapes, views_per_shape, view_size, quality, on_progress)
+        lacking = write_views(views, shapes, views_per_shape, size, quality, on_progress)
     _say(f"Wrote {views}: {_size(views)}.")
     if lacking:
         named = ", ".join(f"{name} ({count})" for name, count in list(lacking.items())[:_LISTED])
@@ -172,6 +182,13 @@ def _summarise(summary: PrepareSummary, out: Path) -> None:
         _say(f"In the sources more than once, but taken once: {len(summary.repeated)} ({named}).")
     _list("Left out", summary.skipped)
     _list("Without renderings", summary.without_views)
+
+
+def _say_what_is_empty(shapes: Shapes) -> None:
+    """End with a note if a part of a set has no object."""
+    note = empty_parts_note(item.split for item in shapes.items)
+    if note:
+        _say(note)
 
 
 def _list(title: str, entries: tuple[Skipped, ...]) -> None:

@@ -12,23 +12,36 @@ from nmf_model.errors import InputError
 
 _VIEWS = ("--views", "--img-path", "--img_path")
 _VIEWS_HELP = "Renderings: views.npz, or the published folder of them"
+# The column of the names is too narrow for them on a terminal.
+_VIEWS_SPELT = "Also spelt --img-path or --img_path."
 PackedOption = Annotated[
     list[Path] | None, typer.Option("--packed", help="A packed data set (points.npz); several are joined.")
 ]
 PointsOption = Annotated[
     Path | None,
-    typer.Option("--points-path", "--points_path", help="Or a folder category/object/{points,normals}.npy."),
+    typer.Option(
+        "--points-path",
+        "--points_path",
+        help="Or a folder of category/object folders with points.npy and normals.npy. "
+        "Also spelt --points_path.",
+    ),
 ]
-ViewsOption = Annotated[Path | None, typer.Option(*_VIEWS, help=f"{_VIEWS_HELP}.")]
-NeededViewsOption = Annotated[list[Path], typer.Option(*_VIEWS, help=f"{_VIEWS_HELP}; several are joined.")]
+ViewsOption = Annotated[Path | None, typer.Option(*_VIEWS, help=f"{_VIEWS_HELP}. {_VIEWS_SPELT}")]
+NeededViewsOption = Annotated[
+    list[Path], typer.Option(*_VIEWS, help=f"{_VIEWS_HELP}; several are joined. {_VIEWS_SPELT}")
+]
 SplitOption = Annotated[str, typer.Option(help="Part of the data: train, validation or test.")]
 _INPUT_POINTS = ("--input-points", "--input_points")
-InputPointsOption = Annotated[int, typer.Option(*_INPUT_POINTS, help="How many points the model sees.")]
+_INPUT_POINTS_SPELT = "Also spelt --input_points."
+InputPointsOption = Annotated[
+    int, typer.Option(*_INPUT_POINTS, help=f"How many points the model sees. {_INPUT_POINTS_SPELT}")
+]
 FewerPointsOption = Annotated[
     int | None,
     typer.Option(
         *_INPUT_POINTS,
-        help="How many points of a cloud the model sees; 2500 of a data set and all of a file if not given.",
+        help="How many points of a cloud the model sees; 2500 of a data set and all of a file if not given. "
+        + _INPUT_POINTS_SPELT,
     ),
 ]
 TestTimeStepsOption = Annotated[

@@ -17,6 +17,7 @@ from torch import Tensor
 
 from nmf_model.data.packed import read_packed_points
 from nmf_model.data.shapenet import ShapeNetSet
+from nmf_model.data.splits import HOW_MANY
 from nmf_model.errors import InputError
 
 SYNTHETIC_POINTS = 4096
@@ -57,7 +58,9 @@ class ShapeSet:
         """
         chosen = np.flatnonzero(self.splits == split)
         if len(chosen) == 0:
-            raise InputError(f"The data holds no shapes of the part '{split}'; prepare more objects.")
+            raise InputError(
+                f"The data holds no shapes of the part '{split}'; prepare more objects: {HOW_MANY}."
+            )
         return self.rows(chosen)
 
     def rows(self, index: NDArray[np.int64]) -> ShapeSet:

@@ -18,10 +18,10 @@ from nmf_app.session import ItemState, NoticeKind, Theme
 from nmf_app.widgets.export_dialog import ExportDialog
 from nmf_app.widgets.scene import DEFECTS
 from nmf_app.widgets.seal import Seal
-from nmf_app.wording import broken_lines
+from nmf_app.wording import broken_explanation, broken_lines, result_notes
 from nmf_model import texture
 from nmf_model.certificate import file_sha256
-from nmf_model.findings import Region, Residual, residual_notes
+from nmf_model.findings import Region, Residual, notes_of, residual_notes
 from nmf_model.io.meshes import read_mesh, write_mesh
 from nmf_model.types import Mesh
 
@@ -168,6 +168,81 @@ def test_what_a_mesh_misses_is_said_and_marked_until_the_input_is_hidden(open_wi
     assert scene._marks_actor is None
 
 
+@pytest.fixture
+def pinched_file(tmp_path):
+    """Two balls, one with a hole, that touch in one vertex."""
+    ball = trimesh.creation.icosphere(2)
+    other = ball.copy()
+    other.apply_translation(2 * ball.vertices[0])
+    other.vertices[np.argmin(np.linalg.norm(other.vertices - ball.vertices[0], axis=1))] = ball.vertices[0]
+    other.update_faces(np.arange(len(other.faces)) != np.argmax(other.triangles_center @ ball.vertices[0]))
+    path = tmp_path / "pinched.stl"
+    trimesh.util.concatenate([ball, other]).export(path)
+    return path
+
+
+def test_a_bad_joint_without_an_edge_is_marked_too(open_window, qtbot, pinched_file):
+    app = open_window()
+    drop(app.window, [pinched_file])
+    wait_for(qtbot, app, ItemState.READY)
+    surface = app.session.state.current_item.loaded.broken
+    assert (len(surface.defects.crowded_edges), len(surface.pinched)) == (0, 1)
+    assert {line.text: mark for mark, line in broken_lines(surface)}["1 bad joint"] == "crowded_edges"
+    actor = app.window.stage.viewport.scene._defect_actors["crowded_edges"]
+    assert actor.mapper.dataset.n_verts == 1
+    marked = picture(app)
+    actor.visibility = False
+    assert (picture(app) != marked).any(), "the mark can be seen"
+
+
+def test_no_more_is_said_to_be_marked_than_is(open_window, qtbot, pinched_file):
+    app = open_window(viewport=False)
+    app.controller.open_files([pinched_file])
+    wait_for(qtbot, app, ItemState.READY)
+    surface = app.session.state.current_item.loaded.broken
+    assert "marks the places in these colours" in broken_explanation(surface)
+    flat = replace(surface.report, degenerate_faces=1)
+    words = broken_explanation(replace(surface, report=flat))
+    assert "marks the places of what has a dot in these colours" in words
+    whole = replace(surface, report=replace(surface.report, watertight=True), pinched=surface.pinched[:0])
+    none = replace(whole.defects, open_edges=whole.defects.open_edges[:0])
+    assert "marks" not in broken_explanation(replace(whole, defects=none))
+
+
+def test_a_dropped_mesh_is_described_by_its_own_vertices_and_faces_and_each_fault_once(
+    open_window, qtbot, pinched_file
+):
+    app = open_window(viewport=False)
+    app.controller.open_files([pinched_file])
+    wait_for(qtbot, app, ItemState.READY)
+    panel = app.window.side_panel
+    qtbot.waitUntil(lambda: "1 hole" in texts(panel.broken))
+    assert "323 vertices, 639 faces" in texts(panel.input)
+    assert "The mesh has 1 hole." not in texts(panel.input)
+
+
+def test_of_several_bodies_is_said_once_and_what_to_click(open_window, qtbot, tmp_path):
+    ball = trimesh.creation.icosphere(3)
+    other = ball.copy()
+    other.apply_translation([3, 0, 0])
+    trimesh.util.concatenate([ball, other]).export(tmp_path / "two.stl")
+    app = open_window(viewport=False)
+    app.controller.open_files([tmp_path / "two.stl"])
+    wait_for(qtbot, app, ItemState.DONE)
+    panel, click = (
+        app.window.side_panel,
+        "“Split into bodies” in the menu “Reconstruct” makes one mesh of each",
+    )
+    qtbot.waitUntil(lambda: click in texts(panel))
+    words = texts(panel)
+    assert "--" not in words
+    assert "consists of 2 separate pieces" not in words
+    item = app.session.state.current_item
+    notes = (*notes_of(item.loaded.findings), "Another.")
+    told = replace(item.outcome, reconstruction=replace(item.outcome.reconstruction, notes=notes))
+    assert result_notes(replace(item, outcome=told)) == ("Another.",)
+
+
 def test_a_broken_mesh_is_shown_with_its_bad_places_and_repaired_on_request(open_window, qtbot, broken_file):
     app = open_window()
     drop(app.window, [broken_file])
@@ -295,6 +370,22 @@ def test_a_texture_is_offered_where_the_format_holds_one(
     )
     assert part.visual.material.baseColorTexture.size == (192, 128)
     assert main(["--verify", str(tmp_path / "out.glb"), "--quiet"]) == 0
+
+
+@pytest.mark.parametrize(("stream", "certificate"), [("sound", True), ("sound", False), ("crossing", True)])
+def test_an_exported_report_holds_the_notes_and_whether_the_file_is_certified(
+    stream, certificate, open_window, qtbot, cloud_file, tmp_path, monkeypatch
+):
+    app = open_window(viewport=False, stream=short_stream if stream == "sound" else crossing_stream)
+    app.controller.open_files([cloud_file])
+    wait_for(qtbot, app, ItemState.DONE)
+    choice = ExportChoice(tmp_path / "egg.ply", with_report=True, with_certificate=certificate)
+    monkeypatch.setattr(app.window.dialogs, "choose_export", lambda *_: choice)
+    app.window.actions_by_name["export"].trigger()
+    qtbot.waitUntil(lambda: app.session.state.current_item.exported is not None, timeout=100_000)
+    written = json.loads((tmp_path / "egg.ply.report.json").read_text())
+    assert written["notes"] == list(app.session.state.current_item.outcome.reconstruction.notes)
+    assert written["certified"] is (certificate and stream == "sound")
 
 
 def test_nothing_that_an_export_writes_replaces_the_file_the_mesh_was_made_from(

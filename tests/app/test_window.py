@@ -179,6 +179,36 @@ def test_a_result_is_drawn_in_its_own_colours_until_they_are_switched_off(
     assert not action.isEnabled(), "this one has none"
 
 
+def thumbnail_colors(app):
+    """Say whether the input's thumbnail has clearly red pixels, and whether it has clearly green ones."""
+    image = app.window.side_panel.input._picture.pixmap().toImage()
+    inks = [image.pixelColor(x, y) for x in range(image.width()) for y in range(image.height())]
+    red = any(ink.alpha() > 200 and ink.red() > 2 * max(ink.green(), ink.blue()) for ink in inks)
+    return red, any(ink.alpha() > 200 and ink.green() > 2 * max(ink.red(), ink.blue()) for ink in inks)
+
+
+def test_points_are_drawn_in_their_own_colours_until_they_are_switched_off(open_window, qtbot, coloured_ball):
+    app = open_window()
+    app.controller.set_parameters(replace(app.session.state.parameters, start_at_once=False))
+    app.controller.open_files([coloured_ball])
+    wait_for(qtbot, app, ItemState.READY)
+    action = app.window.actions_by_name["colors"]
+    assert action.isEnabled()
+    assert min(red_and_green(app)) > 0.005
+    assert thumbnail_colors(app) == (True, True)
+    action.trigger()
+    assert red_and_green(app)[1] == 0
+    assert thumbnail_colors(app)[1] is False
+    action.trigger()
+    app.window.actions_by_name["reconstruct"].trigger()
+    wait_for(qtbot, app, ItemState.DONE)
+    app.window.timeline.pause()
+    app.window.actions_by_name["wireframe"].trigger()
+    assert min(red_and_green(app)) > 0.001, "with a result the points keep them"
+    action.trigger()
+    assert red_and_green(app)[1] == 0
+
+
 def test_what_is_made_anew_does_not_wear_the_colours_of_the_result_before(open_window, qtbot, coloured_ball):
     """Its faces can be the very same, so the colours would fit."""
     runs = []

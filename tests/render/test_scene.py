@@ -190,3 +190,23 @@ def test_the_animation_process_writes_a_gif_that_moves(tmp_path):
         first = np.asarray(gif.convert("L"))
         gif.seek(gif.n_frames // 2)
         assert (np.asarray(gif.convert("L")) != first).any()
+
+
+def test_points_are_drawn_in_their_own_colours_only_while_these_are_shown(plotter, scene):
+    points = icosphere(3).vertices
+    green = np.tile(np.array([0, 255, 0], dtype=np.uint8), (len(points), 1))
+
+    def greens():
+        red, shown, blue = pixels(plotter).reshape(-1, 3).T
+        return int(((shown > 200) & (np.maximum(red, blue) < 100)).sum())
+
+    scene.set_points(points, green)
+    assert greens() > 100
+    scene.show_own_colors(False)
+    assert greens() == 0
+    scene.set_points(points, green)
+    assert greens() == 0
+    scene.show_own_colors(True)
+    assert greens() > 100
+    scene.set_points(points)
+    assert greens() == 0

@@ -11,6 +11,7 @@ import time
 from pathlib import Path
 
 import numpy as np
+import pytest
 from PIL import Image
 
 from nmf_model.data.shapenet import ShapeNetSet
@@ -136,3 +137,60 @@ def test_bad_words_are_one_sentence(tmp_path):
         assert sentence in outcome.err
         assert "Traceback" not in outcome.err
         assert len(outcome.err.strip().splitlines()) == 1
+
+
+def test_preparing_and_packing_end_with_a_note_on_parts_without_objects(tmp_path):
+    few = [
+        "prepare",
+        "--source",
+        "synthetic:2",
+        "--out",
+        "few",
+        "--views",
+        "0",
+        "--points",
+        "200",
+        "--jobs",
+        "1",
+    ]
+    outcome = in_process.training(tmp_path, *few)
+    assert outcome.code == 0, outcome.err
+    empty = sorted(
+        {"train", "validation", "test"} - {item.split for item in ShapeNetSet(tmp_path / "few").items}
+    )
+    for words in (None, ["pack", "few", "--out", "few.npz"], ["pack", "synthetic:2", "--out", "made.npz"]):
+        if words is not None:
+            outcome = in_process.training(tmp_path, *words, "--points-per-shape", "100")
+            assert outcome.code == 0, outcome.err
+        last = outcome.out.splitlines()[-1]
+        assert last.startswith("Nothing is there for ")
+        assert all(part in last.partition(":")[0] for part in empty)
+        assert "some 40 or more are needed" in last
+
+
+def test_packing_many_objects_needs_no_note(tmp_path):
+    outcome = in_process.training(
+        tmp_path, "pack", "synthetic:60", "--out", "many.npz", "--points-per-shape", "100"
+    )
+    assert outcome.code == 0, outcome.err
+    assert "Nothing is there" not in outcome.out
+
+
+@pytest.mark.parametrize(
+    ("command", "names"),
+    [
+        (["train", "ae"], ["--points_path"]),
+        (["train", "svr"], ["--points_path", "--img-path", "--img_path"]),
+        (["evaluate"], ["--points_path", "--img-path", "--img_path", "--input_points"]),
+        (["generate"], ["--points_path", "--img-path", "--img_path", "--input_points"]),
+    ],
+    ids=str,
+)
+def test_the_help_names_other_spellings_whole_on_a_narrow_terminal(command, names, tmp_path, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    process = started(tmp_path, [*command, "--help"])
+    said, complaints = process.communicate(timeout=60)
+    assert process.returncode == 0, complaints
+    assert all(len(line) <= 80 for line in said.splitlines())
+    words = {word.rstrip(".") for word in said.split()}
+    assert set(names) <= words

@@ -99,3 +99,10 @@ def test_damaged_files_are_named_in_training_and_evaluation(root, damage, senten
     (root / "split.json").write_text(json.dumps({"test": [key]}))
     with pytest.raises(InputError, match=f"{key}/{sentence}"):
         Targets((root,), "test").read(0)
+
+
+def test_a_part_without_objects_is_told_with_how_many_are_needed(root):
+    shapes = load_shapes([root])
+    others = shapes.rows(np.flatnonzero(shapes.splits != "validation"))
+    with pytest.raises(InputError, match=r"no shapes of the part 'validation'.*one object in ten.*some 40"):
+        others.part("validation")
