@@ -15,7 +15,7 @@ from nmf_model.encoders.pictures import MARGIN, cut_out, network_input
 from nmf_model.encoders.pixel_points import PixelPoints
 from nmf_model.errors import InputError
 from nmf_model.flow.carrier import MovingCarrier
-from nmf_model.geometry.cameras import turned, view_of_upright
+from nmf_model.geometry.cameras import view_of_upright
 from nmf_model.geometry.outliers import find_outliers
 from nmf_model.geometry.sampling import thinned
 from nmf_model.model import NeuralMeshFlow
@@ -34,12 +34,12 @@ class PredictedCloud:
     """What the network sees on a picture.
 
     Attributes:
-        points: (P, 3) float64, upright, for a network that answers in the viewer's frame with the unit of
-            ``silhouette.outline.MaskFrame``. What its flow was trained on.
+        points: (P, 3) float64 in the frame of ``silhouette.outline.MaskFrame`` for the viewer's frame; for a
+            network that answers in the object's own frame, in that. What its flow was trained on.
         together: (N, 3) float64, likewise, of several looks: where the surface is, rather.
-        view: (3, 3), the rotation from the frame of the points to that of ``MaskFrame``; the identity from a
-            network that does not say which way is up. None for a network that answers in the object's own
-            frame: where the viewer stands is not known then.
+        view: (3, 3), the rotation from a frame in which the object stands upright to that of the points; the
+            identity from a network that does not say which way is up. None for a network that answers in the
+            object's own frame: where the viewer stands is not known then.
     """
 
     points: NDArray[np.float64]
@@ -87,17 +87,16 @@ def predict_cloud(model: NeuralMeshFlow, image: ShapeImage) -> PredictedCloud:
     device = next(model.parameters()).device
     with torch.no_grad():
         if isinstance(model.image, PixelPoints):
-            return _upright(look(model.image, image.rgba, image.mask, config.size))
+            return _seen_from(look(model.image, image.rgba, image.mask, config.size))
         shown = cut_out(image.rgba, image.mask, _PUBLISHED_SIZE)
         prepared = _as_published(shown) if config.preprocessing == PREPROCESSING else network_input(shown)
         points = _on_host(model.image_points(prepared.to(device))[0])
     return PredictedCloud(points, points, None)
 
 
-def _upright(seen: Seen) -> PredictedCloud:
-    """Turn what is seen so that it stands upright."""
+def _seen_from(seen: Seen) -> PredictedCloud:
     view = np.eye(3) if seen.up is None else view_of_upright(_on_host(seen.up))
-    points, together = (turned(_on_host(part) * MARGIN, view.T) for part in (seen.plain, seen.together))
+    points, together = _on_host(seen.plain * MARGIN), _on_host(seen.together * MARGIN)
     return PredictedCloud(points, thinned(together, PREDICTED_POINTS, seed=0), view)
 
 

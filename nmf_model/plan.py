@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -12,14 +13,22 @@ from scipy.spatial import cKDTree
 from nmf_model.encoders.looks import TooThin
 from nmf_model.encoders.pictures import flat_share
 from nmf_model.errors import InputError
-from nmf_model.flow.carrier import MovingCarrier
+from nmf_model.flow.carrier import MovingCarrier, TurnedCarrier
+from nmf_model.geometry.cameras import turned
 from nmf_model.geometry.normalization import normalize
 from nmf_model.geometry.sampling import sample_surface
 from nmf_model.geometry.template import icosphere
 from nmf_model.methods import check_method
 from nmf_model.model import NeuralMeshFlow
 from nmf_model.network import predict_cloud, predict_flow
-from nmf_model.types import Carrier, Coloring, PointCloud, ReconstructionRequest, ShapeImage
+from nmf_model.types import (
+    Carrier,
+    Coloring,
+    Normalization,
+    PointCloud,
+    ReconstructionRequest,
+    ShapeImage,
+)
 from nmf_model.weights import load_weights, shipped_path
 
 NEAR = 0.0025
@@ -53,11 +62,12 @@ class Plan:
         is_picture: whether the cloud was made of a picture.
         notes: sentences for the user so far.
         answer: what the network answered, if it was asked already: the flow, in the frame of
-            ``normalize(cloud.points)``, and how many stray points it was not shown.
+            ``normalization``, and how many stray points it was not shown.
         mask: (H, W), whose box the result is to have as its viewer sees it; None for no such wish.
         view: (3, 3), the rotation from the cloud's frame to that of a picture's viewer; the identity where
             they are the same, or not known.
         coloring: the colours of a picture, in the cloud's frame; None where they cannot be told.
+        known_normalization: the unit-sphere units of the answer.
     """
 
     cloud: PointCloud
@@ -70,6 +80,12 @@ class Plan:
     mask: NDArray[np.bool_] | None = None
     view: NDArray[np.float64] = field(default_factory=lambda: np.eye(3))
     coloring: Coloring | None = None
+    known_normalization: Normalization | None = None
+
+    @functools.cached_property
+    def normalization(self) -> Normalization:
+        """From unit-sphere units to the cloud's frame; of the cloud, unless the answer has others."""
+        return self.known_normalization or normalize(self.cloud.points)
 
 
 @dataclass(frozen=True)
@@ -144,7 +160,7 @@ def _plan_picture(image: ShapeImage, request: ReconstructionRequest, device: tor
         return _silhouette(found, request.seed, f"{_IS_FLAT}; {_INSTEAD}.")
     model = load_weights("svr", request.weights)
     try:
-        seen, answer, view, familiarity = _look(model, found, device, request.seed)
+        plan, familiarity = _look(model, found, device, request.seed)
     except TooThin:
         if request.method != "auto":
             raise
@@ -154,10 +170,7 @@ def _plan_picture(image: ShapeImage, request: ReconstructionRequest, device: tor
     doubts = [_IS_FLAT] if is_flat else [] if familiarity.is_familiar else [_IS_UNFAMILIAR]
     small = _smallness(found.mask)
     notes = (*found.notes, *small, *(f"{doubt}; do not trust its far side." for doubt in doubts))
-    plan = Plan(seen, "network", None, False, True, notes, answer)
-    if view is None:
-        return plan
-    return replace(plan, mask=found.mask, view=view, coloring=_colors_of(found, view, in_perspective=True))
+    return replace(plan, notes=notes)
 
 
 def _smallness(mask: NDArray[np.bool_]) -> tuple[str, ...]:
@@ -197,24 +210,52 @@ def _with_mask(image: ShapeImage) -> ShapeImage:
 
 def _look(
     model: NeuralMeshFlow, image: ShapeImage, device: torch.device, seed: int
-) -> tuple[PointCloud, tuple[MovingCarrier, int], NDArray[np.float64] | None, Familiarity]:
-    """Look at a picture.
+) -> tuple[Plan, Familiarity]:
+    """Look at a picture; return what to do with what the network makes of it, and how familiar all that is.
 
-    Returns:
-        the points that the network sees, its flow, the rotation from their frame to the viewer's, if that is
-        known, and how familiar all that looks.
+    The network answers in the viewer's frame, as it learnt; from here on its answer stands upright.
     """
-    from nmf_model.silhouette.outline import outline_iou
-    from nmf_model.silhouette.viewing import as_seen, placed_on_mask, surface_of
-
     predicted = predict_cloud(model.to(device), image)
     normalization = normalize(predicted.together)
     plain = normalization.to_unit(predicted.points)
     carrier, strays = predict_flow(model, plain, device=device, seed=seed)
-    outline, view = None, predicted.view
-    if view is not None:
-        assert image.mask is not None
-        placed = placed_on_mask(carrier, normalization, image.mask, view)
-        outline = outline_iou(as_seen(surface_of(placed, normalization), view), image.mask)
-    cloud = PointCloud(predicted.together, image.name, image.path)
-    return cloud, (carrier, strays), view, Familiarity(outline, misfit(carrier, plain))
+    far = misfit(carrier, plain)
+    view = predicted.view
+    if view is None:
+        cloud = PointCloud(predicted.together, image.name, image.path)
+        plan = Plan(cloud, "network", None, False, True, (), (carrier, strays))
+        return plan, Familiarity(None, far)
+    offset = turned(normalization.offset[None], view.T)[0]
+    plan = Plan(
+        PointCloud(turned(predicted.together, view.T), image.name, image.path),
+        "network",
+        None,
+        fits=False,
+        is_picture=True,
+        notes=(),
+        answer=(TurnedCarrier(carrier, view), strays),
+        mask=image.mask,
+        view=view,
+        coloring=_colors_of(image, view, in_perspective=True),
+        known_normalization=Normalization(offset, normalization.scale),
+    )
+    return plan, Familiarity(_outline_met(plan, carrier), far)
+
+
+def placed(plan: Plan, carrier: MovingCarrier) -> MovingCarrier:
+    """Turn a picture's flow, in the viewer's frame, upright, and give it the place that the picture tells."""
+    if plan.mask is None:
+        return carrier
+    from nmf_model.silhouette.viewing import placed_on_mask
+
+    return placed_on_mask(TurnedCarrier(carrier, plan.view), plan.normalization, plan.mask, plan.view)
+
+
+def _outline_met(plan: Plan, carrier: MovingCarrier) -> float:
+    """Return how much the outline of an answer has in common with the picture's (intersection over union)."""
+    from nmf_model.silhouette.outline import outline_iou
+    from nmf_model.silhouette.viewing import as_seen, surface_of
+
+    assert plan.mask is not None
+    mesh = surface_of(placed(plan, carrier), plan.normalization)
+    return outline_iou(as_seen(mesh, plan.view), plan.mask)

@@ -20,13 +20,13 @@ from nmf_model.fitting.findings import findings_in
 from nmf_model.fitting.fit import FitProgress, FitSettings, FittedFlow, fit_flow
 from nmf_model.fitting.placement import even_out
 from nmf_model.fitting.residual import emptiness_of, residual_of, spanned_share
-from nmf_model.flow.carrier import GridCarrier, MovingCarrier
-from nmf_model.geometry.normalization import normalize
+from nmf_model.flow.carrier import GridCarrier, MovingCarrier, TurnedCarrier
+from nmf_model.geometry.cameras import turned
 from nmf_model.geometry.outliers import find_outliers
 from nmf_model.geometry.sampling import thinned
 from nmf_model.geometry.template import Template, icosphere
 from nmf_model.network import predict_flow
-from nmf_model.plan import Plan, is_near, make_plan, misfit
+from nmf_model.plan import Plan, is_near, make_plan, misfit, placed
 from nmf_model.sound.certify import PLAIN, Budget, SoundProgress, SoundSurface, sound_stages
 from nmf_model.sound.forms import written_forms
 from nmf_model.streams import drain, mapped
@@ -127,7 +127,7 @@ def _frames(
     request: ReconstructionRequest, device: torch.device, started: float, cancel: CancelCheck
 ) -> Generator[FlowFrame, None, Reconstruction]:
     plan = make_plan(request, device)
-    normalization = normalize(plan.cloud.points)
+    normalization = plan.normalization
     chosen = thinned(normalization.to_unit(plan.cloud.points), MAX_FIT_POINTS, request.seed)
     flow = yield from _flow_of(plan, chosen, request, device, cancel)
     flow, surface = yield from _sound_flow(flow, chosen, request, normalization, cancel)
@@ -192,10 +192,11 @@ class _Corrector:
 
     Attributes:
         answer: what the network answered.
-        points: (N, 3), unit-sphere units.
+        points: (N, 3), unit-sphere units, in its frame.
         device: of the computation.
         cancel: polled between steps.
-        place: gives the result its place on the picture, where there is one.
+        place: turns the result upright and gives it its place on the picture, where there is one.
+        view: (3, 3), the rotation from the frame of what is shown to that of the answer.
         guessed: whether the points are the network's own, seen on a picture.
     """
 
@@ -204,6 +205,7 @@ class _Corrector:
     device: torch.device
     cancel: CancelCheck
     place: Callable[[MovingCarrier], MovingCarrier]
+    view: NDArray[np.float64]
     guessed: bool
 
     def frames(self, seed: int, begins: float, ends: float) -> Generator[FlowFrame, None, MovingCarrier]:
@@ -216,7 +218,11 @@ class _Corrector:
             seed=seed,
             cancel=self.cancel,
         )
-        return self.place((yield from _followed(progress, "Correcting", begins, ends)))
+        frames = mapped(_followed(progress, "Correcting", begins, ends), self._shown)
+        return self.place((yield from frames))
+
+    def _shown(self, frame: FlowFrame) -> FlowFrame:
+        return replace(frame, vertices=turned(frame.vertices, self.view.T).astype(np.float32))
 
 
 def _flow_of(
@@ -235,16 +241,18 @@ def _flow_of(
     else:
         assert plan.model is not None
         carrier, outliers = predict_flow(plan.model, points, device=device, seed=request.seed)
-    on_grids = carrier if isinstance(carrier, GridCarrier) else None
+    answer = carrier.inner if isinstance(carrier, TurnedCarrier) else carrier
+    on_grids = answer if isinstance(answer, GridCarrier) else None
     shown_until = _NETWORK_SHARE if plan.fits else _FIT_SHARE if on_grids is None else _CORRECTION_STARTS
     yield from _glimpses(carrier, plan, points, shown_until, cancel)
     if not plan.fits:
         # The strays of a picture are the network's own guesses, which nobody gave.
         notes = () if plan.is_picture else _stray(outliers)
-        place = partial(_placed, plan)
+        place = partial(placed, plan)
         if on_grids is None:
-            return _Flow(place(carrier), plan.method, notes)
-        correction = _Corrector(on_grids, points, device, cancel, place, guessed=plan.is_picture)
+            return _Flow(place(answer), plan.method, notes)
+        seen = turned(points, plan.view).astype(np.float32)
+        correction = _Corrector(on_grids, seen, device, cancel, place, plan.view, guessed=plan.is_picture)
         better = yield from correction.frames(request.seed, _CORRECTION_STARTS, _FIT_SHARE)
         return _Flow(better, plan.method, notes, correction)
     start = on_grids if on_grids is not None and _can_start(on_grids, points) else None
@@ -273,15 +281,6 @@ def _glimpses(
     for number, moment in enumerate(carrier.moments(sphere.vertices, _GLIMPSES, cancel)):
         fraction = until * min(1.0, (number + 1) / _GLIMPSES)
         yield FlowFrame(moment.vertices, sphere.faces, "Network", fraction, points=shown)
-
-
-def _placed(plan: Plan, carrier: MovingCarrier) -> MovingCarrier:
-    """Give the flow of a picture the place that the picture tells."""
-    if plan.mask is None:
-        return carrier
-    from nmf_model.silhouette.viewing import placed_on_mask
-
-    return placed_on_mask(carrier, normalize(plan.cloud.points), plan.mask, plan.view)
 
 
 def _fit_frames(

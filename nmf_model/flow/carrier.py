@@ -20,9 +20,18 @@ from nmf_model.config import SolverConfig
 from nmf_model.errors import Cancelled
 from nmf_model.flow.grid import lipschitz_bound, velocity
 from nmf_model.flow.solver import Velocity, integrate
+from nmf_model.geometry.cameras import turned
 from nmf_model.types import CancelCheck, Carrier
 
-__all__ = ["DEFAULT_STEPS", "Carrier", "GridCarrier", "Moment", "MovingCarrier", "PlacedCarrier"]
+__all__ = [
+    "DEFAULT_STEPS",
+    "Carrier",
+    "GridCarrier",
+    "Moment",
+    "MovingCarrier",
+    "PlacedCarrier",
+    "TurnedCarrier",
+]
 
 DEFAULT_STEPS = 8
 """Midpoint steps per block of a final flow. The fit bounds the velocity's gradient and varies its own steps,
@@ -179,6 +188,51 @@ class PlacedCarrier:
     def _placing(self, share: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Return stretch and shift at a share of the time."""
         return np.eye(3) + share * (self.stretch - np.eye(3)), share * self.shift
+
+
+@dataclass(frozen=True)
+class TurnedCarrier:
+    """A flow in a frame that is turned against its own: it begins at the same ball.
+
+    Attributes:
+        inner: the flow in its own frame.
+        rotation: (3, 3), from this frame to that one.
+    """
+
+    inner: MovingCarrier
+    rotation: NDArray[np.float64]
+
+    def carry(
+        self,
+        points: NDArray[np.floating],
+        *,
+        steps: int = DEFAULT_STEPS,
+        since: float = 0.0,
+        until: float = 1.0,
+        cancel: CancelCheck | None = None,
+    ) -> NDArray[np.float64]:
+        """See ``Carrier``."""
+        begins = turned(points, self.rotation)
+        ends = self.inner.carry(begins, steps=steps, since=since, until=until, cancel=cancel)
+        return turned(ends, self.rotation.T)
+
+    @property
+    def blocks(self) -> int:
+        """How many parts the flow has."""
+        return self.inner.blocks
+
+    def moments(
+        self, points: NDArray[np.floating], frames: int, cancel: CancelCheck | None = None
+    ) -> Iterator[Moment]:
+        """See ``MovingCarrier``."""
+        begins = turned(points, self.rotation).astype(np.float32)
+        for moment in self.inner.moments(begins, frames, cancel):
+            vertices = turned(moment.vertices, self.rotation.T).astype(np.float32)
+            yield moment._replace(vertices=vertices)
+
+    def injective_steps(self) -> int | None:
+        """See ``MovingCarrier``: a turn folds nothing."""
+        return self.inner.injective_steps()
 
 
 def _of(field: Tensor) -> Velocity:

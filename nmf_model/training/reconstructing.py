@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal, NamedTuple
 
@@ -16,6 +17,7 @@ from nmf_model.encoders.pixel_points import PixelPoints
 from nmf_model.errors import InputError
 from nmf_model.fitting.correction import GUESSED, MEASURED, Correction, correct_flow
 from nmf_model.flow.carrier import GridCarrier
+from nmf_model.geometry.cameras import turned
 from nmf_model.model import NeuralMeshFlow
 from nmf_model.network import PredictedCloud, predict_cloud, predict_flow
 from nmf_model.streams import drain
@@ -139,7 +141,8 @@ def reconstruct_picture(
     """
     seen = _look(model, rgba)
     view = np.eye(3) if seen.view is None else seen.view
-    return PictureAnswer(_reconstructed(model, seen.points, seen.together, test_time_steps), view)
+    mesh = _reconstructed(model, seen.points, seen.together, test_time_steps)
+    return PictureAnswer(replace(mesh, vertices=turned(mesh.vertices, view.T)), view)
 
 
 def _look(model: NeuralMeshFlow, rgba: NDArray[np.uint8]) -> PredictedCloud:

@@ -1,4 +1,4 @@
-"""A flow that is stretched into place on its way."""
+"""A flow that is stretched into place on its way, and one seen from another frame."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from nmf_model.flow.carrier import GridCarrier, PlacedCarrier
-from nmf_model.geometry.cameras import camera_rotation
+from nmf_model.flow.carrier import GridCarrier, PlacedCarrier, TurnedCarrier
+from nmf_model.geometry.cameras import camera_rotation, turned
 from nmf_model.geometry.template import icosphere
 
 TURN = camera_rotation(0.4, 0.6)
@@ -39,3 +39,16 @@ def test_a_flow_that_is_stopped_and_resumed_is_the_whole_one(placed):
 
 def test_the_proof_of_the_inner_flow_holds(placed):
     assert placed.injective_steps() == placed.inner.injective_steps()
+
+
+def test_a_flow_in_a_turned_frame_is_the_same_flow_turned(placed):
+    inner, sphere = placed.inner, icosphere(2).vertices
+    flow = TurnedCarrier(inner, TURN)
+    expected = turned(inner.carry(turned(sphere, TURN)), TURN.T)
+    assert np.allclose(flow.carry(sphere), expected, atol=1e-12)
+    halfway = flow.carry(sphere, until=2 / 3)
+    assert np.allclose(flow.carry(halfway, since=2 / 3), expected, atol=1e-6)
+    moments = list(flow.moments(sphere, 10))
+    assert np.allclose(moments[0].vertices, 0.5 * sphere, atol=1e-6)
+    assert np.allclose(moments[-1].vertices, expected, atol=1e-5)
+    assert (flow.blocks, flow.injective_steps()) == (inner.blocks, inner.injective_steps())
