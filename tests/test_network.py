@@ -12,6 +12,7 @@ from nmf_model import checkpoint, reconstruct
 from nmf_model.config import EncoderConfig, FlowConfig, ImageEncoderConfig, ModelConfig, SolverConfig
 from nmf_model.errors import InputError
 from nmf_model.flow.carrier import PlacedCarrier
+from nmf_model.geometry.cameras import turned
 from nmf_model.geometry.normalization import normalize
 from nmf_model.geometry.template import icosphere
 from nmf_model.io.source import read_source
