@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
 from nmf_model.encoders.looks import TooThin
-from nmf_model.encoders.pictures import flat_share
+from nmf_model.encoders.pictures import flat_share, place_cut_out
 from nmf_model.errors import InputError
 from nmf_model.flow.carrier import MovingCarrier, TurnedCarrier
 from nmf_model.geometry.cameras import turned
@@ -67,7 +67,6 @@ class Plan:
         view: (3, 3), the rotation from the cloud's frame to that of a picture's viewer; the identity where
             they are the same, or not known.
         coloring: the colours of a picture, in the cloud's frame; None where they cannot be told.
-        known_normalization: the unit-sphere units of the answer.
     """
 
     cloud: PointCloud
@@ -80,12 +79,17 @@ class Plan:
     mask: NDArray[np.bool_] | None = None
     view: NDArray[np.float64] = field(default_factory=lambda: np.eye(3))
     coloring: Coloring | None = None
-    known_normalization: Normalization | None = None
 
     @functools.cached_property
+    def seen_normalization(self) -> Normalization:
+        """From unit-sphere units to the frame of the viewer, where a picture's flow is found."""
+        return normalize(turned(self.cloud.points, self.view))
+
+    @property
     def normalization(self) -> Normalization:
-        """From unit-sphere units to the cloud's frame; of the cloud, unless the answer has others."""
-        return self.known_normalization or normalize(self.cloud.points)
+        """From unit-sphere units to the cloud's frame: those of the viewer's frame, turned."""
+        seen = self.seen_normalization
+        return Normalization(turned(seen.offset[None], self.view.T)[0], seen.scale)
 
 
 @dataclass(frozen=True)
@@ -174,7 +178,7 @@ def _plan_picture(image: ShapeImage, request: ReconstructionRequest, device: tor
 
 
 def _smallness(mask: NDArray[np.bool_]) -> tuple[str, ...]:
-    longer = max(np.ptp(np.flatnonzero(mask.any(axis=axis))) + 1 for axis in (0, 1))
+    longer = round(2 * place_cut_out(mask, margin=1).half)
     if longer >= SMALL:
         return ()
     return (f"The object is only {longer} pixels large; a larger picture tells more of its shape.",)
@@ -225,7 +229,6 @@ def _look(
         cloud = PointCloud(predicted.together, image.name, image.path)
         plan = Plan(cloud, "network", None, False, True, (), (carrier, strays))
         return plan, Familiarity(None, far)
-    offset = turned(normalization.offset[None], view.T)[0]
     plan = Plan(
         PointCloud(turned(predicted.together, view.T), image.name, image.path),
         "network",
@@ -237,7 +240,6 @@ def _look(
         mask=image.mask,
         view=view,
         coloring=_colors_of(image, view, in_perspective=True),
-        known_normalization=Normalization(offset, normalization.scale),
     )
     return plan, Familiarity(_outline_met(plan, carrier), far)
 
@@ -248,14 +250,14 @@ def placed(plan: Plan, carrier: MovingCarrier) -> MovingCarrier:
         return carrier
     from nmf_model.silhouette.viewing import placed_on_mask
 
-    return placed_on_mask(TurnedCarrier(carrier, plan.view), plan.normalization, plan.mask, plan.view)
+    return TurnedCarrier(placed_on_mask(carrier, plan.seen_normalization, plan.mask), plan.view)
 
 
 def _outline_met(plan: Plan, carrier: MovingCarrier) -> float:
     """Return how much the outline of an answer has in common with the picture's (intersection over union)."""
     from nmf_model.silhouette.outline import outline_iou
-    from nmf_model.silhouette.viewing import as_seen, surface_of
+    from nmf_model.silhouette.viewing import as_seen, placed_on_mask, surface_of
 
     assert plan.mask is not None
-    mesh = surface_of(placed(plan, carrier), plan.normalization)
-    return outline_iou(as_seen(mesh, plan.view), plan.mask)
+    on_mask = placed_on_mask(carrier, plan.seen_normalization, plan.mask)
+    return outline_iou(as_seen(surface_of(on_mask, plan.seen_normalization)), plan.mask)

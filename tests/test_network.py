@@ -11,7 +11,7 @@ import torch
 from nmf_model import checkpoint, reconstruct
 from nmf_model.config import EncoderConfig, FlowConfig, ImageEncoderConfig, ModelConfig, SolverConfig
 from nmf_model.errors import InputError
-from nmf_model.flow.carrier import PlacedCarrier
+from nmf_model.flow.carrier import PlacedCarrier, TurnedCarrier
 from nmf_model.geometry.cameras import turned
 from nmf_model.geometry.normalization import normalize
 from nmf_model.geometry.template import icosphere
@@ -23,11 +23,15 @@ from nmf_model.plan import make_plan, misfit
 from nmf_model.quality import inspect_mesh
 from nmf_model.silhouette.outline import outline_iou
 from nmf_model.silhouette.viewing import as_seen
-from nmf_model.types import FlowFrame, PointCloud, ReconstructionRequest, ShapeImage
+from nmf_model.types import FlowFrame, Mesh, PointCloud, ReconstructionRequest, ShapeImage
 from nmf_model.weights import load_weights, shipped_path
 
 EXAMPLES = Path(__file__).parents[1] / "resources" / "examples"
 CPU = torch.device("cpu")
+
+
+def seen_by_viewer(result) -> Mesh:
+    return Mesh(turned(result.mesh.vertices, result.view), result.mesh.faces)
 
 
 def example(name: str):
@@ -114,7 +118,7 @@ def test_a_picture_becomes_a_mesh_with_the_picture_s_outline():
     result = reconstruct.run(ReconstructionRequest(image, method="network"))
     assert result.method == "network"
     assert inspect_mesh(result.mesh).is_closed_sphere
-    assert outline_iou(as_seen(result.mesh, result.view), image.mask) > 0.85
+    assert outline_iou(as_seen(seen_by_viewer(result)), image.mask) > 0.85
 
 
 def test_a_picture_passes_the_network_once_and_is_corrected_with_what_it_saw(monkeypatch):
@@ -138,13 +142,14 @@ def test_a_picture_passes_the_network_once_and_is_corrected_with_what_it_saw(mon
     assert (len(asked), len(judged)) == (1, 1)
     assert sum(frame.stage == "Correcting" for frame in frames) >= 5
     # What was judged is the bare answer; corrected, it fills the outline better, and follows the points.
-    seen = as_seen(result.mesh, result.view)
+    seen = as_seen(seen_by_viewer(result))
     assert outline_iou(seen, image.mask) > judged[0] + 0.02
     plan = make_plan(request, CPU)
-    normalization = normalize(plan.cloud.points)
-    unit = normalization.to_unit(plan.cloud.points)
-    assert isinstance(result.carrier, PlacedCarrier)  # on the mask, a little beside the points
-    assert misfit(result.carrier.inner, unit) < 0.75 * misfit(plan.answer[0], unit)
+    unit = plan.normalization.to_unit(plan.cloud.points)
+    assert isinstance(result.carrier, TurnedCarrier)
+    assert isinstance(result.carrier.inner, PlacedCarrier)  # on the mask, a little beside the points
+    seen_points = turned(unit, plan.view)
+    assert misfit(result.carrier.inner.inner, seen_points) < 0.75 * misfit(plan.answer[0].inner, seen_points)
     rows, columns = np.nonzero(image.mask)
     box = np.array([np.ptp(columns) + 1, np.ptp(rows) + 1])
     sides = np.ptp(seen.vertices[:, :2], axis=0)

@@ -7,6 +7,7 @@ can be refined where its image needs it, and a ball of tetrahedra can take the s
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
@@ -138,18 +139,22 @@ class GridCarrier:
 
 
 @dataclass(frozen=True)
-class PlacedCarrier:
-    """A flow that also stretches and moves its result, evenly over its time: it still begins at a ball.
+class _ReframedCarrier(ABC):
+    """A flow whose places are mapped one to one, in a way that may depend on the share of its time.
 
     Attributes:
         inner: the flow.
-        stretch: (3, 3), symmetric and positive definite, and
-        shift: (3,): a point of the inner flow's end becomes point @ stretch + shift.
     """
 
     inner: MovingCarrier
-    stretch: NDArray[np.float64]
-    shift: NDArray[np.float64]
+
+    @abstractmethod
+    def _into(self, places: NDArray[np.floating], share: float) -> NDArray[np.float64]:
+        """Return which places (V, 3) of the inner flow are seen at given ones."""
+
+    @abstractmethod
+    def _out(self, places: NDArray[np.floating], share: float) -> NDArray[np.float64]:
+        """Return where places (V, 3) of the inner flow are seen."""
 
     def carry(
         self,
@@ -161,11 +166,9 @@ class PlacedCarrier:
         cancel: CancelCheck | None = None,
     ) -> NDArray[np.float64]:
         """See ``Carrier``."""
-        stretch, shift = self._placing(since)
-        begins = np.linalg.solve(stretch, np.asarray(points - shift, dtype=np.float64).T).T
-        inner = self.inner.carry(begins, steps=steps, since=since, until=until, cancel=cancel)
-        stretch, shift = self._placing(until)
-        return inner @ stretch + shift
+        begins = self._into(points, since)
+        ends = self.inner.carry(begins, steps=steps, since=since, until=until, cancel=cancel)
+        return self._out(ends, until)
 
     @property
     def blocks(self) -> int:
@@ -176,63 +179,57 @@ class PlacedCarrier:
         self, points: NDArray[np.floating], frames: int, cancel: CancelCheck | None = None
     ) -> Iterator[Moment]:
         """See ``MovingCarrier``."""
-        moments = list(self.inner.moments(points, frames, cancel))
+        begins = self._into(points, 0.0).astype(np.float32)
+        moments = list(self.inner.moments(begins, frames, cancel))
         for moment in moments:
-            stretch, shift = self._placing(moment.time / moments[-1].time)
-            yield moment._replace(vertices=(moment.vertices @ stretch + shift).astype(np.float32))
+            seen = self._out(moment.vertices, moment.time / moments[-1].time)
+            yield moment._replace(vertices=seen.astype(np.float32))
 
     def injective_steps(self) -> int | None:
-        """See ``MovingCarrier``: a stretch folds nothing."""
+        """See ``MovingCarrier``: such a map folds nothing."""
         return self.inner.injective_steps()
-
-    def _placing(self, share: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Return stretch and shift at a share of the time."""
-        return np.eye(3) + share * (self.stretch - np.eye(3)), share * self.shift
 
 
 @dataclass(frozen=True)
-class TurnedCarrier:
-    """A flow in a frame that is turned against its own: it begins at the same ball.
+class PlacedCarrier(_ReframedCarrier):
+    """A flow that also stretches its result along the axes, evenly over its time: it still begins at a ball.
 
     Attributes:
-        inner: the flow in its own frame.
-        rotation: (3, 3), from this frame to that one.
+        scale: (3,), positive, and
+        shift: (3,): a point of the inner flow's end becomes point * scale + shift.
     """
 
-    inner: MovingCarrier
+    scale: NDArray[np.float64]
+    shift: NDArray[np.float64]
+
+    def _into(self, places: NDArray[np.floating], share: float) -> NDArray[np.float64]:
+        scale, shift = self._stretch(share)
+        return np.asarray((places - shift) / scale, dtype=np.float64)
+
+    def _out(self, places: NDArray[np.floating], share: float) -> NDArray[np.float64]:
+        scale, shift = self._stretch(share)
+        return np.asarray(places * scale + shift, dtype=np.float64)
+
+    def _stretch(self, share: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Return scale and shift at a share of the time."""
+        return 1 + share * (self.scale - 1), share * self.shift
+
+
+@dataclass(frozen=True)
+class TurnedCarrier(_ReframedCarrier):
+    """A flow in a frame that is turned against its own.
+
+    Attributes:
+        rotation: (3, 3), from this frame to the inner flow's.
+    """
+
     rotation: NDArray[np.float64]
 
-    def carry(
-        self,
-        points: NDArray[np.floating],
-        *,
-        steps: int = DEFAULT_STEPS,
-        since: float = 0.0,
-        until: float = 1.0,
-        cancel: CancelCheck | None = None,
-    ) -> NDArray[np.float64]:
-        """See ``Carrier``."""
-        begins = turned(points, self.rotation)
-        ends = self.inner.carry(begins, steps=steps, since=since, until=until, cancel=cancel)
-        return turned(ends, self.rotation.T)
+    def _into(self, places: NDArray[np.floating], share: float) -> NDArray[np.float64]:
+        return turned(places, self.rotation)
 
-    @property
-    def blocks(self) -> int:
-        """How many parts the flow has."""
-        return self.inner.blocks
-
-    def moments(
-        self, points: NDArray[np.floating], frames: int, cancel: CancelCheck | None = None
-    ) -> Iterator[Moment]:
-        """See ``MovingCarrier``."""
-        begins = turned(points, self.rotation).astype(np.float32)
-        for moment in self.inner.moments(begins, frames, cancel):
-            vertices = turned(moment.vertices, self.rotation.T).astype(np.float32)
-            yield moment._replace(vertices=vertices)
-
-    def injective_steps(self) -> int | None:
-        """See ``MovingCarrier``: a turn folds nothing."""
-        return self.inner.injective_steps()
+    def _out(self, places: NDArray[np.floating], share: float) -> NDArray[np.float64]:
+        return turned(places, self.rotation.T)
 
 
 def _of(field: Tensor) -> Velocity:

@@ -1,4 +1,4 @@
-"""Numbers of colours: 0..1, 0..255 or 0..65535, as all of a file tells, and the light that they stand for."""
+"""Which numbers a file writes colours with, 0..1, 0..255 or 0..65535: all of it tells, not its beginning."""
 
 from __future__ import annotations
 
@@ -42,16 +42,3 @@ def color_bytes(values: NDArray[Any], largest: float) -> NDArray[np.uint8] | Non
         return None
     limit = LARGEST if largest <= LARGEST else int(np.iinfo(values.dtype).max)
     return np.floor(numbers / (limit + 1) * 256).clip(0, _BYTE).astype(np.uint8)
-
-
-def decoded(values: NDArray[np.floating]) -> NDArray[np.float32]:
-    """Return the light that sRGB values stand for, both 0..1 (IEC 61966-2-1)."""
-    values = np.asarray(values, dtype=np.float32)
-    return np.where(values <= 0.04045, values / 12.92, ((values + 0.055) / 1.055) ** 2.4).astype(np.float32)
-
-
-def encoded(light: NDArray[np.floating]) -> NDArray[np.float32]:
-    """Return the sRGB values that stand for an amount of light, both 0..1: the inverse of ``decoded``."""
-    light = np.asarray(light, dtype=np.float32).clip(0, 1)
-    bright = 1.055 * light ** (1 / 2.4) - 0.055
-    return np.where(light <= 0.0031308, 12.92 * light, bright).astype(np.float32)

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nmf_model.io.beside import Beside
-from nmf_model.io.color_range import color_bytes, decoded, encoded, largest_color
+from nmf_model.io.color_range import color_bytes, largest_color
 from nmf_model.io.gltf_colors import wide_colors
 from nmf_model.io.materials import Looks, Missing
 from nmf_model.io.obj_off import obj_in_triangles
@@ -184,14 +184,23 @@ def _factor(material: Any, has_texture: bool) -> NDArray[np.float32]:
     values = np.asarray(color)
     scale = 255.0 if values.dtype.kind == "f" else 1.0
     factor = (values[:3] * scale).astype(np.float32)
-    return 255 * encoded(factor / 255) if is_linear and not has_texture else factor
+    return 255 * _shown(factor / 255) if is_linear and not has_texture else factor
 
 
 def _lit(picture: NDArray[np.uint8], factor: NDArray[np.floating]) -> NDArray[np.uint8]:
     """Return a picture (H, W, 3) multiplied by a factor (3,) as glTF says: as light, not as written."""
-    light = decoded(np.arange(256, dtype=np.float32)[:, None] / 255) * factor
-    table = (255 * encoded(light)).round().astype(np.uint8)
+    from trimesh.visual.color import srgb_to_linear
+
+    light = srgb_to_linear(np.arange(256)[:, None] / 255) * factor
+    table = (255 * _shown(light)).round().astype(np.uint8)
     return np.stack([table[picture[..., channel], channel] for channel in range(3)], axis=-1)
+
+
+def _shown(light: NDArray[np.floating]) -> NDArray[np.float32]:
+    """Return the sRGB values, 0..1, of an amount of light."""
+    from trimesh.visual.color import linear_to_srgb
+
+    return np.asarray(linear_to_srgb(light.astype(np.float64)), dtype=np.float32)
 
 
 def _looked_up(

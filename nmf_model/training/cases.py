@@ -15,10 +15,10 @@ from numpy.typing import NDArray
 
 from nmf_model import checkpoint
 from nmf_model.errors import InputError, NmfError
-from nmf_model.geometry.cameras import camera_rotation
+from nmf_model.geometry.cameras import camera_rotation, turned
 from nmf_model.model import NeuralMeshFlow
 from nmf_model.threads import single_thread
-from nmf_model.training.conditions import Condition, make_case, turned
+from nmf_model.training.conditions import Condition, make_case, turned_target
 from nmf_model.training.program import Program, ProgramAnswer
 from nmf_model.training.reconstructing import predicted_frame, reconstruct_cloud, reconstruct_picture
 from nmf_model.training.shapes import frame_of
@@ -178,8 +178,9 @@ def _answer_picture(plan: Plan, item: Item, name: TargetName, target: Target) ->
     mesh = answer.mesh
     if answer.frame == "camera":
         rotation = camera_rotation(*views.camera(name.id, item.view))
-        target = turned(target, rotation)
-        mesh = placed_by_outline(replace(mesh, vertices=mesh.vertices @ answer.view.T), target.points)
+        target = turned_target(target, rotation)
+        seen = replace(mesh, vertices=turned(mesh.vertices, answer.view))
+        mesh = placed_by_outline(seen, target.points)
         facts = {**answer.facts, TILT: _degrees(answer.view[:, 1], rotation[:, 1])}
         return Answered(mesh, target, picture, facts)
     # The picture branch learns points about their mean, in units of the box-centred radius.

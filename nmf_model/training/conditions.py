@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nmf_model.errors import InputError
+from nmf_model.geometry.cameras import turned
 from nmf_model.training.measuring import SAMPLES, unit_frame
 from nmf_model.training.targets import Target
 
@@ -81,7 +82,7 @@ def make_case(target: Target, condition: Condition, object_id: str) -> Case:
     """
     rng = np.random.default_rng(zlib.crc32(object_id.encode()))
     matrix = _rotation(condition.rotation, rng)
-    target = turned(target, matrix)
+    target = turned_target(target, matrix)
     order = rng.permutation(len(target.points))
     count = min(condition.input_points, len(order))
     cloud = target.points[order[:count]]
@@ -93,10 +94,10 @@ def make_case(target: Target, condition: Condition, object_id: str) -> Case:
     return Case(target, cloud)
 
 
-def turned(target: Target, matrix: NDArray[np.float64]) -> Target:
-    """Return the object rotated by a (3, 3) matrix that multiplies column vectors."""
-    normals = None if target.normals is None else target.normals @ matrix.T
-    return Target(target.points @ matrix.T, normals)
+def turned_target(target: Target, rotation: NDArray[np.float64]) -> Target:
+    """Return the object turned by a (3, 3) rotation; see ``cameras.turned``."""
+    normals = None if target.normals is None else turned(target.normals, rotation)
+    return Target(turned(target.points, rotation), normals)
 
 
 def _rotation(kind: Rotation, rng: np.random.Generator) -> NDArray[np.float64]:

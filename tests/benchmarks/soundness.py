@@ -183,7 +183,7 @@ def picture_cases(cached: bool) -> Iterator[Case]:
         corrected = drain(correct_flow(answer, normalization.to_unit(seen), kind=GUESSED))
         yield Case(
             f"{path.name}, network",
-            placed_on_mask(corrected, normalization, image.mask, np.eye(3)),
+            placed_on_mask(corrected, normalization, image.mask),
             seen,
             seen,
             normalization,

@@ -11,23 +11,23 @@ from nmf_model.geometry.cameras import camera_rotation, turned
 from nmf_model.geometry.template import icosphere
 
 TURN = camera_rotation(0.4, 0.6)
-STRETCH, SHIFT = TURN.T @ np.diag([1.2, 0.8, 1.05]) @ TURN, np.array([0.1, -0.2, 0.05])
+SCALE, SHIFT = np.array([1.2, 0.8, 1.05]), np.array([0.1, -0.2, 0.05])
 
 
 @pytest.fixture
 def placed():
     torch.manual_seed(0)
     inner = GridCarrier(0.3 * torch.randn(3, 3, 6, 6, 6), np.zeros(3, dtype=np.float32), 0.5)
-    return PlacedCarrier(inner, STRETCH, SHIFT)
+    return PlacedCarrier(inner, SCALE, SHIFT)
 
 
 def test_the_end_is_the_stretched_end_and_the_start_the_ball(placed):
     sphere = icosphere(2).vertices
-    assert np.allclose(placed.carry(sphere), placed.inner.carry(sphere) @ STRETCH + SHIFT, atol=1e-12)
+    assert np.allclose(placed.carry(sphere), placed.inner.carry(sphere) * SCALE + SHIFT, atol=1e-12)
     moments = list(placed.moments(sphere, 10))
     assert np.allclose(moments[0].vertices, 0.5 * sphere, atol=1e-7)
     ends = [moment.vertices for moment in placed.inner.moments(sphere, 10)]
-    assert np.allclose(moments[-1].vertices, ends[-1] @ STRETCH + SHIFT, atol=1e-6)
+    assert np.allclose(moments[-1].vertices, ends[-1] * SCALE + SHIFT, atol=1e-6)
     assert [moment.time for moment in moments] == [moment.time for moment in placed.inner.moments(sphere, 10)]
 
 

@@ -7,7 +7,6 @@ import pytest
 import trimesh
 from PIL import Image
 
-from nmf_model.io.color_range import decoded, encoded
 from nmf_model.io.materials import Missing
 from nmf_model.io.meshes import load_surface
 from nmf_model.io.paint import load_paint
@@ -46,12 +45,6 @@ def test_a_factor_of_gltf_without_a_texture_is_light_too(tmp_path):
     material = trimesh.visual.material.PBRMaterial(baseColorFactor=[0.2140, 1.0, 0.0, 1.0])
     seen = square(tmp_path / "a.glb", material)
     assert np.abs(seen - np.array([127.5, 255, 0])).max() < 1.5
-
-
-def test_light_and_what_stands_for_it_are_each_other_s_inverse():
-    values = np.linspace(0, 1, 1001)
-    assert np.allclose(encoded(decoded(values)), values, atol=1e-6)
-    assert decoded(np.array([0.5])) == pytest.approx(0.21404, abs=1e-5)
 
 
 def test_a_face_that_ends_at_the_picture_s_edge_shows_nothing_from_beyond(tmp_path):
