@@ -9,11 +9,10 @@ where the format cannot do otherwise (GLB); the mesh itself stays closed.
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -214,15 +213,10 @@ def _write_obj(mesh: Mesh, atlas: Atlas, path: Path, stream: BinaryIO, note: str
 
 
 def _write_glb(mesh: Mesh, atlas: Atlas, picture: NDArray[np.uint8], stream: BinaryIO, note: str) -> None:
+    import trimesh
     from PIL import Image
 
-    # Large parts of trimesh have no annotations.
-    trimesh: Any = importlib.import_module("trimesh")
-    material = trimesh.visual.material.PBRMaterial(
-        baseColorTexture=Image.fromarray(picture), metallicFactor=0.0, roughnessFactor=0.8
-    )
-    visual = trimesh.visual.TextureVisuals(uv=atlas.uv, material=material)
     origin = local_origin(mesh.vertices)
     places = (mesh.vertices - origin)[atlas.vertex]
-    textured = trimesh.Trimesh(places, atlas.faces, visual=visual, process=False)
-    stream.write(glb_bytes(textured, origin, note))
+    textured = trimesh.Trimesh(places, atlas.faces, process=False)
+    stream.write(glb_bytes(textured, origin, note, Image.fromarray(picture), atlas.uv))

@@ -1,4 +1,8 @@
-"""Colours of 16 bits in glTF files, as Blender writes them, of which trimesh keeps the low bytes only."""
+"""Colours of vertices in glTF files: amounts of light, where every other format has sRGB values.
+
+trimesh takes and writes them as if they were sRGB, and keeps the low bytes of those of 16 bits, as Blender
+writes them. Its own files therefore mean sRGB; all others mean what the format says.
+"""
 
 from __future__ import annotations
 
@@ -10,15 +14,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nmf_model.io.beside import Beside
-from nmf_model.io.color_range import LARGEST, color_bytes
+from nmf_model.io.color_range import LARGEST
 from nmf_model.io.gltf_tree import gltf_tree
 
 _COLOR = "COLOR_0"
-_UNSIGNED_SHORT = 5123
+_HELD_BACK = f"_{_COLOR}"
+"""What trimesh calls an attribute of ours in the file."""
+_UNSIGNED_BYTE = 5121
 
 
-def wide_colors(path: Path) -> dict[Any, NDArray[np.uint8]]:
-    """Return (V, 3) colours of the vertices or points that a glTF file holds in 16 bits.
+def vertex_colors(path: Path) -> dict[Any, NDArray[np.uint8]]:
+    """Return (V, 3) sRGB colours of the vertices or points of a glTF file.
 
     Returns:
         them by the name that a part has in trimesh's scene; nothing for what trimesh reads rightly.
@@ -26,19 +32,53 @@ def wide_colors(path: Path) -> dict[Any, NDArray[np.uint8]]:
     if path.suffix.lower() not in (".glb", ".gltf"):
         return {}
     try:
-        return _read(path) if _has_wide_colors(gltf_tree(path)) else {}
+        return _read(path) if _has_light(gltf_tree(path)) else {}
     except Exception:  # noqa: BLE001  whatever is wrong with colours must not cost the user the shape
         return {}
 
 
-def _has_wide_colors(tree: dict[str, Any]) -> bool:
+def light_attributes(colors: NDArray[np.uint8]) -> dict[str, NDArray[np.uint16]]:
+    """Return attributes of vertices for trimesh's writer, of which ``with_light`` makes their colours.
+
+    Args:
+        colors: (V, 3) sRGB. In 16 bits all of them stay distinct.
+    """
+    light = np.concatenate([light_of(colors / 255), np.ones((len(colors), 1))], axis=1)
+    return {_HELD_BACK: (light * LARGEST).round().astype(np.uint16)}
+
+
+def with_light(tree: dict[str, Any]) -> None:
+    """Name, in the tree of a glTF file, the attributes from ``light_attributes`` as colours."""
+    for part in (part for mesh in tree["meshes"] for part in mesh["primitives"]):
+        if _HELD_BACK in part["attributes"]:
+            part["attributes"][_COLOR] = part["attributes"].pop(_HELD_BACK)
+            tree["accessors"][part["attributes"][_COLOR]]["normalized"] = True
+
+
+def shown(light: NDArray[np.floating]) -> NDArray[np.float64]:
+    """Return the sRGB values, 0..1, of amounts of light, 0..1."""
+    from trimesh.visual.color import linear_to_srgb
+
+    return np.asarray(linear_to_srgb(light.astype(np.float64)), dtype=np.float64)
+
+
+def light_of(colors: NDArray[np.floating]) -> NDArray[np.float64]:
+    """Undo ``shown``."""
+    from trimesh.visual.color import srgb_to_linear
+
+    return np.asarray(srgb_to_linear(colors), dtype=np.float64)
+
+
+def _has_light(tree: dict[str, Any]) -> bool:
     used = [
         part["attributes"][_COLOR]
         for mesh in tree.get("meshes", [])
         for part in mesh.get("primitives", [])
         if _COLOR in part.get("attributes", {})
     ]
-    return any(tree["accessors"][number]["componentType"] == _UNSIGNED_SHORT for number in used)
+    if "trimesh" not in str(tree.get("asset", {}).get("generator", "")):
+        return bool(used)
+    return any(tree["accessors"][number]["componentType"] != _UNSIGNED_BYTE for number in used)
 
 
 def _read(path: Path) -> dict[Any, NDArray[np.uint8]]:
@@ -48,8 +88,14 @@ def _read(path: Path) -> dict[Any, NDArray[np.uint8]]:
         parts = load(stream, resolver=Beside(path), skip_materials=True)["geometry"]
     found = {}
     for name, part in parts.items():
-        values = np.asarray(part.get("vertex_colors"))
-        colors = color_bytes(values[:, :3], LARGEST) if values.dtype == np.uint16 else None
-        if colors is not None:
-            found[name] = colors
+        values = part.get("vertex_colors")
+        if values is not None and np.ndim(values) == 2:
+            found[name] = _as_shown(np.asarray(values)[:, :3])
     return found
+
+
+def _as_shown(values: NDArray[Any]) -> NDArray[np.uint8]:
+    largest = 1 if values.dtype.kind == "f" else np.iinfo(values.dtype).max
+    light = np.nan_to_num(values.astype(np.float64) / largest).clip(0, 1)
+    colors: NDArray[np.uint8] = (255 * shown(light)).round().astype(np.uint8)
+    return colors

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from nmf_model.io.beside import Beside
 from nmf_model.io.color_range import color_bytes, largest_color
-from nmf_model.io.gltf_colors import wide_colors
+from nmf_model.io.gltf_colors import light_of, shown, vertex_colors
 from nmf_model.io.materials import Looks, Missing
 from nmf_model.io.obj_off import obj_in_triangles
 from nmf_model.io.surface import Surface
@@ -107,7 +107,7 @@ def _from_scene(path: Path, scene: Any, *, has_materials: bool) -> Paint | None:
     Where materials are missing, trimesh makes up a grey picture, which is passed over.
     """
     parts, textures, start = [], [], 0
-    wide = wide_colors(path)
+    right = vertex_colors(path)
     for node in scene.graph.nodes_geometry:
         matrix, name = scene.graph[node]
         part = scene.geometry[name]
@@ -115,11 +115,13 @@ def _from_scene(path: Path, scene: Any, *, has_materials: bool) -> Paint | None:
             continue
         vertices = np.asarray(part.vertices, dtype=np.float64) @ matrix[:3, :3].T + matrix[:3, 3]
         faces = np.asarray(part.faces, dtype=np.int64)
-        corners, uv, picture = _looks(part, wide.get(name), has_materials)
+        corners, uv, picture = _looks(part, right.get(name), has_materials)
         textures += [picture] if picture is not None else []
         number = np.full(len(faces), len(textures) - 1 if picture is not None else -1)
         is_painted = part.visual.defined and (
-            has_materials or part.visual.kind != "texture" or _own_colors(part) is not None
+            part.visual.kind != "texture"
+            or _own_colors(part, right.get(name)) is not None
+            or (has_materials and not _is_blank(part.visual.material))
         )
         parts.append((vertices, start + faces, corners, uv, number, is_painted))
         start += len(vertices)
@@ -132,24 +134,24 @@ def _from_scene(path: Path, scene: Any, *, has_materials: bool) -> Paint | None:
 
 
 def _looks(
-    part: Any, wide: NDArray[np.uint8] | None, has_materials: bool
+    part: Any, right: NDArray[np.uint8] | None, has_materials: bool
 ) -> tuple[NDArray[np.float32], NDArray[np.float64], NDArray[np.uint8] | None]:
     """Return corner colours, texture coordinates and the texture of one part of a scene.
 
-    ``wide`` are the colours of its vertices, if trimesh reads them wrongly; ``has_materials`` tells whether
+    ``right`` are the colours of its vertices, if trimesh reads them wrongly; ``has_materials`` tells whether
     its picture is the file's.
     """
     faces, visual = np.asarray(part.faces), part.visual
     uv = np.zeros((len(faces), 3, 2))
     if visual.kind == "vertex":
-        shades = np.asarray(visual.vertex_colors) if wide is None else wide
+        shades = np.asarray(visual.vertex_colors) if right is None else right
         return shades[faces, :3].astype(np.float32), uv, None
     if visual.kind != "texture":
         by_face = np.asarray(visual.face_colors)[:, None, :3]
         return np.broadcast_to(by_face, (len(faces), 3, 3)).astype(np.float32), uv, None
     material = visual.material
     picture = getattr(material, "baseColorTexture", None) or getattr(material, "image", None)
-    own = _own_colors(part)
+    own = _own_colors(part, right)
     if own is not None and (picture is None or not has_materials):
         return own[faces].astype(np.float32), uv, None
     has_texture = picture is not None and visual.uv is not None and len(visual.uv) == len(part.vertices)
@@ -157,14 +159,25 @@ def _looks(
     corners = np.broadcast_to(factor, (len(faces), 3, 3)).astype(np.float32)
     if picture is None or not has_texture:
         return corners, uv, None
-    shown = np.asarray(picture.convert("RGB"))
+    texture = np.asarray(picture.convert("RGB"))
     if hasattr(material, "baseColorFactor"):
-        shown, corners = _lit(shown, factor / 255), np.full_like(corners, 255)
-    return corners, np.asarray(visual.uv, dtype=np.float64)[faces], shown
+        texture, corners = _lit(texture, factor / 255), np.full_like(corners, 255)
+    return corners, np.asarray(visual.uv, dtype=np.float64)[faces], texture
 
 
-def _own_colors(part: Any) -> NDArray[np.uint8] | None:
-    """Return (V, 3) the colours of vertices that have texture coordinates as well, None without colours."""
+def _is_blank(material: Any) -> bool:
+    """Whether a material of glTF says nothing of colours: it is white then."""
+    own = (getattr(material, name, None) for name in ("baseColorFactor", "baseColorTexture"))
+    return hasattr(material, "metallicFactor") and all(value is None for value in own)
+
+
+def _own_colors(part: Any, right: NDArray[np.uint8] | None) -> NDArray[np.uint8] | None:
+    """Return (V, 3) the colours of vertices that have a material as well, None without colours.
+
+    ``right`` are they, if trimesh reads them wrongly.
+    """
+    if right is not None:
+        return right
     values = part.vertex_attributes.get("color")
     if values is None:
         return None
@@ -175,6 +188,8 @@ def _own_colors(part: Any) -> NDArray[np.uint8] | None:
 def _factor(material: Any, has_texture: bool) -> NDArray[np.float32]:
     """Return the (3,) colour, 0..255, that a material multiplies its texture with, or has without one."""
     white = np.full(3, 255, dtype=np.float32)
+    if _is_blank(material):
+        return white
     color = getattr(material, "baseColorFactor", None)
     is_linear = color is not None
     if color is None and not has_texture:
@@ -184,23 +199,14 @@ def _factor(material: Any, has_texture: bool) -> NDArray[np.float32]:
     values = np.asarray(color)
     scale = 255.0 if values.dtype.kind == "f" else 1.0
     factor = (values[:3] * scale).astype(np.float32)
-    return 255 * _shown(factor / 255) if is_linear and not has_texture else factor
+    return (255 * shown(factor / 255)).astype(np.float32) if is_linear and not has_texture else factor
 
 
 def _lit(picture: NDArray[np.uint8], factor: NDArray[np.floating]) -> NDArray[np.uint8]:
     """Return a picture (H, W, 3) multiplied by a factor (3,) as glTF says: as light, not as written."""
-    from trimesh.visual.color import srgb_to_linear
-
-    light = srgb_to_linear(np.arange(256)[:, None] / 255) * factor
-    table = (255 * _shown(light)).round().astype(np.uint8)
+    light = light_of(np.arange(256)[:, None] / 255) * factor
+    table = (255 * shown(light)).round().astype(np.uint8)
     return np.stack([table[picture[..., channel], channel] for channel in range(3)], axis=-1)
-
-
-def _shown(light: NDArray[np.floating]) -> NDArray[np.float32]:
-    """Return the sRGB values, 0..1, of an amount of light."""
-    from trimesh.visual.color import linear_to_srgb
-
-    return np.asarray(linear_to_srgb(light.astype(np.float64)), dtype=np.float32)
 
 
 def _looked_up(
@@ -214,8 +220,8 @@ def _looked_up(
     across, down = (x - left)[:, None], (y - top)[:, None]
 
     def pixel(column: NDArray[np.int64], row: NDArray[np.int64]) -> NDArray[np.float64]:
-        shown: NDArray[np.float64] = picture[row % height, column % width].astype(np.float64)
-        return shown
+        found: NDArray[np.float64] = picture[row % height, column % width].astype(np.float64)
+        return found
 
     upper = (1 - across) * pixel(left, top) + across * pixel(left + 1, top)
     lower = (1 - across) * pixel(left, top + 1) + across * pixel(left + 1, top + 1)

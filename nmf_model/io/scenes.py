@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from nmf_model.errors import InputError
 from nmf_model.io.archive_3mf import read_unit
 from nmf_model.io.beside import Beside
-from nmf_model.io.gltf_colors import wide_colors
+from nmf_model.io.gltf_colors import vertex_colors
 from nmf_model.io.gltf_tree import gltf_tree
 from nmf_model.io.opening import require_bytes
 from nmf_model.io.surface import Surface, checked
@@ -61,7 +61,7 @@ def _flattened(path: Path) -> Surface:
     files: Any = Beside(path)
     scene = trimesh.load_scene(path, resolver=files, process=False)
     vertices, faces, count = [np.zeros((0, 3))], [np.zeros((0, 3), dtype=np.int64)], 0
-    wide, colors = wide_colors(path), list[NDArray[np.uint8] | None]()
+    shown, colors = vertex_colors(path), list[NDArray[np.uint8] | None]()
     for node in scene.graph.nodes_geometry:
         matrix, name = scene.graph[node]
         part = scene.geometry[name]
@@ -72,15 +72,15 @@ def _flattened(path: Path) -> Surface:
         faces.append(count + (corners[:, ::-1] if np.linalg.det(matrix[:3, :3]) < 0 else corners))
         count += len(local)
         if len(local):
-            colors.append(_point_colors(part, wide.get(name)))
+            colors.append(_point_colors(part, shown.get(name)))
     painted = [shades for shades in colors if shades is not None]
     whole = np.concatenate(painted) if painted and len(painted) == len(colors) else None
     return checked(path, Surface(np.concatenate(vertices), np.concatenate(faces), whole))
 
 
-def _point_colors(part: Any, wide: NDArray[np.uint8] | None) -> NDArray[np.uint8] | None:
+def _point_colors(part: Any, shown: NDArray[np.uint8] | None) -> NDArray[np.uint8] | None:
     """Return (n, 3) the colours of the points of one part of a scene; None if it has none, or has faces."""
-    shades = np.asarray(getattr(part, "colors", None)) if wide is None else wide
+    shades = np.asarray(getattr(part, "colors", None)) if shown is None else shown
     if hasattr(part, "faces") or shades.ndim != 2 or len(shades) != len(part.vertices):
         return None
     return shades[:, :3].astype(np.uint8)

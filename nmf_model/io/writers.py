@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import importlib
 from functools import partial
 from typing import Any, BinaryIO
 
@@ -14,6 +15,7 @@ from numpy.typing import NDArray
 from nmf_model.geometry.normals import face_normals
 from nmf_model.io.archive_3mf import DEFAULT_UNIT, rewritten, with_lasting_ids, with_unit
 from nmf_model.io.colored_3mf import colored_model
+from nmf_model.io.gltf_colors import light_attributes, with_light
 from nmf_model.io.notes import as_comments, as_extras, with_metadata
 from nmf_model.io.stl import HEADER_BYTES, RECORD
 from nmf_model.types import Mesh
@@ -84,19 +86,36 @@ def write_glb(mesh: Mesh, stream: BinaryIO, note: str = "") -> None:
     import trimesh
 
     origin = local_origin(mesh.vertices)
-    plain = trimesh.Trimesh(mesh.vertices - origin, mesh.faces, vertex_colors=mesh.colors, process=False)
+    plain = trimesh.Trimesh(mesh.vertices - origin, mesh.faces, process=False)
+    if mesh.colors is not None:
+        plain.vertex_attributes.update(light_attributes(mesh.colors))
     stream.write(glb_bytes(plain, origin, note))
 
 
-def glb_bytes(part: Any, origin: NDArray[np.float64], note: str = "") -> bytes:
-    """Return a GLB file with one trimesh.Trimesh, whose coordinates are about ``origin``."""
-    import trimesh
+def glb_bytes(
+    part: Any, origin: NDArray[np.float64], note: str = "", texture: Any = None, uv: Any = None
+) -> bytes:
+    """Return a GLB file with one trimesh.Trimesh, whose coordinates are about ``origin``.
 
+    ``texture`` is a PIL picture of its colours, at ``uv`` (V, 2).
+    """
+    # Large parts of trimesh have no annotations.
+    trimesh: Any = importlib.import_module("trimesh")
+    # Without a material, viewers show polished metal.
+    material = trimesh.visual.material.PBRMaterial(
+        baseColorTexture=texture, metallicFactor=0.0, roughnessFactor=0.8
+    )
+    part.visual = trimesh.visual.TextureVisuals(uv=uv, material=material)
     matrix = np.eye(4)
     matrix[:3, 3] = origin
     scene = trimesh.Scene()
     scene.add_geometry(part, transform=matrix)
-    return _exported(scene, "glb", tree_postprocessor=lambda tree: as_extras(note, tree))
+
+    def finish(tree: dict[str, Any]) -> None:
+        with_light(tree)
+        as_extras(note, tree)
+
+    return _exported(scene, "glb", tree_postprocessor=finish)
 
 
 def write_3mf(mesh: Mesh, stream: BinaryIO, note: str = "") -> None:

@@ -20,6 +20,8 @@ from nmf_model.io.meshes import load_surface
 from nmf_model.io.paint import load_paint
 from nmf_model.io.points import read_points
 from nmf_model.io.text import LINES_AT_ONCE
+from nmf_model.io.writers import write_glb
+from nmf_model.types import Mesh
 
 RNG = np.random.default_rng(0)
 POINTS = RNG.normal(size=(200, 3))
@@ -274,14 +276,28 @@ def write_gltf(path, *parts, **more):
 
 
 OPAQUE = np.c_[COLORS, np.full(200, 255, np.uint8)]
+
+
+def curve(light):
+    """The sRGB values of amounts of light, 0..1, as IEC 61966-2-1 has them."""
+    return np.where(light <= 0.0031308, 12.92 * light, 1.055 * light ** (1 / 2.4) - 0.055)
+
+
+AMOUNTS = np.where(OPAQUE <= 10, OPAQUE / 255 / 12.92, ((OPAQUE / 255 + 0.055) / 1.055) ** 2.4)
+AMOUNTS[:, 3] = 1
 IN_GLTF = {
-    "bytes": OPAQUE,
-    "fractions": (COLORS / 255).astype("<f4"),
-    "fractions with alpha": (OPAQUE / 255).astype("<f4"),
-    "16 bits": (OPAQUE.astype("<u4") * 257).astype("<u2"),
-    "16 bits, uneven": (OPAQUE.astype("<u4") * 256 + 77).astype("<u2"),
-    "16 bits, transparent": (np.c_[COLORS, 0 * COLORS[:, :1]].astype("<u4") * 256 + 77).astype("<u2"),
+    "bytes": (AMOUNTS * 255).round().astype(np.uint8),
+    "fractions": AMOUNTS[:, :3].astype("<f4"),
+    "fractions with alpha": AMOUNTS.astype("<f4"),
+    "16 bits": (AMOUNTS * 65535).round().astype("<u2"),
+    "16 bits, transparent": (AMOUNTS * [65535, 65535, 65535, 0]).round().astype("<u2"),
 }
+"""The same colours, which glTF keeps as amounts of light."""
+
+
+def colors_of_gltf(name):
+    """What is seen of a part of IN_GLTF: a byte of light is coarse where it is dark."""
+    return (255 * curve(IN_GLTF["bytes"][:, :3] / 255)).round() if name == "bytes" else COLORS
 
 
 @pytest.mark.parametrize("suffix", [".glb", ".gltf"])
@@ -291,17 +307,17 @@ def test_a_cloud_in_gltf_keeps_its_colors(tmp_path, name, suffix):
     write_gltf(tmp_path / f"a{suffix}", POINTS, IN_GLTF[name], transform)
     cloud = read_points(tmp_path / f"a{suffix}")
     np.testing.assert_allclose(cloud.points, trimesh.transform_points(POINTS, transform), atol=1e-6)
-    np.testing.assert_array_equal(cloud.colors, COLORS)
+    np.testing.assert_array_equal(cloud.colors, colors_of_gltf(name))
 
 
 @pytest.mark.parametrize("suffix", [".glb", ".gltf"])
-@pytest.mark.parametrize("name", ["bytes", "fractions", "16 bits, uneven"])
+@pytest.mark.parametrize("name", ["bytes", "fractions", "16 bits"])
 def test_a_mesh_in_gltf_keeps_its_colors(tmp_path, name, suffix):
     path, faces = tmp_path / f"a{suffix}", np.arange(198).reshape(-1, 3)
     write_gltf(path, POINTS, IN_GLTF[name], faces=faces)
     surface = load_surface(path)
     paint = load_paint(path, surface, Missing())
-    np.testing.assert_array_equal(paint.corners, COLORS[faces])
+    np.testing.assert_array_equal(paint.corners, colors_of_gltf(name)[faces])
     np.testing.assert_array_equal(paint.vertices, surface.vertices)
 
 
@@ -333,6 +349,47 @@ def test_a_scene_with_faces_has_the_colors_of_its_faces(tmp_path):
     (tmp_path / "a.glb").write_bytes(scene_of(ball, cloud).export(file_type="glb"))
     found = read_points(tmp_path / "a.glb", surface_samples=500)
     assert (found.colors == [200, 100, 50]).all()
+
+
+def test_bytes_that_trimesh_wrote_are_srgb(tmp_path):
+    """It does not turn them into light; what other programs write is light."""
+    ball = trimesh.creation.icosphere(2)
+    ball.visual.vertex_colors = [100, 150, 200, 255]
+    ball.export(tmp_path / "a.glb")
+    surface = load_surface(tmp_path / "a.glb")
+    paint = load_paint(tmp_path / "a.glb", surface, Missing())
+    assert (paint.corners == [100, 150, 200]).all()
+
+
+def test_colors_of_a_glb_are_light_on_a_dull_surface(tmp_path):
+    """Read by hand: as any viewer reads it, with every colour of 8 bits restored."""
+    ball = trimesh.creation.icosphere(3)
+    shades = RNG.integers(0, 256, (len(ball.vertices), 3), dtype=np.uint8)
+    shades[:256] = np.arange(256, dtype=np.uint8)[:, None]
+    with (tmp_path / "a.glb").open("wb") as stream:
+        write_glb(Mesh(np.array(ball.vertices), np.array(ball.faces), colors=shades), stream)
+    data = (tmp_path / "a.glb").read_bytes()
+    length = int.from_bytes(data[12:16], "little")
+    tree = json.loads(data[20 : 20 + length])
+    part = tree["meshes"][0]["primitives"][0]
+    assert tree["materials"][part["material"]]["pbrMetallicRoughness"]["metallicFactor"] == 0
+    accessor = tree["accessors"][part["attributes"]["COLOR_0"]]
+    assert (accessor["componentType"], accessor["type"], accessor["normalized"]) == (5123, "VEC4", True)
+    assert not any(name.startswith("_") for name in part["attributes"])
+    view = tree["bufferViews"][accessor["bufferView"]]
+    start = 20 + length + 8 + view.get("byteOffset", 0) + accessor.get("byteOffset", 0)
+    light = np.frombuffer(data, "<u2", 4 * len(shades), start).reshape(-1, 4) / 65535
+    assert (light[:, 3] == 1).all()
+    np.testing.assert_array_equal((255 * curve(light[:, :3])).round(), shades)
+    paint = load_paint(tmp_path / "a.glb", load_surface(tmp_path / "a.glb"), Missing())
+    np.testing.assert_array_equal(paint.corners, shades[ball.faces])
+
+
+def test_a_glb_without_colors_is_not_said_to_have_any(tmp_path):
+    ball = trimesh.creation.icosphere(1)
+    with (tmp_path / "a.glb").open("wb") as stream:
+        write_glb(Mesh(np.array(ball.vertices), np.array(ball.faces)), stream)
+    assert load_paint(tmp_path / "a.glb", load_surface(tmp_path / "a.glb"), Missing()) is None
 
 
 def test_a_broken_color_does_not_cost_the_shape(tmp_path):
