@@ -52,6 +52,19 @@ class Theme(Enum):
 
 
 @dataclass(frozen=True, eq=False)
+class Drape:
+    """A picture that is drawn on the surface made of it.
+
+    Attributes:
+        picture: (H, W, 3) uint8.
+        places: (V, 2) float32, where each vertex is seen: 0..1 from the picture's lower left corner.
+    """
+
+    picture: NDArray[np.uint8]
+    places: NDArray[np.float32]
+
+
+@dataclass(frozen=True, eq=False)
 class Outcome:
     """A finished reconstruction, what was found on checking its mesh, and what it was made from.
 
@@ -60,6 +73,7 @@ class Outcome:
         crossing_faces: (K,) indices of the faces of its mesh that cross others, as the report counts them.
         marks: where mesh and points are far from each other.
         point_colors: (N, 3) uint8 of the points that are drawn with it; None if the input has no colours.
+        drape: the picture it was made from; None for a cloud.
     """
 
     reconstruction: Reconstruction
@@ -68,6 +82,7 @@ class Outcome:
     crossing_faces: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
     marks: Marks = ()
     point_colors: NDArray[np.uint8] | None = None
+    drape: Drape | None = None
 
     @property
     def has_colors(self) -> bool:

@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from nmf_app.jobs import Progress, Report, Task
 from nmf_app.ports import ExportChoice
-from nmf_app.session import BrokenSurface, Exported, Loaded, Marks, Outcome
+from nmf_app.session import BrokenSurface, Drape, Exported, Loaded, Marks, Outcome
 from nmf_model.certificate import Origin, certificate_path, file_sha256
 from nmf_model.errors import Cancelled, InputError
 from nmf_model.findings import Region, Tunnel
@@ -182,13 +182,29 @@ def reconstruct(
         report(Progress("Checking the mesh", FITTING_SHARE))
         from nmf_model.repair import cloud_colors, painted
 
-        result = painted(result, request.source)
-        point_colors = cloud_colors(request.source, drawn_target(result))
+        result, drawn = painted(result, request.source), drawn_target(result)
+        seen = result.coloring
+        point_colors = cloud_colors(request.source, drawn) if seen is None else seen.at(drawn)
         checked, crossing = _check(result)
         marks = _marks_of(result.residual.regions, result.normalization, LARGEST_MARK)
-        return Outcome(result, checked, origin, crossing, marks, point_colors)
+        return Outcome(result, checked, origin, crossing, marks, point_colors, drape_of(result))
 
     return task
+
+
+def drape_of(result: Reconstruction) -> Drape | None:
+    """Return the picture that a result was made of, as it lies on the mesh; None for that of a cloud."""
+    if result.coloring is None:
+        return None
+    from nmf_model.silhouette.colors import PictureColors
+
+    colors = result.coloring
+    if not isinstance(colors, PictureColors):
+        return None
+    height, width = colors.rgb.shape[:2]
+    places = colors.pixels(result.mesh.vertices) / (width, height)
+    places[:, 1] = 1 - places[:, 1]
+    return Drape(colors.rgb, places.clip(0, 1).astype(np.float32))
 
 
 def warm_up() -> Task:
@@ -318,6 +334,11 @@ def save_animation(result: Reconstruction, path: Path, theme: str, *, in_color: 
             }
             if in_color and result.mesh.colors is not None:
                 stored["colors"] = result.mesh.colors
+            drape = drape_of(result)
+            if drape is not None:
+                stored["viewer"] = result.viewer
+            if in_color and drape is not None:
+                stored |= {"picture": drape.picture, "places": drape.places}
             np.savez(flow, **stored)
             finished = Path(folder) / "flow.gif"
             command = [sys.executable, "-m", "nmf_app.widgets.animation", str(flow), str(finished), theme]

@@ -277,10 +277,10 @@ def _glimpses(
 ) -> Generator[FlowFrame, None, None]:
     """Show the sphere flowing as the network says, at once."""
     sphere = icosphere(BASE_LEVEL)
-    shown = points if plan.is_picture else None
+    shown, viewer = (points, plan.view[2]) if plan.is_picture else (None, None)
     for number, moment in enumerate(carrier.moments(sphere.vertices, _GLIMPSES, cancel)):
         fraction = until * min(1.0, (number + 1) / _GLIMPSES)
-        yield FlowFrame(moment.vertices, sphere.faces, "Network", fraction, points=shown)
+        yield FlowFrame(moment.vertices, sphere.faces, "Network", fraction, points=shown, viewer=viewer)
 
 
 def _fit_frames(

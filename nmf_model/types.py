@@ -168,6 +168,7 @@ class FlowFrame:
         nfe: evaluations of the dynamics so far in the final flow.
         points: (N, 3) float32, unit-sphere units: the cloud that the network sees on a picture, with the
             frames of its flow; None otherwise. One and the same array, so compare identity.
+        viewer: (3,), the unit vector from the object towards the picture's viewer, with those points.
         is_trajectory: True for frames of the final flow from the sphere to the object: exactly the
             frames that a timeline plays. All of them share one ``faces`` array.
     """
@@ -181,6 +182,7 @@ class FlowFrame:
     nfe: int = 0
     is_trajectory: bool = False
     points: NDArray[np.float32] | None = None
+    viewer: NDArray[np.float64] | None = None
 
 
 @dataclass(frozen=True)
@@ -336,6 +338,12 @@ class Reconstruction:
     residual: Residual = field(default_factory=Residual)
     coloring: Coloring | None = None
     view: NDArray[np.float64] = field(default_factory=lambda: np.eye(3))
+
+    @property
+    def viewer(self) -> NDArray[np.float64]:
+        """(3,), the unit vector from the object towards a picture's viewer."""
+        towards: NDArray[np.float64] = self.view[2]
+        return towards
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,7 @@
 """Record a flow as a GIF; run as a child process: ``python -m nmf_app.widgets.animation FLOW OUT THEME``.
 
-FLOW is an npz with ``vertices`` (T, V, 3), ``faces`` (F, 3) and perhaps ``colors`` (V, 3).
+FLOW is an npz with ``vertices`` (T, V, 3), ``faces`` (F, 3), and perhaps ``colors`` (V, 3), the direction
+towards a picture's ``viewer`` (3,), and a ``picture`` with the ``places`` of a ``session.Drape``.
 One fraction of the work is printed a line.
 """
 
@@ -16,7 +17,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from nmf_app import resources
-from nmf_app.session import Theme
+from nmf_app.session import Drape, Theme
 from nmf_app.widgets.scene import Scene
 
 SIZE = (480, 480)
@@ -30,12 +31,15 @@ def images(
     faces: NDArray[np.int64],
     theme: Theme,
     colors: NDArray[np.uint8] | None = None,
+    viewer: NDArray[np.float64] | None = None,
+    drape: Drape | None = None,
 ) -> Iterator[Image.Image]:
     """Yield the flow from sphere to object, then a full turn around the object."""
     plotter = pv.Plotter(off_screen=True, window_size=list(SIZE))
     scene = Scene(plotter)
     scene.set_colours(resources.palette(theme))
-    scene.set_own_colors(faces, colors)
+    scene.set_own_colors(faces, colors, drape)
+    scene.look_from(viewer)
     for frame in _chosen(vertices):
         scene.set_mesh(vertices[frame], faces)
         yield _drawn(plotter)
@@ -59,10 +63,12 @@ def _drawn(plotter: pv.Plotter) -> Image.Image:
 def record(flow: Path, target: Path, theme: Theme) -> None:
     """Write the GIF, printing the share of the images drawn."""
     with np.load(flow, allow_pickle=False) as data:
-        vertices, faces, colors = data["vertices"], data["faces"], data.get("colors")
+        vertices, faces = data["vertices"], data["faces"]
+        colors, viewer = data.get("colors"), data.get("viewer")
+        drape = Drape(data["picture"], data["places"]) if "picture" in data else None
     total = len(_chosen(vertices)) + TURN_IMAGES
     drawn: list[Image.Image] = []
-    for image in images(vertices, faces, theme, colors):
+    for image in images(vertices, faces, theme, colors, viewer, drape):
         drawn.append(image.quantize(128, dither=Image.Dither.NONE))
         print(len(drawn) / (total + 4), flush=True)  # noqa: T201  read by the parent
     drawn[0].save(target, save_all=True, append_images=drawn[1:], duration=MILLISECONDS, loop=0)

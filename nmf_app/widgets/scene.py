@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -9,15 +10,23 @@ import numpy as np
 import pyvista as pv
 from numpy.typing import NDArray
 
-from nmf_app.session import BrokenSurface, Shading
+from nmf_app.session import BrokenSurface, Drape, Shading
+from nmf_model.geometry.cameras import camera_direction
 
 MESH = "mesh"
 POINTS = "points"
 DEFECTS = ("crossing_faces", "open_edges", "flipped_edges", "crowded_edges")
 _EDGE_WIDTH, _CORNER_SIZE = 4.0, 10.0
 MARKS = "marks"
-_VIEW = ((1.9, 1.25, 3.3), (0.0, 0.0, 0.0), (0.0, 1.0, 0.0))
-_FRONT = ((0.85, 0.4, 3.9), (0.0, 0.0, 0.0), (0.0, 1.0, 0.0))
+_EYE = (1.9, 1.25, 3.3)
+_UPWARD = (0.0, 1.0, 0.0)
+_DISTANCE = 4.0
+_ASIDE, _ABOVE = math.radians(8), math.radians(3)
+"""How far beside a picture's viewer its result is looked at: it is recognised, and seen to be solid."""
+_LIT = (0.30, 0.75, 0.15, 24.0)
+_DRAPED = (0.60, 0.45, 0.0, 1.0)
+"""Ambient, diffuse and specular light, and how sharp that is; a picture brings its own light along."""
+_STEEPEST = math.radians(80)
 
 
 class Scene:
@@ -44,9 +53,11 @@ class Scene:
         self._colours: dict[str, str] = {"mesh": "#7f9fdd", "edges": "#2a4680", "points": "#d9541e"}
         self._show_points = True
         self._own_colors: tuple[NDArray[np.int64], NDArray[np.uint8]] | None = None
+        self._drape: Drape | None = None
+        self._texture: Any = None
         self._show_own_colors = True
         self._see_through = False
-        self._from_front = False
+        self.viewer: tuple[float, float, float] | None = None
         self.reset_camera()
 
     def set_colours(self, colours: dict[str, str]) -> None:
@@ -80,12 +91,20 @@ class Scene:
         self._mesh_actor.visibility = True
         self._move_crossings()
 
-    def set_own_colors(self, faces: NDArray[np.int64] | None, colors: NDArray[np.uint8] | None) -> None:
+    def set_own_colors(
+        self,
+        faces: NDArray[np.int64] | None,
+        colors: NDArray[np.uint8] | None,
+        drape: Drape | None = None,
+    ) -> None:
         """Remember the colours (V, 3) of the vertices of the surface with this faces object; None for none.
 
-        They are drawn whenever that surface is shown, wherever its vertices are.
+        They are drawn whenever that surface is shown, wherever its vertices are; of one made from a picture,
+        the picture itself.
         """
         self._own_colors = None if faces is None or colors is None else (faces, colors)
+        self._drape = drape
+        self._texture = None if drape is None else _texture_of(drape)
         self._recolour()
 
     def show_own_colors(self, shown: bool) -> None:
@@ -101,7 +120,16 @@ class Scene:
         wires = self._shading is Shading.WIREFRAME
         fits = own is not None and own[0] is self._faces and len(own[1]) == self._mesh.n_points
         shown = own is not None and fits and self._show_own_colors and not wires
-        _paint(self._mesh_actor.mapper, self._mesh, own[1] if own is not None and shown else None)
+        draped = shown and self._drape is not None
+        _paint(
+            self._mesh_actor.mapper, self._mesh, own[1] if own is not None and shown and not draped else None
+        )
+        self._mesh_actor.texture = self._texture if draped else None
+        if self._drape is not None and draped:
+            self._mesh.active_texture_coordinates = self._drape.places
+        prop = self._mesh_actor.prop
+        prop.color = "white" if draped else self._colours["edges" if wires else "mesh"]
+        prop.ambient, prop.diffuse, prop.specular, prop.specular_power = _DRAPED if draped else _LIT
 
     def _recolour_points(self) -> None:
         if self._points_actor is not None:
@@ -242,16 +270,19 @@ class Scene:
             if actor is not None:
                 actor.visibility = shown
 
-    def reset_camera(self, *, from_front: bool | None = None) -> None:
-        """Look at the whole unit sphere from above and the right.
+    def look_from(self, viewer: Sequence[float] | NDArray[np.float64] | None) -> None:
+        """Look at the whole unit sphere nearly from where a picture of it was taken.
 
         Args:
-            from_front: look nearly from where a picture was taken, so that the result is recognised; None
-                for as the last time.
+            viewer: (3,), the direction towards there; None for no picture.
         """
-        if from_front is not None:
-            self._from_front = from_front
-        self._plotter.camera_position = _FRONT if self._from_front else _VIEW
+        self.viewer = None if viewer is None else (float(viewer[0]), float(viewer[1]), float(viewer[2]))
+        self.reset_camera()
+
+    def reset_camera(self) -> None:
+        """Look at the whole unit sphere: from above and the right, or as ``look_from`` was told."""
+        eye = _EYE if self.viewer is None else _beside(self.viewer)
+        self._plotter.camera_position = (eye, (0.0, 0.0, 0.0), _UPWARD)
         self._plotter.camera.view_angle = 30.0
         self._plotter.camera.clipping_range = (0.1, 50.0)
 
@@ -277,9 +308,7 @@ class Scene:
         wires = self._shading is Shading.WIREFRAME
         prop.style = "wireframe" if wires else "surface"
         prop.interpolation = "Flat" if self._shading is Shading.FLAT else "Phong"
-        prop.color = self._colours["edges" if wires else "mesh"]
         prop.lighting = not wires
-        prop.ambient, prop.diffuse, prop.specular, prop.specular_power = 0.30, 0.75, 0.15, 24.0
         # Without its back faces a see-through surface needs no sorting.
         prop.opacity = 0.6 if self._see_through and not wires else 1.0
         prop.culling = "back" if self._see_through or wires else "none"
@@ -303,6 +332,15 @@ def vertex_normals(vertices: NDArray[np.float32], faces: NDArray[np.int64]) -> N
     return (total / np.where(lengths > 0, lengths, 1.0)).astype(np.float32)
 
 
+def _beside(viewer: tuple[float, float, float]) -> tuple[float, float, float]:
+    """Return where to stand to look from nearly the direction of a viewer."""
+    x, y, z = viewer
+    azimuth = math.atan2(x, z) + _ASIDE
+    height = min(math.atan2(y, math.hypot(x, z)) + _ABOVE, _STEEPEST)
+    right, up, near = camera_direction(azimuth, height)
+    return _DISTANCE * float(right), _DISTANCE * float(up), _DISTANCE * float(near)
+
+
 def _paint(mapper: Any, drawn: Any, colors: NDArray[np.uint8] | None) -> None:
     """Let a mapper draw points or vertices in colours (N, 3); in its actor's for None."""
     mapper.scalar_visibility = colors is not None
@@ -311,6 +349,12 @@ def _paint(mapper: Any, drawn: Any, colors: NDArray[np.uint8] | None) -> None:
         mapper.SetScalarModeToUsePointFieldData()
         mapper.SelectColorArray("own")
         mapper.SetColorModeToDirectScalars()
+
+
+def _texture_of(drape: Drape) -> Any:
+    # Large parts of pyvista have no annotations.
+    make: Any = pv.numpy_to_texture
+    return make(drape.picture)
 
 
 def _point_size(count: int) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from nmf_app.widgets.viewport import Viewport
 
 STARTING_RADIUS = 0.7  # of the sphere shown before there is anything else, unit-sphere units
+FRONT = (0.0, 0.0, 1.0)
 INSET = QSize(192, 144)
 TOOLS = ("smooth", "flat", "wireframe", "input", "colors", "reset", "dark")
 
@@ -96,9 +98,10 @@ class Stage(QWidget):
             self._show_inset(new)
         before, after = old.current_item, new.current_item
         if _key(before) != _key(after) or _loaded(before) is not _loaded(after):
-            self.viewport.scene.reset_camera(from_front=_is_picture(after))
+            self.viewport.scene.look_from(_viewer_of(after))
             self._show_item(after)
         elif _outcome(before) is not _outcome(after):
+            self._look_from(_viewer_of(after))
             self._show_target(after)
         if _broken(old) is not _broken(new):
             self._show_broken(old, new)
@@ -112,6 +115,7 @@ class Stage(QWidget):
             self.viewport.scene.set_mesh(live.frame.vertices, live.frame.faces)
             if live.frame.points is not None and live.frame.points is not self._predicted:
                 self._predicted = live.frame.points
+                self._look_from(live.frame.viewer)
                 self.viewport.scene.set_points(live.frame.points)
             self.viewport.update()
 
@@ -120,6 +124,13 @@ class Stage(QWidget):
         if self.viewport is not None:
             self.viewport.scene.set_mesh(vertices, faces)
             self.viewport.update()
+
+    def _look_from(self, viewer: Sequence[float] | NDArray[np.float64] | None) -> None:
+        """Go to where a picture was taken, unless that is known already: the user may look from elsewhere."""
+        assert self.viewport is not None
+        known = self.viewport.scene.viewer
+        if viewer is not None and (known is None or not np.allclose(viewer, known)):
+            self.viewport.scene.look_from(viewer)
 
     def _show_item(self, item: Item | None) -> None:
         """Show an item's input, and the sphere everything starts from until there is a result."""
@@ -168,7 +179,7 @@ class Stage(QWidget):
             self.viewport.scene.set_own_colors(None, None)
         else:
             result = outcome.reconstruction
-            self.viewport.scene.set_own_colors(result.trajectory.faces, result.mesh.colors)
+            self.viewport.scene.set_own_colors(result.trajectory.faces, result.mesh.colors, outcome.drape)
         self.viewport.update()
 
     def _show_view(self, view: ViewOptions) -> None:
@@ -263,8 +274,11 @@ def _key(item: Item | None) -> int | None:
     return None if item is None else item.key
 
 
-def _is_picture(item: Item | None) -> bool:
-    return item is not None and item.loaded is not None and isinstance(item.loaded.source, ShapeImage)
+def _viewer_of(item: Item | None) -> Sequence[float] | None:
+    """Return the direction (3,) to a picture's viewer, the front until it is known; None for no picture."""
+    if item is None or item.loaded is None or not isinstance(item.loaded.source, ShapeImage):
+        return None
+    return FRONT if item.outcome is None else list(item.outcome.reconstruction.viewer)
 
 
 def _loaded(item: Item | None) -> object:

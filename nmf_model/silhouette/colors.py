@@ -20,6 +20,7 @@ from nmf_model.types import ShapeImage
 
 _LARGEST = 512
 """Pixels of the object's longer side that are kept at least, if it has so many: a texture shows no more."""
+_OPAQUE = 128
 _RIM = 0.03
 """Width of the rim, where colours are mixed with the background's, in halves of the object's longer side."""
 
@@ -49,18 +50,23 @@ class PictureColors:
         assert image.mask is not None
         rgba, mask = shrunk(image.rgba, image.mask, _LARGEST)
         frame = MaskFrame.of(mask)
-        inner = _without_rim(mask, max(1, round(_RIM * frame.pixels_per_unit)))
+        opaque = mask & (rgba[..., 3] >= _OPAQUE)  # holes that were filled have no colours of their own
+        inner = _without_rim(opaque if opaque.any() else mask, max(1, round(_RIM * frame.pixels_per_unit)))
         rows, columns = ndimage.distance_transform_edt(~inner, return_distances=False, return_indices=True)
         return cls(rgba[rows, columns, :3], frame, in_perspective, view)
 
     def at(self, places: NDArray[np.floating]) -> NDArray[np.uint8]:
         """Return the colours (N, 3) of places (N, 3)."""
-        local = turned(places, self.view) / self.scale
-        seen = seen_places(local) if self.in_perspective else local
         height, width = self.rgb.shape[:2]
-        column, row = np.floor(self.frame.to_pixels(seen[:, :2])).astype(np.int64).T
+        column, row = np.floor(self.pixels(places)).astype(np.int64).T
         colors: NDArray[np.uint8] = self.rgb[row.clip(0, height - 1), column.clip(0, width - 1)]
         return colors
+
+    def pixels(self, places: NDArray[np.floating]) -> NDArray[np.float64]:
+        """Return where in ``rgb`` places (N, 3) are seen: (N, 2), columns and rows from its upper left."""
+        local = turned(places, self.view) / self.scale
+        seen = seen_places(local) if self.in_perspective else local
+        return self.frame.to_pixels(seen[:, :2])
 
     def scaled(self, factor: float) -> PictureColors:
         """Return the same for places whose coordinates are ``factor`` times as large."""

@@ -13,7 +13,7 @@ import pyvista as pv
 from PIL import Image
 
 from nmf_app import resources
-from nmf_app.session import Shading, Theme
+from nmf_app.session import Drape, Shading, Theme
 from nmf_app.widgets.scene import Scene, vertex_normals
 from nmf_model.geometry.template import icosphere
 
@@ -122,18 +122,21 @@ def test_reset_brings_the_camera_back(plotter, scene):
     np.testing.assert_array_equal(pixels(plotter), before)
 
 
-def test_a_picture_is_looked_at_nearly_from_where_it_was_taken_until_something_else_is_shown(plotter, scene):
-    def degrees_off_front():
-        x, y, z = plotter.camera.position
-        return np.degrees(np.arctan2(np.hypot(x, y), z))
+@pytest.mark.parametrize("viewer", [(0, 0, 1), (0, 0.5, 0.75**0.5), (0.6, 0, -0.8), (0, 1, 0)])
+def test_a_picture_is_looked_at_nearly_from_where_it_was_taken_until_something_else_is_shown(
+    plotter, scene, viewer
+):
+    def degrees_off(direction):
+        return np.degrees(np.arccos(np.dot(direction, plotter.camera.position) / 4))
 
-    scene.reset_camera(from_front=True)
-    assert degrees_off_front() < 15
+    scene.look_from(viewer)
+    assert 1 < degrees_off(viewer) < 12
+    assert abs(np.dot(plotter.camera.up, plotter.camera.position)) < 3.99  # else there is no upright in it
     plotter.camera.Azimuth(70)
     scene.reset_camera()
-    assert degrees_off_front() < 15
-    scene.reset_camera(from_front=False)
-    assert degrees_off_front() > 25
+    assert degrees_off(viewer) < 12
+    scene.look_from(None)
+    assert degrees_off((0, 0, 1)) > 25
 
 
 def test_normals_of_a_sphere_point_along_its_radius():
@@ -169,10 +172,16 @@ def luminance(colour):
     return float(linear @ [0.2126, 0.7152, 0.0722])
 
 
-def test_the_animation_process_writes_a_gif_that_moves(tmp_path):
+@pytest.mark.parametrize("of_a_picture", [False, True])
+def test_the_animation_process_writes_a_gif_that_moves(tmp_path, of_a_picture):
     sphere = icosphere(2)
     flow = np.stack([sphere.vertices * np.float32([1, 1 - share, 1]) for share in (0, 0.3, 0.6)])
-    np.savez(tmp_path / "flow.npz", vertices=flow, faces=sphere.faces)
+    more = {}
+    if of_a_picture:
+        more["viewer"], more["picture"] = (0.0, 0.6, 0.8), np.full((4, 4, 3), (255, 0, 0), dtype=np.uint8)
+        more["places"] = np.full((len(sphere.vertices), 2), 0.5, dtype=np.float32)
+        more["colors"] = np.zeros((len(sphere.vertices), 3), dtype=np.uint8)
+    np.savez(tmp_path / "flow.npz", vertices=flow, faces=sphere.faces, **more)
     command = [
         sys.executable,
         "-m",
@@ -187,6 +196,8 @@ def test_the_animation_process_writes_a_gif_that_moves(tmp_path):
     assert 0 < fractions[0] < fractions[-1] <= 1
     with Image.open(tmp_path / "a.gif") as gif:
         assert gif.n_frames > 20
+        red, green, blue = np.asarray(gif.convert("RGB")).reshape(-1, 3).T.astype(int)
+        assert (red > 2 * np.maximum(green, blue)).any() == of_a_picture
         first = np.asarray(gif.convert("L"))
         gif.seek(gif.n_frames // 2)
         assert (np.asarray(gif.convert("L")) != first).any()
@@ -210,3 +221,35 @@ def test_points_are_drawn_in_their_own_colours_only_while_these_are_shown(plotte
     assert greens() > 100
     scene.set_points(points)
     assert greens() == 0
+
+
+def test_a_picture_is_drawn_finer_than_the_vertices_of_its_surface_are(plotter, scene):
+    sphere = icosphere(1)
+    stripes = np.zeros((64, 64, 3), dtype=np.uint8)
+    stripes[:, ::4, 0] = stripes[:, 1::4, 0] = 255  # 16 red ones between black ones
+    places = ((sphere.vertices[:, :2] + 1) / 2).astype(np.float32)
+    dull = np.full((len(places), 3), 40, dtype=np.uint8)
+
+    def changes():
+        row = pixels(plotter)[100]
+        is_red = (row[:, 0] > 100) & (row[:, 1:].max(axis=1) < 60)
+        return int(np.count_nonzero(np.diff(is_red.astype(int))))
+
+    scene.look_from((0, 0, 1))
+    scene.set_own_colors(sphere.faces, dull, Drape(stripes, places))
+    scene.set_mesh(sphere.vertices, sphere.faces)
+    assert changes() >= 24
+    scene.set_mesh(sphere.vertices * np.float32(0.5), sphere.faces)
+    assert changes() >= 12, "it moves along"
+    for hide in (lambda: scene.show_own_colors(False), lambda: scene.set_shading(Shading.WIREFRAME)):
+        hide()
+        assert changes() == 0
+        scene.show_own_colors(True)
+        scene.set_shading(Shading.FLAT)
+        assert changes() >= 12
+    other = icosphere(2)
+    scene.set_mesh(other.vertices, other.faces)
+    assert changes() == 0, "it belongs to one surface alone"
+    scene.set_own_colors(None, None)
+    scene.set_mesh(sphere.vertices, sphere.faces)
+    assert changes() == 0

@@ -51,6 +51,15 @@ def test_seen_from_afar_all_along_a_line_of_sight_has_the_colour_that_is_seen(fl
     assert np.array_equal(colors, np.where(grid[:, :1] < 0, RED, BLUE))
 
 
+def test_a_hole_that_was_filled_has_the_colours_around_it_and_not_those_of_nothing(flag, grid):
+    flag.rgba[40:60, 60:90] = (*GREEN, 0)
+    colors = PictureColors.of(flag, np.eye(3), in_perspective=False).at(grid)
+    assert np.array_equal(colors, np.where(grid[:, :1] < 0, RED, BLUE))
+    flag.rgba[..., 3] = 40  # glass all over is no hole
+    pale = PictureColors.of(flag, np.eye(3), in_perspective=False).at(grid)
+    assert (pale == GREEN).all(axis=1).any()
+
+
 def test_the_rim_s_colours_are_those_of_the_background_and_not_taken(flag):
     frame = MaskFrame.of(flag.mask)
     corners = np.column_stack(
