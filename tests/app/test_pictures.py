@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from nmf_app.session import ItemState
+from nmf_app.widgets.export_dialog import ExportDialog
 from nmf_app.work import drawn_target
 from nmf_model.reconstruct import stream
 
@@ -15,7 +16,7 @@ from .test_window import drop, picture, wait_for
 ARMCHAIR = Path(__file__).resolve().parents[2] / "resources" / "examples" / "armchair.webp"
 
 
-def test_a_picture_s_result_is_looked_at_from_its_viewer_and_wears_it(open_window, qtbot):
+def test_a_picture_s_result_is_looked_at_from_its_viewer_and_wears_it(open_window, qtbot, tmp_path):
     app = open_window(stream)
     scene = app.window.stage.viewport.scene
     drop(app.window.stage.viewport, [ARMCHAIR])
@@ -32,6 +33,12 @@ def test_a_picture_s_result_is_looked_at_from_its_viewer_and_wears_it(open_windo
     rows = ((1 - drape.places[:, 1]) * height).astype(int).clip(0, height - 1)
     same = (drape.picture[rows, columns] == result.mesh.colors).all(axis=1)
     assert same.mean() > 0.99, "but for rounding at the border between two pixels"
+
+    dialog = ExportDialog(outcome, "armchair", tmp_path, app.window)
+    assert dialog.choice.with_texture, "it is written as it is shown"
+    dialog._path.setText(str(tmp_path / "armchair.stl"))
+    assert not dialog.choice.with_texture
+    dialog.deleteLater()
 
     drawn = drawn_target(result)
     np.testing.assert_array_equal(outcome.point_colors, result.coloring.at(drawn))
