@@ -45,6 +45,11 @@ class Verification:
         return self.report.is_sound and all(line.good for line in self.certificate_lines)
 
     @property
+    def certified(self) -> bool:
+        """Whether it passed and there is a certificate to say so."""
+        return self.passed and bool(self.certificate_lines)
+
+    @property
     def solid(self) -> SolidFacts | None:
         """What is true of the tetrahedra, or None for a surface."""
         return self.report.solid if isinstance(self.report, SolidReport) else None
@@ -56,6 +61,7 @@ class Verification:
             "file": str(self.path),
             "passed": self.passed,
             "sound": self.report.is_sound,
+            "certified": self.certified,
             "checks": [{"good": line.good, "text": line.text} for line in lines],
             "notes": list(self.notes),
             "report": finite(self.report),

@@ -526,6 +526,7 @@ def test_the_command_passes_sound_files_of_ours_and_others(folder):
     assert any("no certificate" in line for line in second)
     good, theirs = json.loads((folder / "all.json").read_text())
     assert good["passed"] is good["sound"] is theirs["passed"] is True
+    assert (good["certified"], theirs["certified"]) == (True, False)
     assert good["report"]["vertices"] == 162
     assert all(check["good"] for check in good["checks"])
 

@@ -12,13 +12,26 @@ from nmf_model.io.beside import Beside
 
 _MATERIAL_FILE = re.compile(r"\S.*?\.mtl(?=\s|$)|\S.*", re.IGNORECASE)
 """One of the names in a line: a name may have spaces, and a line several names."""
+_NUMBER = r"[-+]?[\d.]+(?:e[-+]?\d+)?"
+_OPTION = re.compile(
+    rf"-(?P<move>[ost])(?P<by>(?:\s+{_NUMBER}){{1,3}})\s+"
+    rf"|-(?:mm(?:\s+{_NUMBER}){{2}}|(?:boost|texres|bm)\s+{_NUMBER}"
+    r"|(?:blendu|blendv|clamp|cc|imfchan|type)\s+\S+)\s+",
+    re.IGNORECASE,
+)
+"""What may stand before the name of a texture."""
+_IN_PLACE = {"o": 0.0, "s": 1.0, "t": 0.0}
 
 
 class Missing(NamedTuple):
-    """Names of material files and of textures that were not found."""
+    """Names of material files and of textures that were not found, and of textures that are not used.
+
+    ``moved`` are those that their materials shift or scale.
+    """
 
     materials: tuple[str, ...] = ()
     textures: tuple[str, ...] = ()
+    moved: tuple[str, ...] = ()
 
     def sentences(self) -> list[str]:
         """Say what is missing."""
@@ -26,6 +39,9 @@ class Missing(NamedTuple):
             f"The {kind} {name} that the file names was not found, so its colours are not complete."
             for kind, names in (("material file", self.materials), ("texture", self.textures))
             for name in names
+        ] + [
+            f"The texture {name} is shifted or scaled by its material (-o, -s or -t), so it is not shown."
+            for name in self.moved
         ]
 
 
@@ -36,13 +52,13 @@ def missing_looks(path: Path) -> Missing:
     materials = _material_files(path)
     found = [path.parent / name for name in materials if (path.parent / name).is_file()]
     textures = {
-        (material.parent, name.split()[-1] if name.startswith("-") else name)
-        for material in found
-        for name in _named(material, "map_Kd")
+        (material.parent, *_texture(words)) for material in found for words in _named(material, "map_Kd")
     }
+    lost = {name for folder, name, _ in textures if not (folder / name.replace("\\", "/")).is_file()}
     return Missing(
         tuple(name for name in materials if not (path.parent / name).is_file()),
-        tuple(sorted(name for folder, name in textures if not (folder / name.replace("\\", "/")).is_file())),
+        tuple(sorted(lost)),
+        tuple(sorted({name for _, name, moved in textures if moved and name not in lost})),
     )
 
 
@@ -55,13 +71,31 @@ class Looks(Beside):
         self._materials = _material_files(path)
 
     def get(self, name: str) -> bytes:
-        """Return the content of a file; for the first line of material files, that of all of them."""
-        return b"\n".join(self._found_materials()) if name == self._asked else super().get(name)
+        """Return the content of a file; for the first line of material files, that of all of them.
+
+        ``name`` may have the options of a texture before it; one that is shifted or scaled is not given.
+        """
+        if name == self._asked:
+            return b"\n".join(self._found_materials())
+        named, moved = _texture(name)
+        if moved:
+            raise ValueError(f"{named} is shifted or scaled")
+        return super().get(named)
 
     def _found_materials(self) -> Iterator[bytes]:
         for name in self._materials:
             with contextlib.suppress(OSError, ValueError):
                 yield super().get(name)
+
+
+def _texture(words: str) -> tuple[str, bool]:
+    """Return the name of a texture without its options, and whether these shift or scale it."""
+    moved = False
+    while option := _OPTION.match(words):
+        words = words[option.end() :]
+        if kind := option["move"]:
+            moved |= any(float(by) != _IN_PLACE[kind.lower()] for by in option["by"].split())
+    return words, moved
 
 
 def _material_files(path: Path) -> list[str]:

@@ -41,7 +41,15 @@ def test_colours_of_vertices_stay_without_the_material_file(tmp_path):
     assert np.ptp(cloud.colors[:, 0]) > 100
 
 
-@pytest.mark.parametrize("line", ["map_Kd skin colour.png", "map_Kd -s 1 1 1 skin.png"])
+@pytest.mark.parametrize(
+    "line",
+    [
+        "map_Kd skin colour.png",
+        "map_Kd -s 1 1 1 skin.png",
+        "map_Kd -clamp on -mm 0.0 1.0 -o 0.0 0 -bm 1e0 skin colour.png",
+        "MAP_KD -blendu OFF -S 1.000000 1.000000 1.000000 -imfchan r skin.png",
+    ],
+)
 def test_a_missing_texture_is_said_and_one_that_is_there_is_used(tmp_path, line):
     (tmp_path / "my looks.mtl").write_text(f"newmtl skin\nKd 1 1 1\n{line}\n")
     name = "skin colour.png" if "colour" in line else "skin.png"
@@ -52,8 +60,17 @@ def test_a_missing_texture_is_said_and_one_that_is_there_is_used(tmp_path, line)
     Image.new("RGB", (8, 8), (200, 30, 60)).save(tmp_path / name)
     cloud = read_points(tmp_path / "a.obj")
     assert told(cloud) == []
-    if "colour" in line:
-        assert np.abs(cloud.colors.astype(int) - [200, 30, 60]).max() <= 1
+    assert np.abs(cloud.colors.astype(int) - [200, 30, 60]).max() <= 1
+
+
+@pytest.mark.parametrize("move", ["-s 2 2 1", "-o 0.25 0 0", "-clamp on -t 0 0.5"])
+def test_a_texture_that_its_material_moves_is_said_not_to_be_shown(tmp_path, move):
+    (tmp_path / "my looks.mtl").write_text(f"newmtl skin\nKd 1 1 1\nmap_Kd {move} skin.png\n")
+    Image.new("RGB", (8, 8), (200, 30, 60)).save(tmp_path / "skin.png")
+    cloud = read_points(write(tmp_path))
+    [note] = [note for note in cloud.notes if "skin.png" in note]
+    assert "shifted or scaled" in note
+    assert cloud.colors is None or not (cloud.colors == [200, 30, 60]).all(axis=1).any()
 
 
 def looks(folder, line, **files):
