@@ -257,7 +257,8 @@ def _flow_of(
         return _Flow(better, plan.method, notes, correction)
     start = on_grids if on_grids is not None and _can_start(on_grids, points) else None
     fitted, began = yield from _fit_frames(points, start, _NETWORK_SHARE, request, device, cancel)
-    return _Flow(fitted.carrier, "network+fit" if began else "fit", _stray(fitted.outliers))
+    method = plan.method if plan.is_picture else "network+fit" if began else "fit"
+    return _Flow(fitted.carrier, method, _stray(fitted.outliers))
 
 
 def _can_start(answer: GridCarrier, points: NDArray[np.float32]) -> bool:

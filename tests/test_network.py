@@ -15,6 +15,7 @@ from nmf_model.flow.carrier import PlacedCarrier, TurnedCarrier
 from nmf_model.geometry.cameras import turned
 from nmf_model.geometry.normalization import normalize
 from nmf_model.geometry.template import icosphere
+from nmf_model.io.images import read_image
 from nmf_model.io.source import read_source
 from nmf_model.metrics import chamfer_l2
 from nmf_model.model import NeuralMeshFlow
@@ -27,6 +28,7 @@ from nmf_model.types import FlowFrame, Mesh, PointCloud, ReconstructionRequest, 
 from nmf_model.weights import load_weights, shipped_path
 
 EXAMPLES = Path(__file__).parents[1] / "resources" / "examples"
+PICTURES = Path(__file__).parent / "benchmarks" / "pictures"
 CPU = torch.device("cpu")
 
 
@@ -198,6 +200,21 @@ def test_what_is_too_thin_for_the_network_is_inflated_and_that_is_said():
     assert any("too thin for the network" in note for note in plan.notes)
     with pytest.raises(InputError, match="too thin"):
         make_plan(ReconstructionRequest(image, method="network"), CPU)
+
+
+@pytest.mark.parametrize(("name", "starts"), [("armchair.webp", True), ("hand.jpg", False)])
+def test_the_fit_of_an_outline_goes_on_from_the_network_where_that_has_nearly_the_outline(name, starts):
+    image = reconstruct_mask(read_image(PICTURES / name))
+    plan = make_plan(ReconstructionRequest(image, method="silhouette"), CPU)
+    assert (plan.method, plan.fits, plan.model) == ("silhouette", True, None)
+    assert (plan.answer is not None) is starts, "the fingers of the hand are missing"
+    if starts:
+        frames = reconstruct.stream(ReconstructionRequest(image, method="silhouette"))
+        first = next(frames)
+        frames.close()
+        assert first.stage == "Network"
+        assert np.array_equal(first.viewer, [0, 0, 1])
+        assert len(first.points) > 1_000
 
 
 def test_of_a_mask_of_one_s_own_the_largest_part_is_the_object():
