@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nmf_model.io.beside import Beside
-from nmf_model.io.color_range import LARGEST
+from nmf_model.io.gltf_plain import GLTF_SUFFIXES, plain_gltf
 from nmf_model.io.gltf_tree import gltf_tree
 
 _COLOR = "COLOR_0"
@@ -29,7 +29,7 @@ def vertex_colors(path: Path) -> dict[Any, NDArray[np.uint8]]:
     Returns:
         them by the name that a part has in trimesh's scene; nothing for what trimesh reads rightly.
     """
-    if path.suffix.lower() not in (".glb", ".gltf"):
+    if path.suffix.lower() not in GLTF_SUFFIXES:
         return {}
     try:
         return _read(path) if _has_light(gltf_tree(path)) else {}
@@ -37,14 +37,13 @@ def vertex_colors(path: Path) -> dict[Any, NDArray[np.uint8]]:
         return {}
 
 
-def light_attributes(colors: NDArray[np.uint8]) -> dict[str, NDArray[np.uint16]]:
+def light_attributes(colors: NDArray[np.uint8]) -> dict[str, NDArray[np.float32]]:
     """Return attributes of vertices for trimesh's writer, of which ``with_light`` makes their colours.
 
     Args:
-        colors: (V, 3) sRGB. In 16 bits all of them stay distinct.
+        colors: (V, 3) sRGB. In float32 all of them stay distinct; some programs misread 16 bits.
     """
-    light = np.concatenate([light_of(colors / 255), np.ones((len(colors), 1))], axis=1)
-    return {_HELD_BACK: (light * LARGEST).round().astype(np.uint16)}
+    return {_HELD_BACK: light_of(colors / 255).astype(np.float32)}
 
 
 def with_light(tree: dict[str, Any]) -> None:
@@ -52,7 +51,6 @@ def with_light(tree: dict[str, Any]) -> None:
     for part in (part for mesh in tree["meshes"] for part in mesh["primitives"]):
         if _HELD_BACK in part["attributes"]:
             part["attributes"][_COLOR] = part["attributes"].pop(_HELD_BACK)
-            tree["accessors"][part["attributes"][_COLOR]]["normalized"] = True
 
 
 def shown(light: NDArray[np.floating]) -> NDArray[np.float64]:
@@ -84,7 +82,8 @@ def _has_light(tree: dict[str, Any]) -> bool:
 def _read(path: Path) -> dict[Any, NDArray[np.uint8]]:
     gltf = importlib.import_module("trimesh.exchange.gltf")
     load = gltf.load_glb if path.suffix.lower() == ".glb" else gltf.load_gltf
-    with open(path, "rb") as stream:
+    source = plain_gltf(path)
+    with open(path, "rb") if source is path else source as stream:
         parts = load(stream, resolver=Beside(path), skip_materials=True)["geometry"]
     found = {}
     for name, part in parts.items():

@@ -6,6 +6,10 @@ import json
 import struct
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
+
+_UNREAD = {"KHR_texture_basisu", "MSFT_texture_dds"}
+"""Kinds of textures that are made for graphics cards alone."""
 
 
 def gltf_tree(path: Path) -> dict[str, Any]:
@@ -19,6 +23,29 @@ def gltf_tree(path: Path) -> dict[str, Any]:
     if not isinstance(tree, dict):
         raise ValueError("a glTF file is a JSON object")
     return tree
+
+
+def missing_pictures(path: Path) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return names of the textures that are not there, and of those that are of no usual kind."""
+    tree = gltf_tree(path)
+    images, textures = tree.get("images", []), tree.get("textures", [])
+    names = [image.get("uri", "") for image in images]
+    beside = [unquote(name) for name in names if name and not name.startswith("data:")]
+    lost = tuple(name for name in beside if not (path.parent / name).is_file())
+    unread = []
+    for number in _base_textures(tree):
+        kinds = textures[number].get("extensions", {})
+        if "source" not in textures[number] and (kinds.keys() & _UNREAD):
+            unread.append(textures[number].get("name") or f"number {number + 1}")
+    return lost, tuple(unread)
+
+
+def _base_textures(tree: dict[str, Any]) -> list[int]:
+    found = (
+        material.get("pbrMetallicRoughness", {}).get("baseColorTexture", {}).get("index")
+        for material in tree.get("materials", [])
+    )
+    return sorted({number for number in found if number is not None})
 
 
 def has_texture_places(path: Path) -> bool:

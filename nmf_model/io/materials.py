@@ -1,4 +1,4 @@
-"""What an OBJ file names for its looks and what of that is not there: trimesh passes over it in silence."""
+"""What a mesh file names for its looks and what of that is not there: trimesh passes over it in silence."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from nmf_model.io.beside import Beside
+from nmf_model.io.gltf_plain import GLTF_SUFFIXES
+from nmf_model.io.gltf_tree import missing_pictures
 
 _MATERIAL_FILE = re.compile(r"\S.*?\.mtl(?=\s|$)|\S.*", re.IGNORECASE)
 """One of the names in a line: a name may have spaces, and a line several names."""
@@ -26,27 +28,38 @@ _IN_PLACE = {"o": 0.0, "s": 1.0, "t": 0.0}
 class Missing(NamedTuple):
     """Names of material files and of textures that were not found, and of textures that are not used.
 
-    ``moved`` are those that their materials shift or scale.
+    ``moved`` are those that their materials shift or scale, ``unread`` those of a kind for graphics cards.
     """
 
     materials: tuple[str, ...] = ()
     textures: tuple[str, ...] = ()
     moved: tuple[str, ...] = ()
+    unread: tuple[str, ...] = ()
 
     def sentences(self) -> list[str]:
         """Say what is missing."""
-        return [
-            f"The {kind} {name} that the file names was not found, so its colours are not complete."
-            for kind, names in (("material file", self.materials), ("texture", self.textures))
-            for name in names
-        ] + [
-            f"The texture {name} is shifted or scaled by its material (-o, -s or -t), so it is not shown."
-            for name in self.moved
-        ]
+        return (
+            [
+                f"The {kind} {name} that the file names was not found, so its colours are not complete."
+                for kind, names in (("material file", self.materials), ("texture", self.textures))
+                for name in names
+            ]
+            + [
+                f"The texture {name} is shifted or scaled by its material (-o, -s or -t), so it is not shown."
+                for name in self.moved
+            ]
+            + [
+                f"The texture {name} is of a kind that cannot be read here (KTX2 or DDS), so it is not shown."
+                for name in self.unread
+            ]
+        )
 
 
 def missing_looks(path: Path) -> Missing:
-    """Return what an OBJ file names and what does not lie where it names it; nothing for other formats."""
+    """Return what an OBJ or glTF file names and what does not lie where it names it; else nothing."""
+    if path.suffix.lower() in GLTF_SUFFIXES:
+        gone, unread = missing_pictures(path)
+        return Missing(textures=gone, unread=unread)
     if path.suffix.lower() != ".obj":
         return Missing()
     materials = _material_files(path)

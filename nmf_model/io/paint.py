@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from nmf_model.io.beside import Beside
 from nmf_model.io.color_range import color_bytes, largest_color
 from nmf_model.io.gltf_colors import light_of, shown, vertex_colors
+from nmf_model.io.gltf_plain import GLTF_SUFFIXES, plain_gltf
 from nmf_model.io.materials import Looks, Missing
 from nmf_model.io.obj_off import obj_in_triangles
 from nmf_model.io.surface import Surface
@@ -96,7 +97,11 @@ def _scene(path: Path, *, fans: bool) -> Any:
     import trimesh
 
     is_obj = path.suffix.lower() == ".obj"
-    source = path if fans or not is_obj else io.BytesIO(obj_in_triangles(path).encode("utf-8"))
+    source: Any = path
+    if is_obj and not fans:
+        source = io.BytesIO(obj_in_triangles(path).encode("utf-8"))
+    elif path.suffix.lower() in GLTF_SUFFIXES:
+        source = plain_gltf(path)
     files: Any = Looks(path) if is_obj else Beside(path)
     return trimesh.load_scene(source, path.suffix[1:].lower(), resolver=files, process=False)
 
@@ -151,17 +156,20 @@ def _looks(
         return np.broadcast_to(by_face, (len(faces), 3, 3)).astype(np.float32), uv, None
     material = visual.material
     picture = getattr(material, "baseColorTexture", None) or getattr(material, "image", None)
-    own = _own_colors(part, right)
-    if own is not None and (picture is None or not has_materials):
+    own, is_gltf = _own_colors(part, right), hasattr(material, "baseColorFactor")
+    if own is not None and not is_gltf and (picture is None or not has_materials):
         return own[faces].astype(np.float32), uv, None
     has_texture = picture is not None and visual.uv is not None and len(visual.uv) == len(part.vertices)
     factor = _factor(material, has_texture)
     corners = np.broadcast_to(factor, (len(faces), 3, 3)).astype(np.float32)
-    if picture is None or not has_texture:
-        return corners, uv, None
-    texture = np.asarray(picture.convert("RGB"))
-    if hasattr(material, "baseColorFactor"):
+    texture = np.asarray(picture.convert("RGB")) if picture is not None and has_texture else None
+    if is_gltf and texture is not None:
         texture, corners = _lit(texture, factor / 255), np.full_like(corners, 255)
+    if is_gltf and own is not None:
+        # Light multiplies, and so do, but in deep shadow, its sRGB values.
+        corners = corners * own[faces] / 255
+    if texture is None:
+        return corners, uv, None
     return corners, np.asarray(visual.uv, dtype=np.float64)[faces], texture
 
 

@@ -14,6 +14,7 @@ from nmf_model.errors import InputError
 from nmf_model.io.archive_3mf import read_unit
 from nmf_model.io.beside import Beside
 from nmf_model.io.gltf_colors import vertex_colors
+from nmf_model.io.gltf_plain import GLTF_SUFFIXES, plain_gltf
 from nmf_model.io.gltf_tree import gltf_tree
 from nmf_model.io.opening import require_bytes
 from nmf_model.io.surface import Surface, checked
@@ -59,7 +60,8 @@ def _flattened(path: Path) -> Surface:
     import trimesh
 
     files: Any = Beside(path)
-    scene = trimesh.load_scene(path, resolver=files, process=False)
+    source = plain_gltf(path) if path.suffix.lower() in GLTF_SUFFIXES else path
+    scene = trimesh.load_scene(source, path.suffix[1:].lower(), resolver=files, process=False)
     vertices, faces, count = [np.zeros((0, 3))], [np.zeros((0, 3), dtype=np.int64)], 0
     shown, colors = vertex_colors(path), list[NDArray[np.uint8] | None]()
     for node in scene.graph.nodes_geometry:
