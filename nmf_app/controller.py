@@ -226,8 +226,8 @@ class Controller(QObject):
         if path is not None:
             view = self._session.state.view
             self._settings.save_folder(path.parent)
-            result, theme = item.outcome.reconstruction, view.theme.value
-            task = work.save_animation(result, path, theme, in_color=view.show_colors)
+            theme = view.theme.value
+            task = work.save_animation(item.outcome, path, theme, in_color=view.show_colors)
             self._submit(JobKind.ANIMATION, item, task)
 
     @Slot(object)

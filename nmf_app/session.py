@@ -53,15 +53,25 @@ class Theme(Enum):
 
 @dataclass(frozen=True, eq=False)
 class Drape:
-    """A picture that is drawn on the surface made of it.
+    """A picture that is drawn on a surface: the one that it was made from, or one of its colours.
 
     Attributes:
         picture: (H, W, 3) uint8.
-        places: (V, 2) float32, where each vertex is seen: 0..1 from the picture's lower left corner.
+        places: (V, 2) float32, where each vertex is seen: 0..1 from the picture's lower left corner. With
+            ``vertex``, (W, 2), where each of the places lies that the vertices have in the picture.
+        vertex: (W,) int64, the vertex at each place; None where each has one.
+        faces: (F, 3) int64, the surface's faces in terms of the places.
     """
 
     picture: NDArray[np.uint8]
     places: NDArray[np.float32]
+    vertex: NDArray[np.int64] | None = None
+    faces: NDArray[np.int64] | None = None
+
+    @property
+    def has_light(self) -> bool:
+        """Whether it is a photograph, with the light that fell on the object."""
+        return self.vertex is None
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,7 +83,7 @@ class Outcome:
         crossing_faces: (K,) indices of the faces of its mesh that cross others, as the report counts them.
         marks: where mesh and points are far from each other.
         point_colors: (N, 3) uint8 of the points that are drawn with it; None if the input has no colours.
-        drape: the picture it was made from; None for a cloud.
+        drape: the picture it was made from, or a picture of its colours; None without colours.
     """
 
     reconstruction: Reconstruction

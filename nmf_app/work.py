@@ -45,6 +45,8 @@ from nmf_model.types import (
 )
 
 PREVIEW_POINTS = 12_000
+DRAWN_CHART = 256
+"""Pixels along a chart of the colours that are drawn in the window; files have more."""
 LARGEST_MARK = 0.2  # radius of the balls that mark what a mesh misses: larger ones would hide the object
 READ_AT_ONCE_BYTES = 500_000  # a larger mesh is read and checked by a child, so that the window can draw
 WARM_UP_FRAMES = 3  # the second comes after the first step of the optimiser
@@ -187,24 +189,37 @@ def reconstruct(
         point_colors = cloud_colors(request.source, drawn) if seen is None else seen.at(drawn)
         checked, crossing = _check(result)
         marks = _marks_of(result.residual.regions, result.normalization, LARGEST_MARK)
-        return Outcome(result, checked, origin, crossing, marks, point_colors, drape_of(result))
+        return Outcome(
+            result, checked, origin, crossing, marks, point_colors, drape_of(result, request.source)
+        )
 
     return task
 
 
-def drape_of(result: Reconstruction) -> Drape | None:
-    """Return the picture that a result was made of, as it lies on the mesh; None for that of a cloud."""
-    if result.coloring is None:
+def drape_of(result: Reconstruction, source: Source) -> Drape | None:
+    """Return what is drawn on a result: the picture that it was made of, or the colours of the cloud."""
+    if result.mesh.colors is None:
         return None
     from nmf_model.silhouette.colors import PictureColors
 
     colors = result.coloring
     if not isinstance(colors, PictureColors):
-        return None
+        return _baked(result, source)
     height, width = colors.rgb.shape[:2]
     places = colors.pixels(result.mesh.vertices) / (width, height)
     places[:, 1] = 1 - places[:, 1]
     return Drape(colors.rgb, places.clip(0, 1).astype(np.float32))
+
+
+def _baked(result: Reconstruction, source: Source) -> Drape | None:
+    if not isinstance(source, PointCloud) or source.colors is None or result.mesh.sphere is None:
+        return None
+    from nmf_model.repair import CloudColors
+    from nmf_model.texture import bake, make_atlas
+
+    atlas = make_atlas(result.mesh, DRAWN_CHART)
+    picture = bake(result.mesh, atlas, CloudColors(source.points, source.colors), DRAWN_CHART)
+    return Drape(picture, atlas.uv.astype(np.float32), atlas.vertex, atlas.faces)
 
 
 def warm_up() -> Task:
@@ -317,12 +332,13 @@ def scaled(result: Reconstruction, factor: float, unit: LengthUnit | None = None
     )
 
 
-def save_animation(result: Reconstruction, path: Path, theme: str, *, in_color: bool = True) -> Task:
+def save_animation(outcome: Outcome, path: Path, theme: str, *, in_color: bool = True) -> Task:
     """Return a task that records the trajectory as a turning GIF, in the result's own colours if wanted.
 
     It is drawn by a child process: a second renderer inside this one would hold up the window for
     hundreds of milliseconds.
     """
+    result, drape = outcome.reconstruction, outcome.drape
 
     def task(report: Report, cancel: CancelCheck) -> Path:
         report(Progress("Preparing the animation", 0.0))
@@ -334,11 +350,10 @@ def save_animation(result: Reconstruction, path: Path, theme: str, *, in_color: 
             }
             if in_color and result.mesh.colors is not None:
                 stored["colors"] = result.mesh.colors
-            drape = drape_of(result)
-            if drape is not None:
+            if drape is not None and drape.has_light:
                 stored["viewer"] = result.viewer
             if in_color and drape is not None:
-                stored |= {"picture": drape.picture, "places": drape.places}
+                stored |= {f"drape_{name}": value for name, value in vars(drape).items() if value is not None}
             np.savez(flow, **stored)
             finished = Path(folder) / "flow.gif"
             command = [sys.executable, "-m", "nmf_app.widgets.animation", str(flow), str(finished), theme]

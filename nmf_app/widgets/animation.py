@@ -1,7 +1,7 @@
 """Record a flow as a GIF; run as a child process: ``python -m nmf_app.widgets.animation FLOW OUT THEME``.
 
 FLOW is an npz with ``vertices`` (T, V, 3), ``faces`` (F, 3), and perhaps ``colors`` (V, 3), the direction
-towards a picture's ``viewer`` (3,), and a ``picture`` with the ``places`` of a ``session.Drape``.
+towards a picture's ``viewer`` (3,), and the parts of a ``session.Drape`` with ``drape_`` before their names.
 One fraction of the work is printed a line.
 """
 
@@ -24,6 +24,7 @@ SIZE = (480, 480)
 FLOW_IMAGES = 48
 TURN_IMAGES = 24
 MILLISECONDS = 60
+_DRAPE = "drape_"
 
 
 def images(
@@ -65,7 +66,8 @@ def record(flow: Path, target: Path, theme: Theme) -> None:
     with np.load(flow, allow_pickle=False) as data:
         vertices, faces = data["vertices"], data["faces"]
         colors, viewer = data.get("colors"), data.get("viewer")
-        drape = Drape(data["picture"], data["places"]) if "picture" in data else None
+        parts = {name.removeprefix(_DRAPE): data[name] for name in data if name.startswith(_DRAPE)}
+        drape = Drape(**parts) if parts else None
     total = len(_chosen(vertices)) + TURN_IMAGES
     drawn: list[Image.Image] = []
     for image in images(vertices, faces, theme, colors, viewer, drape):

@@ -72,7 +72,7 @@ class ExportDialog(QDialog):
         self.setMinimumWidth(64 * GRID)
         self._reconstruction = outcome.reconstruction
         # What is shown with the picture on it is written with it, unless the user says otherwise.
-        self._wants_texture = outcome.drape is not None
+        self._wants_texture = outcome.drape is not None and outcome.drape.has_light
         self._size = np.ptp(outcome.reconstruction.mesh.vertices, axis=0)
         self._known = unit_named(outcome.reconstruction.mesh.unit)
         self._source = source

@@ -40,6 +40,7 @@ class Scene:
     def __init__(self, plotter: Any, pixel_ratio: float = 1.0) -> None:
         self._plotter = plotter
         self._pixel_ratio, self._scale = pixel_ratio, 1.0
+        self._vertices: NDArray[np.float32] = np.zeros((0, 3), dtype=np.float32)
         self._faces: NDArray[np.int64] | None = None
         self._mesh: Any = pv.PolyData()
         self._points = pv.PolyData()
@@ -80,16 +81,39 @@ class Scene:
 
     def set_mesh(self, vertices: NDArray[np.float32], faces: NDArray[np.int64]) -> None:
         """Show a surface: (V, 3) vertices and (F, 3) faces; the same faces object moves it in place."""
-        if faces is self._faces and len(vertices) == self._mesh.n_points:
-            self._mesh.points = np.asarray(vertices, dtype=np.float32)
+        is_same = faces is self._faces and len(vertices) == len(self._vertices)
+        self._vertices, self._faces = np.asarray(vertices, dtype=np.float32), faces
+        if is_same:
+            self._mesh.points = self._spread(self._vertices)
         else:
-            self._faces = faces
-            cells = np.insert(faces, 0, 3, axis=1).ravel()
-            self._mesh = pv.PolyData(np.asarray(vertices, dtype=np.float32), cells)
-            self._show_mesh()
+            self._build()
         self._refresh_normals()
         self._mesh_actor.visibility = True
         self._move_crossings()
+
+    def _build(self) -> None:
+        """Make the drawn surface of the present vertices and faces."""
+        drape = self._seamed
+        faces = self._faces if drape is None else drape.faces
+        assert faces is not None
+        self._mesh = pv.PolyData(self._spread(self._vertices), np.insert(faces, 0, 3, axis=1).ravel())
+        self._show_mesh()
+
+    @property
+    def _fits(self) -> bool:
+        """Whether the own colours are those of the surface that is shown."""
+        own = self._own_colors
+        return own is not None and own[0] is self._faces and len(own[1]) == len(self._vertices)
+
+    @property
+    def _seamed(self) -> Drape | None:
+        """The drape in whose picture some vertices of the shown surface have several places; else None."""
+        return self._drape if self._fits and self._drape is not None and not self._drape.has_light else None
+
+    def _spread(self, values: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return what belongs to the vertices for those that are drawn, of which a seam has several."""
+        drape = self._seamed
+        return values if drape is None or drape.vertex is None else values[drape.vertex]
 
     def set_own_colors(
         self,
@@ -102,9 +126,13 @@ class Scene:
         They are drawn whenever that surface is shown, wherever its vertices are; of one made from a picture,
         the picture itself.
         """
+        was_seamed = self._seamed
         self._own_colors = None if faces is None or colors is None else (faces, colors)
         self._drape = drape
         self._texture = None if drape is None else _texture_of(drape)
+        if self._seamed is not was_seamed:
+            self._build()
+            self._refresh_normals()
         self._recolour()
 
     def show_own_colors(self, shown: bool) -> None:
@@ -118,8 +146,7 @@ class Scene:
             return
         own = self._own_colors
         wires = self._shading is Shading.WIREFRAME
-        fits = own is not None and own[0] is self._faces and len(own[1]) == self._mesh.n_points
-        shown = own is not None and fits and self._show_own_colors and not wires
+        shown = self._fits and self._show_own_colors and not wires
         draped = shown and self._drape is not None
         _paint(
             self._mesh_actor.mapper, self._mesh, own[1] if own is not None and shown and not draped else None
@@ -129,7 +156,8 @@ class Scene:
             self._mesh.active_texture_coordinates = self._drape.places
         prop = self._mesh_actor.prop
         prop.color = "white" if draped else self._colours["edges" if wires else "mesh"]
-        prop.ambient, prop.diffuse, prop.specular, prop.specular_power = _DRAPED if draped else _LIT
+        is_lit = draped and self._drape is not None and self._drape.has_light
+        prop.ambient, prop.diffuse, prop.specular, prop.specular_power = _DRAPED if is_lit else _LIT
 
     def _recolour_points(self) -> None:
         if self._points_actor is not None:
@@ -206,7 +234,7 @@ class Scene:
         belongs = faces is self._faces
         self._defect_actors["crossing_faces"].visibility = belongs
         if belongs:
-            marked.points = np.array(self._mesh.points, dtype=np.float32)
+            marked.points = np.array(self._vertices)
 
     def _mark(self, name: str, marked: Any) -> None:
         if marked.n_cells == 0:
@@ -316,7 +344,8 @@ class Scene:
 
     def _refresh_normals(self) -> None:
         if self._shading is Shading.SMOOTH and self._faces is not None:
-            self._mesh.point_data.active_normals = vertex_normals(self._mesh.points, self._faces)
+            normals = vertex_normals(self._vertices, self._faces)
+            self._mesh.point_data.active_normals = self._spread(normals)
 
 
 def vertex_normals(vertices: NDArray[np.float32], faces: NDArray[np.int64]) -> NDArray[np.float32]:

@@ -16,6 +16,9 @@ from nmf_app import resources
 from nmf_app.session import Drape, Shading, Theme
 from nmf_app.widgets.scene import Scene, vertex_normals
 from nmf_model.geometry.template import icosphere
+from nmf_model.repair import CloudColors
+from nmf_model.texture import bake, make_atlas
+from nmf_model.types import Mesh
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -178,8 +181,9 @@ def test_the_animation_process_writes_a_gif_that_moves(tmp_path, of_a_picture):
     flow = np.stack([sphere.vertices * np.float32([1, 1 - share, 1]) for share in (0, 0.3, 0.6)])
     more = {}
     if of_a_picture:
-        more["viewer"], more["picture"] = (0.0, 0.6, 0.8), np.full((4, 4, 3), (255, 0, 0), dtype=np.uint8)
-        more["places"] = np.full((len(sphere.vertices), 2), 0.5, dtype=np.float32)
+        more["viewer"] = (0.0, 0.6, 0.8)
+        more["drape_picture"] = np.full((4, 4, 3), (255, 0, 0), dtype=np.uint8)
+        more["drape_places"] = np.full((len(sphere.vertices), 2), 0.5, dtype=np.float32)
         more["colors"] = np.zeros((len(sphere.vertices), 3), dtype=np.uint8)
     np.savez(tmp_path / "flow.npz", vertices=flow, faces=sphere.faces, **more)
     command = [
@@ -253,3 +257,42 @@ def test_a_picture_is_drawn_finer_than_the_vertices_of_its_surface_are(plotter, 
     scene.set_own_colors(None, None)
     scene.set_mesh(sphere.vertices, sphere.faces)
     assert changes() == 0
+
+
+def test_baked_colours_are_sharp_where_those_of_vertices_are_mixed(plotter, scene):
+    sphere = icosphere(2)
+    mesh = Mesh(sphere.vertices.astype(float), sphere.faces, sphere.vertices)
+    dense = icosphere(6).vertices
+    shades = np.where(np.floor(dense[:, :1] * 4) % 2 == 0, (255, 0, 0), (0, 255, 0)).astype(np.uint8)
+    coloring = CloudColors(dense.astype(float), shades)
+    atlas = make_atlas(mesh, 128)
+    drape = Drape(
+        bake(mesh, atlas, coloring, 128), atlas.uv.astype(np.float32), atlas.vertex, atlas.faces
+    )  # fmt: skip
+
+    def shares():
+        """How much of the view is clearly red or green, and how much a mixture of them."""
+        red, green, _ = pixels(plotter).reshape(-1, 3).T
+        pure = (np.maximum(red, green) > 60) & (np.minimum(red, green) < 25)
+        mixed = (np.minimum(red, green) > 30) & (pixels(plotter).reshape(-1, 3)[:, 2] < 25)
+        return pure.mean(), mixed.mean()
+
+    scene.set_own_colors(sphere.faces, coloring.at(mesh.vertices))
+    scene.set_mesh(sphere.vertices, sphere.faces)
+    smeared = shares()
+    scene.set_own_colors(sphere.faces, coloring.at(mesh.vertices), drape)
+    sharp = shares()
+    assert smeared[1] > 0.1
+    assert sharp[1] < smeared[1] / 2, (smeared, sharp)
+    assert sharp[0] > 1.2 * smeared[0], (smeared, sharp)
+    flat = sphere.vertices * np.float32([1, 0.5, 1])
+    scene.set_mesh(flat, sphere.faces)
+    assert shares()[0] < 0.7 * sharp[0], "it moves along"
+    scene.set_crossings(flat, sphere.faces, np.array([0, 1]))
+    scene.set_mesh(sphere.vertices, sphere.faces)
+    marked = scene._crossings[1]
+    np.testing.assert_array_equal(marked.points, sphere.vertices)
+    scene.show_own_colors(False)
+    plain = pixels(plotter)
+    scene.set_own_colors(None, None)
+    assert np.abs(pixels(plotter) - plain).max() <= 2, "seams cannot be seen"
