@@ -19,6 +19,8 @@ DEFAULT_UNIT: LengthUnit = "millimeter"
 _UNIT = re.compile(rb'(<model\b[^>]*?\sunit=")[^"]*')
 
 _ID = re.compile(rb'(\bp:UUID=")[^"]*')
+_ITEM = re.compile(rb"<item\b[^>]*>")
+_NAMESPACE = re.compile(rb'\sxmlns(?::\w+)?="[^"]*"')
 _ANY_TIME = (1980, 1, 1, 0, 0, 0)
 _UNIX = 3
 
@@ -51,8 +53,16 @@ def with_lasting_ids(model: bytes) -> bytes:
     return _ID.sub(lambda found: found[1] + str(uuid.uuid5(source, str(next(numbers)))).encode(), model)
 
 
+def _without_repeats(model: bytes) -> bytes:
+    """Return the text of a model whose items do not declare again what its root has declared.
+
+    trimesh writes that, and readers that take a declaration for an attribute refuse it.
+    """
+    return _ITEM.sub(lambda item: _NAMESPACE.sub(b"", item[0]), model)
+
+
 def rewritten(archive: bytes, *changes: Callable[[bytes], bytes]) -> bytes:
-    """Return a 3MF archive with the text of its model passed through ``changes``, one after the other.
+    """Return trimesh's 3MF archive with the text of its model passed through ``changes``, one by one.
 
     Nothing in it tells when and on which system it was written, so that equal models are equal bytes.
     """
@@ -61,7 +71,7 @@ def rewritten(archive: bytes, *changes: Callable[[bytes], bytes]) -> bytes:
         for entry in old.infolist():
             data = old.read(entry)
             if entry.filename == MODEL:
-                for change in changes:
+                for change in (_without_repeats, *changes):
                     data = change(data)
             lasting = zipfile.ZipInfo(entry.filename, _ANY_TIME)
             lasting.create_system = _UNIX

@@ -35,6 +35,8 @@ def _paint(root: object, faces: NDArray[np.int64], colors: NDArray[np.uint8]) ->
     for red, green, blue in palette.tolist():
         etree.SubElement(group, f"{{{_MATERIALS}}}color", color=f"#{red:02X}{green:02X}{blue:02X}FF")
     resources.insert(0, group)
+    # What triangles may have, their object must have too: it stands for those that say nothing.
+    resources.find(f"{{{_CORE}}}object").attrib.update({"pid": _GROUP_ID, "pindex": "0"})
     triangles = resources.iter(f"{{{_CORE}}}triangle")
     for triangle, corners in zip(triangles, number.ravel()[faces].tolist(), strict=True):
         triangle.set("pid", _GROUP_ID)
