@@ -25,6 +25,11 @@ _ANY_TIME = (1980, 1, 1, 0, 0, 0)
 _UNIX = 3
 
 
+def model_name(archive: zipfile.ZipFile) -> str:
+    """Return the name of the model inside an archive, which some programs write in other letters."""
+    return next(name for name in archive.namelist() if MODEL.lower() in name.lower())
+
+
 def read_unit(path: Path) -> LengthUnit | None:
     """Return the unit that a 3MF file says its lengths are in; None if it is none of the format's.
 
@@ -32,12 +37,9 @@ def read_unit(path: Path) -> LengthUnit | None:
     """
     from lxml import etree
 
-    with zipfile.ZipFile(path) as archive:
-        # Some programs write the name in other letters.
-        name = next(name for name in archive.namelist() if MODEL.lower() in name.lower())
-        with archive.open(name) as stream:
-            _, root = next(etree.iterparse(stream, events=("start",), resolve_entities=False))
-            said = root.get("unit", DEFAULT_UNIT)
+    with zipfile.ZipFile(path) as archive, archive.open(model_name(archive)) as stream:
+        _, root = next(etree.iterparse(stream, events=("start",), resolve_entities=False))
+        said = root.get("unit", DEFAULT_UNIT)
     return next((unit for unit in LENGTH_UNITS if unit == said), None)
 
 

@@ -12,13 +12,14 @@ from numpy.typing import NDArray
 
 from nmf_model.io.beside import Beside
 from nmf_model.io.color_range import color_bytes, largest_color
+from nmf_model.io.colors_3mf import corner_colors
 from nmf_model.io.gltf_colors import light_of, shown, vertex_colors
 from nmf_model.io.gltf_plain import GLTF_SUFFIXES, plain_gltf
-from nmf_model.io.materials import Looks, Missing
+from nmf_model.io.materials import Looks, Missing, missing_looks
 from nmf_model.io.obj_off import obj_in_triangles
 from nmf_model.io.surface import Surface
 
-_PAINTED_SUFFIXES = (".obj", ".glb", ".gltf", ".3mf", ".ply")
+_PAINTED_SUFFIXES = (".obj", ".glb", ".gltf", ".ply")
 
 
 @dataclass(frozen=True)
@@ -55,6 +56,21 @@ class Paint:
         return result
 
 
+def read_looks(path: Path, surface: Surface) -> tuple[Paint | None, list[str]]:
+    """Return the colours of a mesh file, None without any, and sentences on those that are not shown.
+
+    Args:
+        path: the file.
+        surface: what ``load_surface`` read from it.
+    """
+    if path.suffix.lower() == ".3mf":
+        colors = corner_colors(path, surface.faces)
+        paint = None if colors.corners is None else _without_texture(surface, colors.corners)
+        return paint, list(colors.notes)
+    missing = missing_looks(path)
+    return load_paint(path, surface, missing), missing.sentences()
+
+
 def load_paint(path: Path, surface: Surface, missing: Missing) -> Paint | None:
     """Return the colours of a mesh file, or None if it has none or they cannot be read.
 
@@ -64,10 +80,7 @@ def load_paint(path: Path, surface: Surface, missing: Missing) -> Paint | None:
         missing: what ``missing_looks`` says of it.
     """
     if surface.colors is not None:
-        return Paint(
-            surface.vertices, surface.faces, surface.colors[surface.faces].astype(np.float32),
-            np.zeros((*surface.faces.shape, 2)), np.full(len(surface.faces), -1),
-        )  # fmt: skip
+        return _without_texture(surface, surface.colors[surface.faces])
     suffix = path.suffix.lower()
     if suffix not in _PAINTED_SUFFIXES or (suffix == ".ply" and not surface.fans):
         return None  # of a PLY file, trimesh would cut polygons so that they reach beyond the surface
@@ -75,6 +88,12 @@ def load_paint(path: Path, surface: Surface, missing: Missing) -> Paint | None:
         return _from_scene(path, _scene(path, fans=surface.fans), has_materials=not missing.materials)
     except Exception:  # noqa: BLE001  any library's complaint about a texture must not cost the user the shape
         return None
+
+
+def _without_texture(surface: Surface, corners: NDArray[np.uint8]) -> Paint:
+    """Return a surface with (F, 3, 3) the colours at the corners of its faces."""
+    uv, texture = np.zeros((*surface.faces.shape, 2)), np.full(len(surface.faces), -1)
+    return Paint(surface.vertices, surface.faces, corners.astype(np.float32), uv, texture)
 
 
 def barycentric(points: NDArray[np.float64], triangles: NDArray[np.float64]) -> NDArray[np.float64]:

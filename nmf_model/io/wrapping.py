@@ -14,8 +14,7 @@ from nmf_model.geometry.coincidence import merge_coincident
 from nmf_model.geometry.defects import MAX_FACES_FOR_CROSSINGS, diagnose, pieces_of
 from nmf_model.geometry.sampling import sample_surface
 from nmf_model.geometry.seen import sample_seen
-from nmf_model.io.materials import missing_looks
-from nmf_model.io.paint import load_paint
+from nmf_model.io.paint import read_looks
 from nmf_model.io.surface import Surface
 from nmf_model.words import counted
 
@@ -52,11 +51,10 @@ def sample_outside(path: Path, surface: Surface, count: int, seed: int) -> Wrapp
         InputError: too many faces have no finite place, or none has an area.
     """
     usable, notes = _usable(path, surface)
-    missing = missing_looks(path)
-    notes += missing.sentences()
+    paint, unseen = read_looks(path, surface)
+    notes += unseen
     diagnosed = diagnose(surface.vertices, usable)
     defects = diagnosed.defects
-    paint = load_paint(path, surface, missing)
     vertices, faces = surface.vertices, usable
     if paint is not None:
         vertices, faces = paint.vertices, paint.faces
