@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -62,26 +62,29 @@ def missing_looks(path: Path) -> Missing:
         return Missing(textures=gone, unread=unread)
     if path.suffix.lower() != ".obj":
         return Missing()
-    materials = _material_files(path)
-    found = [path.parent / name for name in materials if (path.parent / name).is_file()]
-    textures = {
-        (material.parent, *_texture(words)) for material in found for words in _named(material, "map_Kd")
-    }
-    lost = {name for folder, name, _ in textures if not (folder / name.replace("\\", "/")).is_file()}
+    looks = Looks(path)
+    textures = {_texture(words) for name in looks.materials for words in looks.named(name, "map_Kd")}
+    lost = {name for name, _ in textures if not looks.has(name)}
     return Missing(
-        tuple(name for name in materials if not (path.parent / name).is_file()),
+        tuple(name for name in looks.materials if not looks.has(name)),
         tuple(sorted(lost)),
-        tuple(sorted({name for _, name, moved in textures if moved and name not in lost})),
+        tuple(sorted({name for name, moved in textures if moved and name not in lost})),
     )
 
 
 class Looks(Beside):
-    """Hands trimesh the files that an OBJ names; material files it asks for as one, by their line."""
+    """Hands trimesh the files that an OBJ names; material files it asks for as one, by their line.
+
+    ``materials`` are their names. Pictures may lie beside the material files or beside the OBJ.
+    """
 
     def __init__(self, path: Path) -> None:
         super().__init__(path)
-        self._asked = next(_named(path, "mtllib"), None)
-        self._materials = _material_files(path)
+        self._asked = next(_named(_lines(path), "mtllib"), None)
+        self.materials = _material_files(path)
+        self._folders = list(
+            dict.fromkeys([*(Path(_slashed(name)).parent for name in self.materials), Path()])
+        )
 
     def get(self, name: str) -> bytes:
         """Return the content of a file; for the first line of material files, that of all of them.
@@ -93,12 +96,35 @@ class Looks(Beside):
         named, moved = _texture(name)
         if moved:
             raise ValueError(f"{named} is shifted or scaled")
-        return super().get(named)
+        return self._found(named, self._folders)
+
+    def has(self, name: str) -> bool:
+        """Whether there is a material file or a texture, without options, of that name."""
+        with contextlib.suppress(OSError, ValueError):
+            self._found(name, [Path()] if name in self.materials else self._folders)
+            return True
+        return False
+
+    def named(self, material: str, keyword: str) -> Iterator[str]:
+        """Yield what stands behind a keyword in a material file; nothing if it is not there."""
+        with contextlib.suppress(OSError, ValueError):
+            yield from _named(self._found(material, [Path()]).splitlines(), keyword)
 
     def _found_materials(self) -> Iterator[bytes]:
-        for name in self._materials:
+        for name in self.materials:
             with contextlib.suppress(OSError, ValueError):
-                yield super().get(name)
+                yield self._found(name, [Path()])
+
+    def _found(self, name: str, folders: list[Path]) -> bytes:
+        for folder in folders[:-1]:
+            with contextlib.suppress(OSError, ValueError):
+                return super().get(str(folder / _slashed(name)))
+        return super().get(str(folders[-1] / _slashed(name)))
+
+
+def _slashed(name: str) -> str:
+    """Return a name as it is found everywhere: programs for Windows write backslashes."""
+    return name.replace("\\", "/")
 
 
 def _texture(words: str) -> tuple[str, bool]:
@@ -112,7 +138,7 @@ def _texture(words: str) -> tuple[str, bool]:
 
 
 def _material_files(path: Path) -> list[str]:
-    lines = _named(path, "mtllib")
+    lines = _named(_lines(path), "mtllib")
     names = (
         name
         for line in lines
@@ -121,10 +147,14 @@ def _material_files(path: Path) -> list[str]:
     return list(dict.fromkeys(names))
 
 
-def _named(path: Path, keyword: str) -> Iterator[str]:
-    """Yield what stands behind a keyword in each line that begins with it."""
+def _lines(path: Path) -> Iterator[bytes]:
     with path.open("rb") as lines:
-        for line in lines:
-            word, *rest = line.split(maxsplit=1)[:2] or [b""]
-            if rest and word.lower() == keyword.lower().encode():
-                yield rest[0].decode("utf-8", "replace").strip()
+        yield from lines
+
+
+def _named(lines: Iterable[bytes], keyword: str) -> Iterator[str]:
+    """Yield what stands behind a keyword in each line that begins with it."""
+    for line in lines:
+        word, *rest = line.split(maxsplit=1)[:2] or [b""]
+        if rest and word.lower() == keyword.lower().encode():
+            yield rest[0].decode("utf-8", "replace").strip()

@@ -110,3 +110,34 @@ def test_textures_in_indented_lines_are_seen(tmp_path, line):
     cloud = read_points(tmp_path / "a.obj")
     assert told(cloud) == []
     assert np.abs(cloud.colors.astype(int) - [200, 30, 60]).max() <= 1
+
+
+@pytest.mark.parametrize(
+    "name", ["textures\\skin.png", "textures/skin.png", "textures\\my skin.png", "skin.png"]
+)
+@pytest.mark.parametrize("material", ["a.mtl", "looks\\a.mtl", "looks/a.mtl"])
+@pytest.mark.parametrize("beside", ["material", "obj"])
+def test_names_are_found_with_either_slash_beside_the_material_or_the_obj(tmp_path, name, material, beside):
+    """What is not said to be missing is shown."""
+    place = tmp_path / material.replace("\\", "/")
+    texture = (place.parent if beside == "material" else tmp_path) / name.replace("\\", "/")
+    for folder in (place.parent, texture.parent):
+        folder.mkdir(exist_ok=True)
+    place.write_text(f"newmtl skin\nKd 1 1 1\nmap_Kd {name}\n")
+    path = write(tmp_path, head=f"mtllib {material}\nusemtl skin\n")
+    assert told(read_points(path)) == [
+        f"The texture {name} that the file names was not found, so its colours are not complete."
+    ]
+    Image.new("RGB", (8, 8), (200, 30, 60)).save(texture)
+    cloud = read_points(path)
+    assert told(cloud) == []
+    assert np.abs(cloud.colors.astype(int) - [200, 30, 60]).max() <= 1
+
+
+def test_a_texture_that_is_not_shown_is_said_wherever_it_lies(tmp_path):
+    (tmp_path / "in").mkdir()
+    Image.new("RGB", (8, 8), (200, 30, 60)).save(tmp_path / "skin.png")
+    (tmp_path / "in" / "my looks.mtl").write_text("newmtl skin\nKd 1 1 1\nmap_Kd ../skin.png\n")
+    cloud = read_points(write(tmp_path / "in"))
+    shown = cloud.colors is not None and np.abs(cloud.colors.astype(int) - [200, 30, 60]).max() <= 1
+    assert bool(told(cloud)) is not shown
