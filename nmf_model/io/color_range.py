@@ -42,3 +42,13 @@ def color_bytes(values: NDArray[Any], largest: float) -> NDArray[np.uint8] | Non
         return None
     limit = LARGEST if largest <= LARGEST else int(np.iinfo(values.dtype).max)
     return np.floor(numbers / (limit + 1) * 256).clip(0, _BYTE).astype(np.uint8)
+
+
+def file_colors(values: NDArray[Any], largest: float) -> NDArray[np.uint8] | None:
+    """Bring the colours of points or vertices to bytes, as ``color_bytes`` does.
+
+    Returns:
+        (n, 3), or None as well where ``largest`` is 0: formats with room for colours leave it at 0 if there
+        are none.
+    """
+    return color_bytes(values, largest) if largest > 0 else None

@@ -11,10 +11,11 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from nmf_model.errors import InputError
 from nmf_model.geometry.polygons import cut_polygons
-from nmf_model.io.color_range import color_bytes, largest_color
+from nmf_model.io.color_range import file_colors, largest_color
 from nmf_model.io.opening import damaged, truncated
 from nmf_model.io.surface import Surface, coordinates, from_polygons
 from nmf_model.words import counted
@@ -27,12 +28,22 @@ def read_obj(path: Path) -> Surface:
     """
     obj = _parsed_obj(path)
     surface = _surface(path, obj.vertices, obj.corners, obj.sizes)
-    return surface if len(surface.faces) else _with_colors(surface, obj.colors)
+    if len(surface.faces) == 0:
+        return surface._replace(colors=_shades(obj))
+    values = np.array(obj.colors)
+    is_plain = len(values) == 0 or (_shades(obj) is not None and bool((values < 2).all()))
+    return surface._replace(as_is=surface.as_is and is_plain)
 
 
-def obj_in_triangles(path: Path) -> str:
-    """Return the text of an OBJ file with its polygons cut as ``read_obj`` cuts them, all else as it is."""
+def obj_as_read(path: Path) -> str:
+    """Return the text of an OBJ file with all polygons and colours of vertices as they are read here.
+
+    Polygons are cut as ``read_obj`` cuts them; colours are 0..1, and left out where they are none. All else
+    is as in the file.
+    """
     obj = _parsed_obj(path)
+    shades = _shades(obj)
+    colors = iter([] if shades is None else (shades / 255).tolist())
     vertices = np.array(obj.vertices, dtype=np.float64).reshape(-1, 3)
     corners, sizes = np.array(obj.corners, dtype=np.int64), np.array(obj.sizes, dtype=np.int64)
     triangles, starts = cut_polygons(vertices, corners, sizes), np.cumsum(sizes) - sizes
@@ -41,6 +52,10 @@ def obj_in_triangles(path: Path) -> str:
     text, written = path.read_text(encoding="utf-8-sig", errors="replace"), list[str]()
     for line in text.replace("\\\n", " ").split("\n"):
         words = line.split("#", 1)[0].split()
+        if words and words[0] == "v" and obj.colors:
+            red_green_blue = "".join(f" {value:.6f}" for value in next(colors, ()))
+            written.append(" ".join(words[:4]) + red_green_blue)
+            continue
         if not words or words[0] != "f":
             written.append(line)
             continue
@@ -78,15 +93,14 @@ def _obj_color(words: list[str]) -> tuple[float, ...]:
         return ()
 
 
-def _with_colors(surface: Surface, colors: array[float]) -> Surface:
-    """Return a cloud with its colours, if every point has one and none is below 0, as normals are."""
-    if len(colors) != surface.vertices.size or not colors:
-        return surface
-    values = np.array(colors, dtype=np.float64).reshape(-1, 3)
-    judged = values[np.isfinite(surface.vertices).all(axis=1)]
-    if (judged < 0).any():
-        return surface
-    return surface._replace(colors=color_bytes(values, largest_color(judged)))
+def _shades(obj: _Obj) -> NDArray[np.uint8] | None:
+    """Return (V, 3) the colours, if every vertex has one and none is below 0, as normals are."""
+    if len(obj.colors) != len(obj.vertices) or not obj.colors:
+        return None
+    values = np.array(obj.colors, dtype=np.float64).reshape(-1, 3)
+    places = np.array(obj.vertices, dtype=np.float64).reshape(-1, 3)
+    judged = values[np.isfinite(places).all(axis=1)]
+    return None if (judged < 0).any() else file_colors(values, largest_color(judged))
 
 
 def _obj_polygon(path: Path, words: list[str], line: int, vertex_count: int) -> list[int]:

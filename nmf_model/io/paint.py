@@ -16,7 +16,7 @@ from nmf_model.io.colors_3mf import corner_colors
 from nmf_model.io.gltf_colors import light_of, shown, vertex_colors
 from nmf_model.io.gltf_plain import GLTF_SUFFIXES, plain_gltf
 from nmf_model.io.materials import Looks, Missing, missing_looks
-from nmf_model.io.obj_off import obj_in_triangles
+from nmf_model.io.obj_off import obj_as_read
 from nmf_model.io.surface import Surface
 
 _PAINTED_SUFFIXES = (".obj", ".glb", ".gltf", ".ply")
@@ -82,10 +82,10 @@ def load_paint(path: Path, surface: Surface, missing: Missing) -> Paint | None:
     if surface.colors is not None:
         return _without_texture(surface, surface.colors[surface.faces])
     suffix = path.suffix.lower()
-    if suffix not in _PAINTED_SUFFIXES or (suffix == ".ply" and not surface.fans):
+    if suffix not in _PAINTED_SUFFIXES or (suffix == ".ply" and not surface.as_is):
         return None  # of a PLY file, trimesh would cut polygons so that they reach beyond the surface
     try:
-        return _from_scene(path, _scene(path, fans=surface.fans), has_materials=not missing.materials)
+        return _from_scene(path, _scene(path, as_is=surface.as_is), has_materials=not missing.materials)
     except Exception:  # noqa: BLE001  any library's complaint about a texture must not cost the user the shape
         return None
 
@@ -111,14 +111,14 @@ def barycentric(points: NDArray[np.float64], triangles: NDArray[np.float64]) -> 
     return total
 
 
-def _scene(path: Path, *, fans: bool) -> Any:
-    """Return trimesh's scene of a file; ``fans`` tells whether it may cut polygons itself."""
+def _scene(path: Path, *, as_is: bool) -> Any:
+    """Return trimesh's scene of a file; ``as_is`` tells whether it reads rightly what is in it."""
     import trimesh
 
     is_obj = path.suffix.lower() == ".obj"
     source: Any = path
-    if is_obj and not fans:
-        source = io.BytesIO(obj_in_triangles(path).encode("utf-8"))
+    if is_obj and not as_is:
+        source = io.BytesIO(obj_as_read(path).encode("utf-8"))
     elif path.suffix.lower() in GLTF_SUFFIXES:
         source = plain_gltf(path)
     files: Any = Looks(path) if is_obj else Beside(path)

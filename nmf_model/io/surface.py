@@ -17,14 +17,15 @@ class Surface(NamedTuple):
     """Vertices (V, 3) float64 and faces (F, 3) int64, both exactly as in the file; F may be 0.
 
     ``colors`` are (V, 3) or None; ``unit`` is that of the vertices, if the file says it.
-    ``fans`` tells whether all polygons are cut from their first corner, as trimesh cuts them.
+    ``as_is`` tells whether trimesh reads the same from the file: it cuts polygons from their first corner,
+    and takes colours in OBJ for 0..1.
     """
 
     vertices: NDArray[np.float64]
     faces: NDArray[np.int64]
     colors: NDArray[np.uint8] | None = None
     unit: LengthUnit | None = None
-    fans: bool = True
+    as_is: bool = True
 
 
 NO_FACES: NDArray[np.int64] = np.zeros((0, 3), dtype=np.int64)
@@ -62,7 +63,7 @@ def from_polygons(
     corners, sizes = corners[np.repeat(whole, sizes)], sizes[whole]
     checked(path, Surface(vertices, corners))
     triangles = cut_polygons(vertices, corners, sizes)
-    return Surface(vertices, corners[triangles], fans=np.array_equal(triangles, fans(sizes)))
+    return Surface(vertices, corners[triangles], as_is=np.array_equal(triangles, fans(sizes)))
 
 
 def coordinates(path: Path, words: list[str], line: int) -> tuple[float, float, float]:

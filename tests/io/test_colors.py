@@ -220,13 +220,27 @@ def test_what_follows_a_vertex_in_obj_without_being_a_color_is_passed_over(tmp_p
         assert cloud.colors is None, name
 
 
-def test_a_mesh_in_obj_keeps_its_colors(tmp_path):
+def obj_ball(colors, looks=""):
+    """The text of a ball with three numbers for each of its (V, 3) vertices behind the place of that."""
     ball = trimesh.creation.icosphere(2)
-    shades = (127.5 * (ball.vertices + 1)).astype(np.uint8)
     faces = "".join("f {} {} {}\n".format(*face) for face in ball.faces + 1)
-    (tmp_path / "a.obj").write_text(obj_text(np.array(ball.vertices), shades / 255) + faces)
+    return obj_text(np.array(ball.vertices), colors(np.array(ball.vertices))) + looks + faces
+
+
+@pytest.mark.parametrize("looks", ["", "mtllib a.mtl\nusemtl plain\n", "mtllib gone.mtl\nusemtl plain\n"])
+@pytest.mark.parametrize("factor", [1 / 255, 1, 257], ids=["fractions", "bytes", "16 bits"])
+def test_a_mesh_in_obj_keeps_its_colors(tmp_path, factor, looks):
+    (tmp_path / "a.mtl").write_text("newmtl plain\nKd 1 1 1\n")
+    text = obj_ball(lambda at: (127.5 * (at + 1)).astype(int) * factor, looks)
+    (tmp_path / "a.obj").write_text(text)
     cloud = read_points(tmp_path / "a.obj", surface_samples=2000)
     assert np.abs(cloud.colors - 127.5 * (cloud.points + 1)).max() < 3
+
+
+@pytest.mark.parametrize("colors", [lambda at: at, lambda at: 0 * at, lambda at: 1e6 * (at + 2)])
+def test_numbers_behind_the_vertices_of_a_mesh_in_obj_need_not_be_colors(tmp_path, colors):
+    (tmp_path / "a.obj").write_text(obj_ball(colors))
+    assert read_points(tmp_path / "a.obj", surface_samples=500).colors is None
 
 
 GLTF_TYPES = {"u1": 5121, "u2": 5123, "u4": 5125, "f4": 5126}

@@ -90,13 +90,15 @@ def test_the_command_line_finds_it_sound_and_samples_stay_on_it(tmp_path, name):
     assert (points.min(axis=0) >= 0).all()
 
 
-@pytest.mark.parametrize("looks", ["mtllib a.mtl\nusemtl red\n", ""])
-def test_samples_of_a_coloured_obj_stay_on_it(tmp_path, looks):
+@pytest.mark.parametrize(
+    ("looks", "color"), [("mtllib a.mtl\nusemtl red\n", ""), ("", " 1 0 0"), ("", " 255 0 0 # red")]
+)
+def test_samples_of_a_coloured_obj_stay_on_it(tmp_path, looks, color):
     (tmp_path / "a.mtl").write_text("newmtl red\nKd 1 0 0\n")
     vertices, polygons = prism(L_SHAPE)
     text = obj(vertices, polygons, looks).replace("f 1", "# what follows\nf \\\n1")
     if not looks:
-        text = "\n".join(line + " 1 0 0" if line.startswith("v ") else line for line in text.split("\n"))
+        text = "\n".join(line + color if line.startswith("v ") else line for line in text.split("\n"))
     (tmp_path / "a.obj").write_text(text)
     cloud = read_points(tmp_path / "a.obj")
     assert not (cloud.points[:, :2] > 1 + 1e-9).all(axis=1).any()
