@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nmf_model.errors import InputError
-from nmf_model.io.color_range import color_bytes, largest_color
+from nmf_model.io.color_range import color_bytes, file_colors, largest_color
 from nmf_model.types import PointCloud
 from nmf_model.words import counted
 
@@ -97,8 +97,13 @@ class PointCollector:
         if self._pending_count > 2 * self._max_points + CHUNK_ROWS:
             self._compact()
 
-    def finish(self, path: Path, notes: tuple[str, ...] = ()) -> PointCloud:
+    def finish(self, path: Path, notes: tuple[str, ...] = (), *, black: bool = False) -> PointCloud:
         """Return the chosen points in the order of the file.
+
+        Args:
+            path: the file.
+            notes: sentences to go before its own.
+            black: whether colours that are all black are meant so; most files with such have none.
 
         Raises:
             InputError: no points, too many without a finite place, too few distinct ones, or no depth.
@@ -120,7 +125,8 @@ class PointCollector:
         order = np.argsort(rows.place)
         points = rows.points[order]
         _check_shape(points, path, self._precision)
-        colors = color_bytes(rows.colors[order], self._largest_color) if self._has_colors else None
+        to_bytes = color_bytes if black else file_colors
+        colors = to_bytes(rows.colors[order], self._largest_color) if self._has_colors else None
         return PointCloud(points, path.stem, path, colors, notes + self._own_notes(len(points)))
 
     def _own_notes(self, kept: int) -> tuple[str, ...]:

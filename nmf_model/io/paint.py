@@ -85,9 +85,11 @@ def load_paint(path: Path, surface: Surface, missing: Missing) -> Paint | None:
     if suffix not in _PAINTED_SUFFIXES or (suffix == ".ply" and not surface.as_is):
         return None  # of a PLY file, trimesh would cut polygons so that they reach beyond the surface
     try:
-        return _from_scene(path, _scene(path, as_is=surface.as_is), has_materials=not missing.materials)
+        paint = _from_scene(path, _scene(path, as_is=surface.as_is), has_materials=not missing.materials)
     except Exception:  # noqa: BLE001  any library's complaint about a texture must not cost the user the shape
         return None
+    # The vertices of a PLY file have no colours, or they had been read: black ones, if anything, are left.
+    return paint if suffix != ".ply" or paint is None or paint.textures or paint.corners.any() else None
 
 
 def _without_texture(surface: Surface, corners: NDArray[np.uint8]) -> Paint:

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nmf_model.io.collect import CHUNK_ROWS, Chunk
-from nmf_model.io.color_range import color_bytes, largest_color
+from nmf_model.io.color_range import file_colors, largest_color
 from nmf_model.io.opening import damaged, require_bytes, truncated
 from nmf_model.io.surface import NO_FACES, Surface, from_polygons
 from nmf_model.io.text import LINES_AT_ONCE, parse_rows
@@ -110,7 +110,7 @@ def _colors(vertices: NDArray[np.float64], chunks: list[Chunk]) -> NDArray[np.ui
     if not found:
         return None
     values = np.concatenate(found)
-    return color_bytes(values, largest_color(values[np.isfinite(vertices).all(axis=1)]))
+    return file_colors(values, largest_color(values[np.isfinite(vertices).all(axis=1)]))
 
 
 def _header_words(path: Path, stream: BinaryIO) -> tuple[list[list[str]], int]:

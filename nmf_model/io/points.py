@@ -59,17 +59,18 @@ def _read(path: Path, max_points: int, seed: int, surface_samples: int) -> Point
     if len(surface.faces) == 0:
         return replace(_collected(path, _pieces(surface), max_points, seed), unit=surface.unit)
     wrapped = sample_outside(path, surface, min(surface_samples, max_points), seed)
-    cloud = _collected(path, [Chunk(wrapped.points, wrapped.colors)], max_points, seed, wrapped.notes)
+    collector = PointCollector(max_points, seed)
+    collector.add(Chunk(wrapped.points, wrapped.colors))
+    # A material may be black.
+    cloud = collector.finish(path, wrapped.notes, black=True)
     return replace(cloud, surface=wrapped.surface, unit=surface.unit)
 
 
-def _collected(
-    path: Path, chunks: Iterable[Chunk], max_points: int, seed: int, notes: tuple[str, ...] = ()
-) -> PointCloud:
+def _collected(path: Path, chunks: Iterable[Chunk], max_points: int, seed: int) -> PointCloud:
     collector = PointCollector(max_points, seed)
     for chunk in chunks:
         collector.add(chunk)
-    return collector.finish(path, notes)
+    return collector.finish(path)
 
 
 def _pieces(surface: Surface) -> Iterator[Chunk]:

@@ -187,6 +187,56 @@ def test_a_scan_is_read_in_bounded_memory(tmp_path):
     assert peak(6 * CHUNK_ROWS) < 1.1 * peak(2 * CHUNK_ROWS)
 
 
+def as_pcd(points, packed):
+    rows = "".join(
+        " ".join(map(repr, [*point, value])) + "\n" for point, value in zip(points, packed, strict=True)
+    )
+    head = "VERSION 0.7\nFIELDS x y z rgb\nSIZE 8 8 8 4\nTYPE F F F U\nCOUNT 1 1 1 1\n"
+    return f"{head}WIDTH {len(points)}\nHEIGHT 1\nPOINTS {len(points)}\nDATA ascii\n{rows}"
+
+
+def write_pcd(path, points, colors):
+    path.write_text(as_pcd(points.tolist(), (colors @ [1 << 16, 1 << 8, 1]).tolist()))
+
+
+@pytest.mark.parametrize("bright", [0, 1, 200])
+@pytest.mark.parametrize("name", [*WRITERS, "a.pcd", "a.obj", "a.glb"])
+def test_colors_that_are_all_zero_are_none(tmp_path, name, bright):
+    """As scanners without a camera leave them; a single number that is not is a colour."""
+    colors = np.zeros((200, 3), dtype=int)
+    colors[-1, 2] = bright
+    writers = WRITERS | {
+        "a.pcd": write_pcd,
+        "a.obj": lambda path, points, colors: path.write_text(obj_text(points, colors)),
+        "a.glb": lambda path, points, colors: write_gltf(path, points, colors.astype(np.uint8)),
+    }
+    writers[name](tmp_path / name, POINTS, colors)
+    cloud = read_points(tmp_path / name)
+    assert (cloud.colors is not None) == (bright > 0)
+    assert bright == 0 or np.count_nonzero(cloud.colors) == 1
+
+
+@pytest.mark.parametrize("order", ["", "<", ">"])
+@pytest.mark.parametrize("kind", ["uchar", "ushort", "float"])
+def test_a_mesh_in_ply_whose_colors_are_all_zero_has_none(tmp_path, kind, order):
+    faces = [(k, k + 1, k + 2) for k in range(0, 198, 3)]
+    colors = np.zeros((200, 3), dtype=int)
+    for bright in (0, 1):
+        colors[7, 1] = bright
+        (tmp_path / "a.ply").write_bytes(ply_bytes(POINTS, colors, kind, order, faces))
+        cloud = read_points(tmp_path / "a.ply", surface_samples=100)
+        assert (cloud.colors is not None) == (bright > 0)
+
+
+def test_a_black_material_is_black(tmp_path):
+    (tmp_path / "a.mtl").write_text("newmtl coal\nKd 0 0 0\n")
+    ball = trimesh.creation.icosphere(2)
+    faces = "".join("f {} {} {}\n".format(*face) for face in ball.faces + 1)
+    places = "".join("v {} {} {}\n".format(*place) for place in ball.vertices)
+    (tmp_path / "a.obj").write_text(f"mtllib a.mtl\n{places}usemtl coal\n{faces}")
+    assert (read_points(tmp_path / "a.obj", surface_samples=500).colors == 0).all()
+
+
 def obj_text(points, colors, rest=""):
     rows = zip(points.tolist(), colors.tolist(), strict=True)
     return "".join("v " + " ".join(map(repr, [*point, *color])) + rest + "\n" for point, color in rows)
