@@ -139,7 +139,7 @@ def _element(ply: Ply, name: str) -> _Element:
 
 
 def _color_names(element: _Element) -> tuple[str, str, str] | None:
-    names = {p.name for p in element.properties}
+    names = {prop.name for prop in element.properties if not prop.count_type}
     return next((colors for colors in COLOR_NAMES if names.issuperset(colors)), None)
 
 
@@ -151,12 +151,52 @@ def _native(values: NDArray[Any]) -> NDArray[Any]:
 
 def _binary_vertices(ply: Ply) -> Iterator[Chunk]:
     element = _element(ply, "vertex")
-    table = _mapped(ply, element.size, _row_type(ply, element), _binary_offset(ply, element))
     names = _color_names(element)
-    for first in range(0, len(table), CHUNK_ROWS):
-        rows = table[first : first + CHUNK_ROWS]
+    for rows in _binary_rows(ply, element):
         colors = _native(np.stack([rows[c] for c in names], axis=1)) if names else None
         yield Chunk(np.stack([rows[axis] for axis in "xyz"], axis=1), colors)
+
+
+def _binary_rows(ply: Ply, element: _Element) -> Iterator[NDArray[np.void]]:
+    """Yield the rows of an element, in pieces, with its single values as fields."""
+    offset = _binary_offset(ply, element)
+    if _has_lists(element):
+        yield from _rows_between_lists(ply, element, offset)
+        return
+    table = _mapped(ply, element.size, _row_type(ply, element), offset)
+    for first in range(0, len(table), CHUNK_ROWS):
+        yield table[first : first + CHUNK_ROWS]
+
+
+def _has_lists(element: _Element) -> bool:
+    return any(prop.count_type for prop in element.properties)
+
+
+def _rows_between_lists(ply: Ply, element: _Element, offset: int) -> Iterator[NDArray[np.void]]:
+    """Walk an element whose rows differ in length, and yield what is in them besides lists, in pieces."""
+    single = element._replace(properties=[prop for prop in element.properties if not prop.count_type])
+    kind = _row_type(ply, single)
+    steps = [
+        (np.dtype(ply.order + prop.type).itemsize, np.dtype(ply.order + (prop.count_type or prop.type)))
+        for prop in element.properties
+    ]
+    lists = [prop.count_type is not None for prop in element.properties]
+    data = np.memmap(ply.path, np.uint8, "r")
+    position = offset
+    for first in range(0, element.size, CHUNK_ROWS):
+        kept = bytearray()
+        for row in range(first, min(first + CHUNK_ROWS, element.size)):
+            for (size, count_kind), is_list in zip(steps, lists, strict=True):
+                end = position + count_kind.itemsize
+                value = data[position:end].tobytes()
+                if is_list and len(value) == count_kind.itemsize:
+                    end += int(np.frombuffer(value, count_kind)[0]) * size
+                elif not is_list:
+                    kept += value
+                if not position < end <= len(data):
+                    raise truncated(ply.path, f"{row:,} of {counted(element.size, 'row')}")
+                position = end
+        yield np.frombuffer(bytes(kept), kind)
 
 
 def _row_type(ply: Ply, element: _Element, corners: int = 0) -> np.dtype[np.void]:
@@ -184,7 +224,7 @@ def _binary_offset(ply: Ply, wanted: _Element) -> int:
     for element in ply.elements:
         if element is wanted:
             break
-        if any(prop.count_type for prop in element.properties):
+        if _has_lists(element):
             offset = _lists(ply, element, offset)[1]
         else:
             offset += element.size * _row_type(ply, element).itemsize
@@ -265,18 +305,37 @@ def _text_lines(ply: Ply, wanted: _Element) -> Iterator[tuple[int, list[str]]]:
 
 def _text_vertices(ply: Ply) -> Iterator[Chunk]:
     element = _element(ply, "vertex")
-    names = [prop.name for prop in element.properties]
+    single = [prop for prop in element.properties if not prop.count_type]
+    names = [prop.name for prop in single]
     colors = _color_names(element)
     columns = [names.index(name) for name in ("x", "y", "z", *(colors or ()))]
     for first_line, lines in _text_lines(ply, element):
+        if _has_lists(element):
+            lines = [_single_words(ply, element, *numbered) for numbered in enumerate(lines, first_line)]
         rows = parse_rows(ply.path, lines, columns, first_line)
         if len(rows) != len(lines):
             raise truncated(ply.path, "blank lines among its vertices")
         if colors is None:
             yield Chunk(rows)
         else:
-            kind = element.properties[columns[3]].type
+            kind = single[columns[3]].type
             yield Chunk(rows[:, :3], _native(np.nan_to_num(rows[:, 3:]).astype(kind)))
+
+
+def _single_words(ply: Ply, element: _Element, number: int, line: str) -> str:
+    """Return a line of text without its lists, which differ in length."""
+    words, kept = iter(line.split()), []
+    try:
+        for prop in element.properties:
+            word = next(words)
+            if prop.count_type is None:
+                kept.append(word)
+            else:
+                for _ in range(int(word)):
+                    next(words)
+    except (ValueError, StopIteration):
+        raise truncated(ply.path, f"line {number} is not a {element.name}") from None
+    return " ".join(kept) + "\n"
 
 
 def _text_faces(ply: Ply) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
