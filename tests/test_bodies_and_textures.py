@@ -134,12 +134,13 @@ def test_nothing_of_a_body_is_written_over_another_input_or_the_report(tmp_path)
         numbered(target, 2, [], tmp_path / "a-1.obj.certificate.json")
 
 
-def test_a_texture_never_replaces_the_picture_it_is_baked_from(tmp_path, capsys):
-    picture = tmp_path / "my toy.png"
+@pytest.mark.parametrize("output", ["my toy.obj", "my_toy.obj"])
+def test_a_texture_never_replaces_the_picture_it_is_baked_from(output, tmp_path, capsys):
+    picture = tmp_path / "my_toy.png"
     picture.write_bytes(b"mine")
-    assert main([str(picture), "--output", str(tmp_path / "my toy.obj"), "--texture"]) == 2
-    assert "my toy.png would be overwritten" in capsys.readouterr().err
-    assert [path.name for path in tmp_path.iterdir()] == ["my toy.png"]
+    assert main([str(picture), "--output", str(tmp_path / output), "--texture"]) == 2
+    assert "my_toy.png would be overwritten" in capsys.readouterr().err
+    assert [path.name for path in tmp_path.iterdir()] == ["my_toy.png"]
     assert picture.read_bytes() == b"mine"
 
 

@@ -14,12 +14,14 @@ import trimesh
 from PIL import Image
 
 from nmf_app.__main__ import main
+from nmf_app.formats import written_files
 from nmf_model import texture
 from nmf_model.certificate import Origin, certificate_path
 from nmf_model.errors import InputError
 from nmf_model.geometry.template import icosphere
 from nmf_model.io.meshes import SEAM_NOTE, read_joined, read_mesh
 from nmf_model.io.notes import read_note
+from nmf_model.io.points import read_points
 from nmf_model.io.suffixes import TEXTURE_SUFFIXES
 from nmf_model.repair import CloudColors
 from nmf_model.texture import export_textured
@@ -109,6 +111,23 @@ def test_it_is_written_in_the_file_and_beside_it_and_verifies(path):
     companions = {"a.mtl", "a.png"} if path.suffix == ".obj" else set()
     files = {path.name, f"{path.name}.certificate.json", *companions}
     assert {file.name for file in path.parent.iterdir()} == files
+
+
+def test_names_inside_an_obj_have_no_blanks(tmp_path):
+    """MeshLab and others take a name to end at a blank."""
+    path = tmp_path / "my  blue figure.obj"
+    export_textured(result(), path, cloud(), ORIGIN, chart_size=32)
+    files = {path.name, f"{path.name}.certificate.json", "my__blue_figure.mtl", "my__blue_figure.png"}
+    assert {file.name for file in tmp_path.iterdir()} == files
+    assert {file.name for file in written_files(path, texture=True, certificate=True)} == files
+    lines = [*path.read_text().splitlines(), *(tmp_path / "my__blue_figure.mtl").read_text().splitlines()]
+    words = [line.split() for line in lines]
+    named = {word[0]: word[1:] for word in words if word[0] in ("mtllib", "map_Kd")}
+    assert named == {"mtllib": ["my__blue_figure.mtl"], "map_Kd": ["my__blue_figure.png"]}
+    assert verify(path).certified
+    shown = read_points(path, surface_samples=500)
+    wanted = 127.5 * ((shown.points - CENTRE) / HALF + 1)
+    assert np.abs(shown.colors - wanted).mean() < 10
 
 
 def test_what_was_joined_is_said_in_the_certificate_and_on_checking(path):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -39,6 +40,7 @@ OUTPUT_FORMATS: tuple[OutputFormat, ...] = (
 )
 """All of them, in the order to offer them."""
 
+_BLANK = re.compile(r"\s")
 _BY_SUFFIX = {entry.suffix: entry for entry in OUTPUT_FORMATS}
 
 
@@ -56,5 +58,11 @@ def report_path(path: Path) -> Path:
 
 
 def texture_files(path: Path) -> tuple[Path, ...]:
-    """Return what a textured export writes beside ``path``: an OBJ names a material, and that a picture."""
-    return (path.with_suffix(".mtl"), path.with_suffix(".png")) if path.suffix.lower() == ".obj" else ()
+    """Return what a textured export writes beside ``path``: an OBJ names a material, and that a picture.
+
+    Their names have no blanks, where MeshLab and others take a name to end.
+    """
+    if path.suffix.lower() != ".obj":
+        return ()
+    stem = _BLANK.sub("_", path.stem)
+    return path.with_name(f"{stem}.mtl"), path.with_name(f"{stem}.png")
