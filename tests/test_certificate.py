@@ -79,6 +79,31 @@ def test_round_trip(tmp_path, suffix):
     assert len(found.certificate_lines) == 2
 
 
+@pytest.mark.parametrize("level", [2, 5])
+def test_the_certificate_of_an_off_file_is_found_at_its_end_and_behind_the_first_line(tmp_path, level):
+    """Gmsh wants the counts in the second line; files that were written before have the certificate there."""
+    path = tmp_path / "a.off"
+    ball = trimesh.creation.icosphere(level)
+    whole = result()
+    mesh = Mesh(np.array(ball.vertices), np.array(ball.faces, dtype=np.int64))
+    export_reconstruction(replace(whole, mesh=mesh), path, ORIGIN)
+    certificate_path(path).unlink()
+    lines = path.read_text().splitlines(keepends=True)
+    count = 2 + len(mesh.vertices) + len(mesh.faces)
+    geometry, comments = lines[:count], lines[count:]
+    assert lines[:2] == ["OFF\n", f"{len(mesh.vertices)} {len(mesh.faces)} 0\n"]
+    assert not any("#" in line for line in geometry)
+    assert comments
+    assert all(line.startswith("# nmf-certificate ") for line in comments)
+    assert verify(path).certified
+    note = read_note(path)
+    path.write_text("".join([geometry[0], *comments, *geometry[1:]]))
+    assert read_note(path) == note
+    assert verify(path).certified
+    path.write_text("".join([geometry[0], *comments, *geometry[1:], *comments]))
+    assert not verify(path).passed
+
+
 @pytest.mark.parametrize("suffix", EXPORT_SUFFIXES)
 def test_other_readers_see_the_same_mesh_with_and_without(tmp_path, suffix):
     import pyvista

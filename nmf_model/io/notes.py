@@ -1,13 +1,15 @@
 """A JSON object carried inside a mesh file, where every reader of the format passes over it.
 
-PLY, OBJ and OFF have it as comments, one line of indented JSON after ``nmf-certificate`` each; GLB and glTF
-in the asset's extras; 3MF as the model's metadata; VTU as an XML comment and MSH as a section of comments,
-both near the beginning, as indented JSON after one ``nmf-certificate``. STL has no place for it.
+PLY, OBJ and OFF have it as comments, one line of indented JSON after ``nmf-certificate`` each, in OFF at the
+end, since Gmsh wants its counts in the second line; GLB and glTF in the asset's extras; 3MF as the model's
+metadata; VTU as an XML comment and MSH as a section of comments, both near the beginning, as indented JSON
+after one ``nmf-certificate``. STL has no place for it.
 """
 
 from __future__ import annotations
 
 import json
+import os
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -85,7 +87,7 @@ def read_note(path: Path) -> str | None:
 
 def _from_comments(path: Path) -> str | None:
     lines = []
-    for line in _head(path):
+    for line in _outer_lines(path):
         mark, _, rest = line.strip().partition(" ")
         keyword, _, text = rest.lstrip().partition(" ")
         if mark in ("#", "comment") and keyword == KEYWORD:
@@ -93,14 +95,19 @@ def _from_comments(path: Path) -> str | None:
     return "\n".join(lines) if lines else None
 
 
-def _head(path: Path) -> Iterator[str]:
-    """Yield the first lines; of a PLY file those of its header."""
+def _outer_lines(path: Path) -> Iterator[str]:
+    """Yield the first lines, of a PLY file those of its header, and of an OFF file the last ones too."""
     with open(path, "rb") as stream:
         for _ in range(_LINES_SEARCHED):
             line = stream.readline(4096)
             if not line or line.strip() == b"end_header":
                 return
             yield line.decode("utf-8", errors="replace")
+        if path.suffix.lower() == ".off":
+            # Older files have the note behind their first line.
+            stream.seek(max(stream.tell(), os.path.getsize(path) - _MAX_NOTE_BYTES))
+            for line in stream:
+                yield line.decode("utf-8", errors="replace")
 
 
 def _from_extras(path: Path) -> str | None:

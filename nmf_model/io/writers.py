@@ -37,10 +37,11 @@ def write_obj(mesh: Mesh, stream: BinaryIO, note: str = "") -> None:
 
 def write_off(mesh: Mesh, stream: BinaryIO, note: str = "") -> None:
     """Write text with 17 significant digits, enough to restore every float64."""
-    stream.write(b"OFF\n" + as_comments(note, "#"))
-    stream.write(f"{len(mesh.vertices)} {len(mesh.faces)} 0\n".encode())
+    stream.write(f"OFF\n{len(mesh.vertices)} {len(mesh.faces)} 0\n".encode())
     np.savetxt(stream, mesh.vertices, fmt=_EXACT)
     np.savetxt(stream, mesh.faces, fmt="3 %d %d %d")
+    # Not before the counts, where Gmsh bears no comment.
+    stream.write(as_comments(note, "#"))
 
 
 def write_ply(mesh: Mesh, stream: BinaryIO, note: str = "") -> None:
