@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from nmf_model.errors import InputError
 from nmf_model.io.collect import CHUNK_ROWS, Chunk
 
-_NAMES = ("points", "xyz", "vertices", "pos")
+_NAMES = ("points", "xyz", "vertices", "pos", "positions")
+_COLOR_NAMES = ("colors", "colours", "rgb", "vertex_colors")
 _MAX_UNPACKED_BYTES = 4 << 30
 
 
@@ -23,7 +24,10 @@ def read_npy(path: Path) -> Iterator[Chunk]:
 
 
 def read_npz(path: Path) -> Iterator[Chunk]:
-    """Yield the points of the array called points, xyz, vertices or pos, or of the only suitable one."""
+    """Yield the points of the array called so (see ``_NAMES``), or of the only suitable one, with colours.
+
+    Those are an array of a name for colours, with a row for each point.
+    """
     with zipfile.ZipFile(path) as archive:
         unpacked = sum(entry.file_size for entry in archive.infolist())
     if unpacked > _MAX_UNPACKED_BYTES:
@@ -32,15 +36,20 @@ def read_npz(path: Path) -> Iterator[Chunk]:
         names = {name.lower(): name for name in arrays.files}
         for wanted in _NAMES:
             if wanted in names:
-                yield from _chunks(path, _member(path, arrays, names[wanted]))
+                points = _member(path, arrays, names[wanted])
+                yield from _chunks(path, points, _colors(path, arrays, names))
                 return
-        suitable = [name for name in arrays.files if _as_rows(_member(path, arrays, name)) is not None]
+        suitable = [
+            name
+            for name in arrays.files
+            if name.lower() not in _COLOR_NAMES and _as_rows(_member(path, arrays, name)) is not None
+        ]
         if len(suitable) != 1:
             raise InputError(
                 f"{path.name} has {len(suitable) or 'no'} arrays that could be the points; "
                 "name the right one, of three columns, 'points'."
             )
-        yield from _chunks(path, arrays[suitable[0]])
+        yield from _chunks(path, arrays[suitable[0]], _colors(path, arrays, names))
 
 
 def _load(path: Path, mmap: bool = False):  # type: ignore[no-untyped-def]  # noqa: ANN202
@@ -59,6 +68,13 @@ def _member(path: Path, arrays: np.lib.npyio.NpzFile, name: str) -> NDArray[Any]
     return array
 
 
+def _colors(path: Path, arrays: np.lib.npyio.NpzFile, names: Mapping[str, str]) -> NDArray[Any] | None:
+    """Return (n, 3) the first of the arrays that may be colours; ``names`` are by their lower case."""
+    found = (_as_rows(_member(path, arrays, names[name])) for name in _COLOR_NAMES if name in names)
+    rows = next((rows for rows in found if rows is not None and not rows.dtype.names), None)
+    return None if rows is None or (rows < 0).any() else rows[:, :3]
+
+
 def _translated(path: Path, error: ValueError) -> Exception:
     text = str(error)
     if "Object arrays" in text or "Python objects" in text:
@@ -71,19 +87,22 @@ def _translated(path: Path, error: ValueError) -> Exception:
     return error
 
 
-def _chunks(path: Path, array: NDArray[Any]) -> Iterator[Chunk]:
+def _chunks(path: Path, array: NDArray[Any], colors: NDArray[Any] | None = None) -> Iterator[Chunk]:
     rows = _as_rows(array)
     if rows is None:
         raise InputError(
             f"{path.name} holds an array of {array.dtype} of shape {array.shape}; "
             "save numbers in rows of x, y and z."
         )
+    if colors is not None and len(colors) != len(rows):
+        colors = None
     for start in range(0, len(rows), CHUNK_ROWS):
         piece = rows[start : start + CHUNK_ROWS]
+        shades = None if colors is None else colors[start : start + CHUNK_ROWS]
         if piece.dtype.names:
-            yield Chunk(np.stack([piece[name] for name in "xyz"], axis=1))
+            yield Chunk(np.stack([piece[name] for name in "xyz"], axis=1), shades)
         else:
-            yield Chunk(piece[:, :3])
+            yield Chunk(piece[:, :3], shades)
 
 
 def _as_rows(array: NDArray[Any]) -> NDArray[Any] | None:

@@ -64,7 +64,7 @@ def obj_as_read(path: Path) -> str:
     return "\n".join(written)
 
 
-class _Obj(NamedTuple):
+class _Parsed(NamedTuple):
     """Coordinates, corners of one polygon after the other, how many each has, and colours, flat."""
 
     vertices: array[float]
@@ -73,32 +73,32 @@ class _Obj(NamedTuple):
     colors: array[float]
 
 
-def _parsed_obj(path: Path) -> _Obj:
-    obj = _Obj(array("d"), array("q"), array("q"), array("d"))
+def _parsed_obj(path: Path) -> _Parsed:
+    obj = _Parsed(array("d"), array("q"), array("q"), array("d"))
     for number, words in _numbered_words(path):
         if words[0] == "v":
             obj.vertices.extend(coordinates(path, words[1:4], number))
-            obj.colors.extend(_obj_color(words))
+            obj.colors.extend(_color(words[4:7]))
         elif words[0] == "f":
             obj.corners.extend(_obj_polygon(path, words[1:], number, len(obj.vertices) // 3))
             obj.sizes.append(len(words) - 1)
     return obj
 
 
-def _obj_color(words: list[str]) -> tuple[float, ...]:
-    """Return red, green and blue behind the coordinates of a vertex, or () if it has none."""
+def _color(words: list[str]) -> tuple[float, ...]:
+    """Return red, green and blue, or () if the words are something else."""
     try:
-        return tuple(map(float, words[4:7])) if len(words) >= 7 else ()
+        return tuple(map(float, words)) if len(words) == 3 else ()
     except ValueError:
         return ()
 
 
-def _shades(obj: _Obj) -> NDArray[np.uint8] | None:
+def _shades(parsed: _Parsed) -> NDArray[np.uint8] | None:
     """Return (V, 3) the colours, if every vertex has one and none is below 0, as normals are."""
-    if len(obj.colors) != len(obj.vertices) or not obj.colors:
+    if len(parsed.colors) != len(parsed.vertices) or not parsed.colors:
         return None
-    values = np.array(obj.colors, dtype=np.float64).reshape(-1, 3)
-    places = np.array(obj.vertices, dtype=np.float64).reshape(-1, 3)
+    values = np.array(parsed.colors, dtype=np.float64).reshape(-1, 3)
+    places = np.array(parsed.vertices, dtype=np.float64).reshape(-1, 3)
     judged = values[np.isfinite(places).all(axis=1)]
     return None if (judged < 0).any() else file_colors(values, largest_color(judged))
 
@@ -115,7 +115,7 @@ def _obj_polygon(path: Path, words: list[str], line: int, vertex_count: int) -> 
 
 
 def read_off(path: Path) -> Surface:
-    """Read OFF and its variants with colours or normals, which are passed over."""
+    """Read OFF and its variants, with the colours of vertices; all else is passed over."""
     lines = _numbered_words(path)
     number, head = next(lines, (1, [""]))
     if not head[0].upper().endswith("OFF"):
@@ -128,18 +128,29 @@ def read_off(path: Path) -> Surface:
         raise InputError(
             f"{path.name} has no counts of vertices and faces in line {number}; export it again."
         )
-    return _off_body(path, lines, int(counts[0]), int(counts[1]))
+    kinds = head[0].upper().removesuffix("OFF")
+    # Normals stand between the place and the colour; with a fourth coordinate nothing is where it is sought.
+    has_colors = "C" in kinds and set(kinds) <= set("STCN")
+    color_column = (6 if "N" in kinds else 3) if has_colors else None
+    return _off_body(path, lines, int(counts[0]), int(counts[1]), color_column)
 
 
 def _off_body(
-    path: Path, lines: Iterator[tuple[int, list[str]]], vertex_count: int, face_count: int
+    path: Path,
+    lines: Iterator[tuple[int, list[str]]],
+    vertex_count: int,
+    face_count: int,
+    color_column: int | None,
 ) -> Surface:
-    vertices, corners, sizes = array("d"), array("q"), array("q")
+    mesh = _Parsed(array("d"), array("q"), array("q"), array("d"))
+    vertices, corners, sizes, colors = mesh
     for done in range(vertex_count):
         number, words = next(lines, (0, []))
         if not words:
             raise truncated(path, f"{done:,} of {counted(vertex_count, 'vertex', 'vertices')}")
         vertices.extend(coordinates(path, words[:3], number))
+        if color_column is not None:
+            colors.extend(_color(words[color_column : color_column + 3]))
     for done in range(face_count):
         number, words = next(lines, (0, []))
         if not words:
@@ -147,7 +158,7 @@ def _off_body(
         polygon = _off_polygon(path, words, number)
         corners.extend(polygon)
         sizes.append(len(polygon))
-    return _surface(path, vertices, corners, sizes)
+    return _surface(path, vertices, corners, sizes)._replace(colors=_shades(mesh))
 
 
 def _off_polygon(path: Path, words: list[str], line: int) -> list[int]:

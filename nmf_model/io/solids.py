@@ -23,6 +23,14 @@ _GROUPS = {"surface": (1, 2), "solid": (2, 3)}
 _CORNERS = {"vertex": 1, "line": 2, "triangle": 3, "tetra": 4}
 """What a file of tetrahedra may hold beside them, by meshio's names, and how many corners each has."""
 
+_WHOLE = {".msh": (b"$MeshFormat", b"\n$End"), ".vtu": (b"<VTKFile", b"</VTKFile>")}
+"""What stands near the beginning and the end of a file that is not cut off."""
+_READABLE = {
+    ".msh": "in version 2.2, without parametric coordinates",
+    ".vtu": "without compression, or compressed with zlib",
+}
+_END_BYTES = 200
+
 
 def write_solid(solid: TetMesh, path: Path, note: str = "") -> None:
     """Write a solid in the format of the suffix, whole or not at all; coordinates stay exact.
@@ -68,7 +76,13 @@ def _read(path: Path) -> TetMesh:
     check_file(path, SOLID_SUFFIXES)
     # Its general reader ends the process where a file is broken.
     read = meshio.gmsh.read if path.suffix.lower() == ".msh" else meshio.vtu.read
-    mesh = read(str(path))
+    try:
+        mesh = read(str(path))
+    except Exception as error:
+        if not _is_whole(path):
+            raise
+        how = _READABLE[path.suffix.lower()]
+        raise InputError(f"{path.name} is of a kind that cannot be read here; save it {how}.") from error
     others = sorted({block.type for block in mesh.cells} - set(_CORNERS))
     if others:
         raise InputError(f"{path.name} holds cells other than tetrahedra ({', '.join(others)}).")
@@ -77,6 +91,15 @@ def _read(path: Path) -> TetMesh:
     if len(tetrahedra) == 0:
         raise InputError(f"{path.name} holds no tetrahedra; choose a file with a solid.")
     return TetMesh(vertices, tetrahedra, triangles if len(triangles) else boundary_faces(tetrahedra))
+
+
+def _is_whole(path: Path) -> bool:
+    """Whether a file begins and ends as its format says, so that another program may well read it."""
+    opening, closing = _WHOLE[path.suffix.lower()]
+    with open(path, "rb") as stream:
+        head = stream.read(_END_BYTES)
+        stream.seek(max(0, path.stat().st_size - _END_BYTES))
+        return opening in head and closing in stream.read()
 
 
 def _cells(path: Path, mesh: Any, kind: str, count: int) -> NDArray[np.int64]:

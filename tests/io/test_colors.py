@@ -59,6 +59,7 @@ def ply_bytes(points, colors, kind, order, faces=()):
 
 
 WIDE = COLORS.astype(np.int64)
+OPAQUE_WIDE = np.c_[WIDE, np.full(200, 255)]
 IN_PLY = {
     "bytes": ("uchar", WIDE, COLORS),
     **{f"0..255 as {kind}": (kind, WIDE, COLORS) for kind in NUMPY},
@@ -291,6 +292,52 @@ def test_a_mesh_in_obj_keeps_its_colors(tmp_path, factor, looks):
 def test_numbers_behind_the_vertices_of_a_mesh_in_obj_need_not_be_colors(tmp_path, colors):
     (tmp_path / "a.obj").write_text(obj_ball(colors))
     assert read_points(tmp_path / "a.obj", surface_samples=500).colors is None
+
+
+OFF_KINDS = {
+    "COFF": lambda at, color: [*at, *color, 1],
+    "coff": lambda at, color: [*at, *color],
+    "CNOFF": lambda at, color: [*at, *at, *color, 0.5],
+    "STCNOFF": lambda at, color: [*at, *at, *color, 1, 0.25, 0.75],
+}
+"""What stands behind the places of vertices: normals, colours, places in a texture."""
+
+
+@pytest.mark.parametrize("factor", [1 / 255, 1], ids=["fractions", "bytes"])
+@pytest.mark.parametrize("kind", OFF_KINDS)
+@pytest.mark.parametrize("faces", [[], [(k, k + 1, k + 2) for k in range(0, 198, 3)]], ids=["cloud", "mesh"])
+def test_colors_of_vertices_in_off_are_read(tmp_path, kind, factor, faces):
+    rows = [
+        OFF_KINDS[kind](at, color)
+        for at, color in zip(POINTS.tolist(), (WIDE * factor).tolist(), strict=True)
+    ]
+    rows += [[3, *face] for face in faces]
+    text = f"{kind}\n200 {len(faces)} 0\n" + "".join(" ".join(map(repr, row)) + "\n" for row in rows)
+    (tmp_path / "a.off").write_text(text)
+    surface = load_surface(tmp_path / "a.off")
+    np.testing.assert_array_equal(surface.vertices, POINTS)
+    np.testing.assert_array_equal(surface.colors, COLORS)
+    (tmp_path / "b.off").write_text(text.replace(kind, "OFF", 1))
+    assert load_surface(tmp_path / "b.off").colors is None
+
+
+@pytest.mark.parametrize("name", ["colors", "Colours", "rgb", "vertex_colors"])
+@pytest.mark.parametrize(
+    "values", [COLORS, WIDE, COLORS / 255, (COLORS / 255).astype("f4"), WIDE * 257, OPAQUE_WIDE, WIDE.T],
+    ids=["bytes", "whole numbers", "fractions", "single", "16 bits", "with alpha", "in columns"],
+)  # fmt: skip
+def test_colors_in_npz_are_read(tmp_path, name, values):
+    for points in ("positions", "mine"):
+        np.savez(tmp_path / "a.npz", **{points: POINTS, name: values})
+        cloud = read_points(tmp_path / "a.npz")
+        np.testing.assert_array_equal(cloud.points, POINTS)
+        np.testing.assert_array_equal(cloud.colors, COLORS)
+
+
+@pytest.mark.parametrize("values", [COLORS[1:], POINTS, np.zeros(9), np.zeros((200, 2))])
+def test_arrays_in_npz_that_are_no_colors_of_the_points_are_passed_over(tmp_path, values):
+    np.savez(tmp_path / "a.npz", points=POINTS, colors=values)
+    assert read_points(tmp_path / "a.npz").colors is None
 
 
 GLTF_TYPES = {"u1": 5121, "u2": 5123, "u4": 5125, "f4": 5126}

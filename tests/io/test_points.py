@@ -354,7 +354,7 @@ def test_pcd_says_what_it_drops_as_text_does(tmp_path, data, height, bad, said):
         assert cloud.notes == (f"{said} with NaN or infinite coordinates dropped",)
 
 
-@pytest.mark.parametrize("key", ["points", "xyz", "vertices", "pos", "POINTS", "whatever"])
+@pytest.mark.parametrize("key", ["points", "xyz", "vertices", "pos", "positions", "POINTS", "whatever"])
 def test_npz_finds_the_points(tmp_path, key):
     extra = {} if key == "whatever" else {"normals": ball(200, 1)}
     np.savez(tmp_path / "a.npz", count=np.array(3), **{key: ball()}, **extra)

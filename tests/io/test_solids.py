@@ -12,6 +12,7 @@ from nmf_model.geometry.template import icosphere
 from nmf_model.io.solids import read_solid, write_solid
 from nmf_model.io.suffixes import SOLID_SUFFIXES
 from nmf_model.types import TetMesh
+from tests.support.refusals import refusal
 
 
 @pytest.fixture(scope="module")
@@ -69,6 +70,41 @@ def test_a_file_that_is_none_is_refused_in_a_sentence(suffix, tmp_path):
         write_solid(
             TetMesh(np.eye(4)[:, :3], np.array([[0, 1, 2, 3]]), np.zeros((0, 3))), tmp_path / "no" / path.name
         )
+
+
+def parametric(solid, path):
+    """A sound MSH file of version 4.1 with flags of parametric coordinates, which meshio does not read."""
+    meshio.gmsh.write(path, meshio.Mesh(solid.vertices, [("tetra", solid.tetrahedra)]), "4.1", binary=False)
+    text = path.read_text()
+    head, nodes = text.split("$Nodes\n")
+    totals, block, rest = nodes.split("\n", 2)
+    dimension, tag, _, count = block.split()
+    path.write_text(f"{head}$Nodes\n{totals}\n{dimension} {tag} 1 {count}\n{rest}")
+
+
+def packed(solid, path):
+    """A sound VTU file by VTK, in a compression that meshio does not read."""
+    import pyvista
+    from vtkmodules.vtkIOXML import vtkXMLUnstructuredGridWriter
+
+    writer = vtkXMLUnstructuredGridWriter()
+    writer.SetInputData(pyvista.UnstructuredGrid({10: solid.tetrahedra}, solid.vertices))
+    writer.SetFileName(str(path))
+    writer.SetCompressorTypeToLZ4()
+    writer.Write()
+
+
+@pytest.mark.parametrize(
+    ("name", "write", "how"),
+    [("a.msh", parametric, "in version 2.2, without parametric coordinates"),
+     ("a.vtu", packed, "without compression, or compressed with zlib")],
+)  # fmt: skip
+def test_a_sound_file_that_cannot_be_read_is_not_called_damaged(solid, tmp_path, name, write, how):
+    path = tmp_path / name
+    write(solid, path)
+    assert refusal(read_solid, path) == f"{name} is of a kind that cannot be read here; save it {how}."
+    path.write_bytes(path.read_bytes()[:-300])
+    assert "is damaged" in refusal(read_solid, path)
 
 
 def test_what_no_format_holds_is_refused(tmp_path):
