@@ -22,7 +22,7 @@ from nmf_model.training.conditions import Condition, make_case, turned_target
 from nmf_model.training.program import Program, ProgramAnswer
 from nmf_model.training.reconstructing import predicted_frame, reconstruct_cloud, reconstruct_picture
 from nmf_model.training.shapes import frame_of
-from nmf_model.training.targets import Target, TargetName, open_targets
+from nmf_model.training.targets import Target, TargetName, Targets, open_targets
 from nmf_model.training.views import ViewSet, open_views
 from nmf_model.types import Mesh, Method
 
@@ -49,6 +49,7 @@ class Plan:
         merge: whether corners at exactly the same position are made one in meshes from files.
         test_time_steps: optimiser steps that correct the model's answers.
         method: of the whole program, whose answers are measured; None for the model's own.
+        split_file: which objects of the folders belong to the part, instead of their own ``split.json``.
     """
 
     data: tuple[Path, ...]
@@ -60,6 +61,16 @@ class Plan:
     merge: bool = False
     test_time_steps: int = 0
     method: Method | None = None
+    split_file: Path | None = None
+
+    @property
+    def targets(self) -> Targets:
+        """The true surfaces, read once in each process.
+
+        Raises:
+            InputError: see ``Targets``.
+        """
+        return open_targets(self.data, self.split, self.split_file)
 
 
 @dataclass(frozen=True)
@@ -96,7 +107,7 @@ class Answered:
 
 def name_of(plan: Plan, item: Item) -> TargetName:
     """Return what the object is called."""
-    return open_targets(plan.data, plan.split).names[item.index]
+    return plan.targets.names[item.index]
 
 
 def renderings(plan: Plan) -> ViewSet:
@@ -107,7 +118,7 @@ def renderings(plan: Plan) -> ViewSet:
     """
     if plan.views is None:
         raise InputError("Name the renderings with --img_path FOLDER or --views FILE.")
-    return open_views(plan.views, tuple(name.id for name in open_targets(plan.data, plan.split).names))
+    return open_views(plan.views, tuple(name.id for name in plan.targets.names))
 
 
 def answer(plan: Plan, item: Item) -> Answered:
@@ -122,7 +133,7 @@ def answer(plan: Plan, item: Item) -> Answered:
 
 
 def _answer(plan: Plan, item: Item) -> Answered:
-    targets = open_targets(plan.data, plan.split)
+    targets = plan.targets
     name, target = targets.names[item.index], targets.read(item.index)
     if plan.checkpoint is None and plan.method is None:
         return Answered(_read_mesh(item.mesh, merge=plan.merge), target, None)

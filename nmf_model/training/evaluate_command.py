@@ -42,6 +42,7 @@ def evaluate(
     points_path: options.PointsOption = None,
     views: options.ViewsOption = None,
     split: options.SplitOption = "test",
+    split_file: options.SplitFileOption = None,
     view: Annotated[str, typer.Option(help="Which rendering is the input: a number from 0, or all.")] = "0",
     condition: Annotated[str, typer.Option(help="How objects are turned: upright, yaw or any.")] = "upright",
     input_points: options.InputPointsOption = 2500,
@@ -98,6 +99,7 @@ def evaluate(
         merge=merge,
         test_time_steps=test_time_steps,
         method=None if method is None else _checked(method, of_pictures=views is not None),
+        split_file=split_file,
     )
     items, about = _items(plan, meshes, options.chosen_view(view))
     with _made(out):
@@ -137,6 +139,8 @@ def _items(plan: Plan, meshes: Path | None, view: int | None) -> tuple[list[Item
     from nmf_model.training import evaluate as protocol
 
     about: dict[str, Any] = {"data": ", ".join(path.name for path in plan.data), "split": plan.split}
+    if plan.split_file is not None:
+        about["split file"] = plan.split_file.name
     if meshes is not None:
         items, matches = protocol.mesh_items(plan, meshes)
         about["meshes"] = "merged at equal positions" if plan.merge else "as they are in the files"

@@ -13,6 +13,7 @@ from nmf_model.errors import InputError
 from nmf_model.training import options
 
 if TYPE_CHECKING:
+    from nmf_model.training.cases import Plan
     from nmf_model.training.generate import Task
 
 
@@ -26,6 +27,7 @@ def generate(
     points_path: options.PointsOption = None,
     views: options.ViewsOption = None,
     split: options.SplitOption = "test",
+    split_file: options.SplitFileOption = None,
     view: Annotated[str, typer.Option(help="Which rendering is the input: a number from 0, or all.")] = "0",
     input_points: options.FewerPointsOption = None,
     test_time_steps: options.TestTimeStepsOption = 0,
@@ -40,8 +42,8 @@ def generate(
     generate.json beside them names the model that made them.
     """
     from nmf_model.training import generate as work
-    from nmf_model.training.cases import open_model
-    from nmf_model.training.conditions import INPUT_POINTS
+    from nmf_model.training.cases import Plan, open_model
+    from nmf_model.training.conditions import INPUT_POINTS, Condition
     from nmf_model.training.progress import progress
     from nmf_model.training.reconstructing import check_can_correct
 
@@ -55,9 +57,18 @@ def generate(
             raise InputError("--views belongs to a data set; name pictures as inputs instead.")
         tasks = work.file_tasks(inputs, checkpoint, chosen, out, suffix, seen, test_time_steps)
     else:
-        data = options.data_paths(packed, points_path)
         seen = seen or INPUT_POINTS
-        tasks = _of_data(data, split, checkpoint, views, view, seen, chosen, out, suffix, test_time_steps)
+        plan = Plan(
+            data=options.data_paths(packed, points_path),
+            split=split,
+            checkpoint=checkpoint,
+            views=views,
+            condition=Condition(input_points=seen),
+            device=chosen,
+            test_time_steps=test_time_steps,
+            split_file=split_file,
+        )
+        tasks = _of_data(plan, view, out, suffix)
     if input_points is not None and not any(task.is_of_cloud for task in tasks):
         raise InputError("--input-points is for a model that is given clouds.")
     if test_time_steps:
@@ -82,26 +93,12 @@ def _checked(input_points: int | None) -> int | None:
     return input_points
 
 
-def _of_data(
-    data: tuple[Path, ...],
-    split: str,
-    checkpoint: Path,
-    views: Path | None,
-    view: str,
-    input_points: int,
-    device: str,
-    out: Path,
-    suffix: str,
-    test_time_steps: int,
-) -> list[Task]:
-    from nmf_model.training.cases import Plan
-    from nmf_model.training.conditions import Condition
+def _of_data(plan: Plan, view: str, out: Path, suffix: str) -> list[Task]:
+    """List the meshes of a part of the data: of clouds, or of the chosen renderings."""
     from nmf_model.training.evaluate import cloud_items, picture_items
     from nmf_model.training.generate import split_tasks
 
-    how = Condition(input_points=input_points)
-    plan = Plan(data, split, checkpoint, views, how, device, test_time_steps=test_time_steps)
-    items = cloud_items(plan) if views is None else picture_items(plan, options.chosen_view(view))[0]
+    items = cloud_items(plan) if plan.views is None else picture_items(plan, options.chosen_view(view))[0]
     return split_tasks(plan, items, out, suffix)
 
 

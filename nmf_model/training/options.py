@@ -31,6 +31,10 @@ NeededViewsOption = Annotated[
     list[Path], typer.Option(*_VIEWS, help=f"{_VIEWS_HELP}; several are joined. {_VIEWS_SPELT}")
 ]
 SplitOption = Annotated[str, typer.Option(help="Part of the data: train, validation or test.")]
+SplitFileOption = Annotated[
+    Path | None,
+    typer.Option(help="Parts of the folder (JSON), instead of its split.json."),
+]
 _INPUT_POINTS = ("--input-points", "--input_points")
 _INPUT_POINTS_SPELT = "Also spelt --input_points."
 InputPointsOption = Annotated[

@@ -22,10 +22,6 @@ app = typer.Typer(help="Train the auto-encoder, or the picture branch.", no_args
 
 ConfigOption = Annotated[Path, typer.Option(help="Settings: a TOML file.")]
 OutOption = Annotated[Path, typer.Option(help="Folder of the run.")]
-SplitOption = Annotated[
-    Path | None,
-    typer.Option(help="Parts of the folder (JSON), instead of its split.json."),
-]
 SyntheticOption = Annotated[
     str | None,
     typer.Option(metavar="SHARE[:SEED]", help="Share of each batch that is procedural shapes, 0 to 1."),
@@ -54,7 +50,7 @@ def train_autoencoder(
     out: OutOption,
     packed: options.PackedOption = None,
     points_path: options.PointsOption = None,
-    split_file: SplitOption = None,
+    split_file: options.SplitFileOption = None,
     synthetic: SyntheticOption = None,
     settings: SetOption = None,
     begin_from: Annotated[
@@ -93,7 +89,7 @@ def train_single_view(
     views: options.NeededViewsOption,
     packed: options.PackedOption = None,
     points_path: options.PointsOption = None,
-    split_file: SplitOption = None,
+    split_file: options.SplitFileOption = None,
     settings: SetOption = None,
     resume: ResumeOption = False,
     max_minutes: MinutesOption = None,

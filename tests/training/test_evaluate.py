@@ -28,7 +28,7 @@ from nmf_model.training.summary import extremes, markdown, robustness_table, sum
 from nmf_model.training.targets import Targets, open_targets
 from nmf_model.types import Mesh
 from nmf_model.weights import shipped_path
-from tests.support import command_line, tiny_models
+from tests.support import command_line, in_process, tiny_models
 
 
 @pytest.fixture(scope="module")
@@ -45,7 +45,7 @@ def data(tmp_path_factory):
 def run(out: Path, **options):
     settings = {
         "checkpoint": None, "meshes": None, "method": None,
-        "packed": None, "points_path": None, "views": None, "split": "test", "view": "0",
+        "packed": None, "points_path": None, "views": None, "split": "test", "split_file": None, "view": "0",
         "condition": "upright", "input_points": 2500, "noise": 0.0,
         "test_time_steps": 0, "robustness": False,
         "merge": False, "pictures": False, "jobs": 1, "device": "cpu",
@@ -199,6 +199,27 @@ def test_a_folder_in_the_published_layout_is_measured_with_its_normals_and_its_o
     report = run(tmp_path / "out", meshes=tmp_path / "meshes", points_path=root)
     assert report["shapes"][0]["normal_consistency"] > 0.7
     assert report["about"]["failed"] == len(names) - 1
+
+
+def test_a_split_file_decides_what_models_and_meshes_are_measured_on_and_what_is_made(data, tmp_path):
+    root = tiny_models.save_folder(tmp_path / "set")
+    keys = ["ball/item3", "egg/item2"]
+    (tmp_path / "own.json").write_text(json.dumps({"train": ["egg/item0"], "test": keys}))
+    assert {name.key for name in Targets((root,), "test").names} != set(keys)
+    options = {"points_path": root, "split_file": tmp_path / "own.json"}
+    measured = run(tmp_path / "model", checkpoint=data / "ae.safetensors", **options)
+    assert [row["id"] for row in measured["shapes"]] == keys
+    assert measured["about"]["split file"] == "own.json"
+    words = ("generate", "--checkpoint", data / "ae.safetensors", "--points_path", root, "--device", "cpu")
+    outcome = in_process.training(
+        tmp_path, *words, "--split-file", "own.json", "--out", "meshes", "--jobs", 2
+    )
+    assert outcome.code == 0, outcome.err
+    made = {path.relative_to(tmp_path / "meshes").as_posix() for path in tmp_path.glob("meshes/*/*")}
+    assert made == {f"{key}.ply" for key in keys}
+    read = run(tmp_path / "files", meshes=tmp_path / "meshes", **options)
+    assert [row["id"] for row in read["shapes"]] == keys
+    assert read["about"]["objects without a mesh"] == 0
 
 
 def test_without_normals_all_figures_are_in_the_same_frame(tmp_path):
