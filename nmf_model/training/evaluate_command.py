@@ -89,8 +89,9 @@ def evaluate(
         raise InputError("--merge is for --meshes.")
     if meshes is not None and views is not None:
         raise InputError("--meshes needs no --views; leave one of them out.")
+    data = options.data_paths(packed, points_path)
     plan = Plan(
-        data=options.data_paths(packed, points_path),
+        data=data,
         split=split,
         checkpoint=checkpoint,
         views=views,
@@ -99,7 +100,7 @@ def evaluate(
         merge=merge,
         test_time_steps=test_time_steps,
         method=None if method is None else _checked(method, of_pictures=views is not None),
-        split_file=split_file,
+        split_file=options.checked_split_file(split_file, data),
     )
     items, about = _items(plan, meshes, options.chosen_view(view))
     with _made(out):

@@ -55,18 +55,20 @@ def generate(
     if inputs:
         if views is not None:
             raise InputError("--views belongs to a data set; name pictures as inputs instead.")
+        options.checked_split_file(split_file, ())
         tasks = work.file_tasks(inputs, checkpoint, chosen, out, suffix, seen, test_time_steps)
     else:
         seen = seen or INPUT_POINTS
+        data = options.data_paths(packed, points_path)
         plan = Plan(
-            data=options.data_paths(packed, points_path),
+            data=data,
             split=split,
             checkpoint=checkpoint,
             views=views,
             condition=Condition(input_points=seen),
             device=chosen,
             test_time_steps=test_time_steps,
-            split_file=split_file,
+            split_file=options.checked_split_file(split_file, data),
         )
         tasks = _of_data(plan, view, out, suffix)
     if input_points is not None and not any(task.is_of_cloud for task in tasks):

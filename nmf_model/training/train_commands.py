@@ -75,6 +75,7 @@ def train_autoencoder(
 
     run_config, notes = load_used(config, [*_procedural(synthetic), *(settings or [])], "ae")
     data = _data(packed, points_path, procedural=run_config.training.synthetic_share == 1)
+    options.checked_split_file(split_file, data)
     opened = _opened(device, devices, nodes, max_minutes)
     task = autoencoder_task(run_config, data, opened, split_file, begin_from)
     comet = _comet(comet_api_key, comet_workspace, comet_project)
@@ -109,6 +110,7 @@ def train_single_view(
     if run_config.model.image is None:
         raise InputError(f"The configuration {config} has no [image] table, which 'train svr' needs.")
     data = _data(packed, points_path)
+    options.checked_split_file(split_file, data)
     opened = _opened(device, devices, nodes, max_minutes)
     task = single_view_task(run_config, data, views, ae, opened, split_file)
     comet = _comet(comet_api_key, comet_workspace, comet_project)
