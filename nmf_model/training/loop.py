@@ -21,6 +21,7 @@ What to bring back: ``RUN/latest.safetensors`` and ``RUN/best.safetensors`` (the
 
 from __future__ import annotations
 
+import hashlib
 import math
 import time
 from collections.abc import Callable, Mapping
@@ -40,7 +41,7 @@ from nmf_model.training.devices import Votes, by_first, clip_gradients, told_by_
 from nmf_model.training.interrupts import Interrupts
 from nmf_model.training.objective import LossTerms
 from nmf_model.training.reporting import Reporter
-from nmf_model.training.run_dir import RunDir, Snapshot, optimiser_tensors, restore_optimiser
+from nmf_model.training.run_dir import RunDir, Snapshot, optimiser_tensors, restore_optimiser, suits_optimiser
 from nmf_model.training.settings import RunConfig, TrainingConfig
 from nmf_model.training.trackers import CometAccount, open_trackers
 
@@ -147,7 +148,7 @@ def train(
         weight_decay=config.weight_decay,
         fused=devices.device.type == "cuda",
     )
-    snapshot = _begin(run, task, devices, resume)
+    snapshot = _begin(run, task, optimiser, devices, resume)
     objective, wrapped = devices.setup(task.objective, optimiser)
     progress = _restored(snapshot, task, optimiser, devices.device)
     saver = _Saver(task, run, optimiser, devices, started, progress.seconds)
@@ -239,10 +240,30 @@ def learning_rate(config: TrainingConfig, step: int) -> float:
     return final + (peak - final) * (1 + math.cos(math.pi * share)) / 2
 
 
-def _begin(run: RunDir, task: Task, devices: Any, resume: bool) -> Snapshot | None:
+def _begin(
+    run: RunDir, task: Task, optimiser: torch.optim.Optimizer, devices: Any, resume: bool
+) -> Snapshot | None:
     """Let the first process prepare the folder; the others read what it left."""
-    snapshot = by_first(devices, lambda: run.begin(task.kind, task.config, resume=resume, data=task.data))
+    snapshot = by_first(
+        devices,
+        lambda: run.begin(
+            task.kind,
+            task.config,
+            resume=resume,
+            data=task.data,
+            trained=_trained(task),
+            suits=lambda tensors: suits_optimiser(optimiser, tensors),
+        ),
+    )
     return run.latest() if devices.global_rank > 0 and resume else snapshot
+
+
+def _trained(task: Task) -> str:
+    """Return how many weights learn, and a digest of their names."""
+    learning = {id(parameter) for parameter in task.objective.parameters() if parameter.requires_grad}
+    names = [name for name, parameter in task.model.named_parameters() if id(parameter) in learning]
+    digest = hashlib.sha256("\0".join(names).encode()).hexdigest()
+    return f"{len(names)} tensors, {digest[:16]}"
 
 
 def _restored(

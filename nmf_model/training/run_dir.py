@@ -58,7 +58,14 @@ class RunDir:
         self._damaged: set[str] = set()
 
     def begin(
-        self, kind: str, config: RunConfig, *, resume: bool, data: Mapping[str, str] | None = None
+        self,
+        kind: str,
+        config: RunConfig,
+        *,
+        resume: bool,
+        data: Mapping[str, str] | None = None,
+        trained: str = "",
+        suits: Callable[[Mapping[str, Tensor]], bool] = lambda tensors: True,
     ) -> Snapshot | None:
         """Create the folder, or find where to go on.
 
@@ -67,12 +74,15 @@ class RunDir:
             config: its settings.
             resume: whether to go on with what is there.
             data: what tells the data from other data, by names; a run goes on with the same data only.
+            trained: what tells the weights that learn from others; "" if nothing does.
+            suits: whether a checkpoint's tensors fit these weights; runs of earlier versions do not tell.
 
         Returns:
             the state to go on from; None for a new run, or one that was stopped before its first checkpoint.
 
         Raises:
-            InputError: if the folder holds another run, or one that was not to be resumed.
+            InputError: if the folder holds another run, one that trains other weights of the model, or one
+                that was not to be resumed.
             CheckpointError: if every checkpoint in it is damaged.
         """
         known = self.path / "config.json"
@@ -81,11 +91,13 @@ class RunDir:
                 raise InputError(
                     f"{self.path} already holds a run; add --resume to go on, or name another --out."
                 )
-            self._check_same(known, kind, config, data or {})
-        make_folder(self.checkpoints)
-        text = json.dumps({"kind": kind, "data": dict(data or {}), **to_dict(config)}, indent=1) + "\n"
-        write_text_atomically(known, text)
+            self._check_same(known, kind, config, data or {}, trained)
         snapshot = self.latest() if resume else None
+        if snapshot is not None and not suits(snapshot.tensors):
+            raise self._trains_others(kind)
+        make_folder(self.checkpoints)
+        record = {"kind": kind, "data": dict(data or {}), "trained": trained, **to_dict(config)}
+        write_text_atomically(known, json.dumps(record, indent=1) + "\n")
         self._drop_metrics_after(0 if snapshot is None else snapshot.step)
         return snapshot
 
@@ -164,12 +176,28 @@ class RunDir:
         writer.writerows(records)
         write_text_atomically(self.path / "metrics.csv", text.getvalue())
 
-    def _check_same(self, known: Path, kind: str, config: RunConfig, data: Mapping[str, str]) -> None:
-        """Refuse another model or other data; how it is trained may change, the number of steps above all."""
+    def _trains_others(self, kind: str) -> InputError:
+        """Return what is said of a run whose optimiser knows other weights than are to learn now."""
+        exports = [self.path / f"{name}.safetensors" for name in ("best", "latest")]
+        begun = next((path for path in exports if path.exists()), exports[0])
+        option = "--ae" if kind == "svr" else "--begin-from"
+        return InputError(
+            f"{self.path} holds a run that trains other weights of the model, so it cannot go on with these; "
+            f"begin a new one in another --out with {option} {begun}."
+        )
+
+    def _check_same(
+        self, known: Path, kind: str, config: RunConfig, data: Mapping[str, str], trained: str
+    ) -> None:
+        """Refuse another model, other data or other weights that learn.
+
+        How they are trained may change, the number of steps above all.
+        """
         try:
             values = json.loads(known.read_text(encoding="utf-8"))
             old_kind = values.pop("kind")
             old_data = dict(values.pop("data", {}))  # runs of earlier versions do not tell
+            old_trained = values.pop("trained", "")
             old = from_dict(RunConfig, values)
         except (OSError, ValueError, KeyError, TypeError, AttributeError, InputError) as error:
             raise CheckpointError(f"{known} is damaged ({error}); start a new run.") from error
@@ -181,6 +209,8 @@ class RunDir:
                 f"{self.path} holds a run on other data ({', '.join(other)}), with which its validations "
                 f"cannot be compared; name that data, or another --out."
             )
+        if old_trained and trained and old_trained != trained:
+            raise self._trains_others(kind)
 
     def _drop_metrics_after(self, step: int) -> None:
         """Forget what was measured after the checkpoint: it will be measured again."""
@@ -238,6 +268,17 @@ def optimiser_tensors(optimiser: torch.optim.Optimizer) -> dict[str, Tensor]:
         for index, values in state.items()
         for name, value in values.items()
     }
+
+
+def suits_optimiser(optimiser: torch.optim.Optimizer, tensors: Mapping[str, Tensor]) -> bool:
+    """Return whether moments, which are stored by place, are as large as the parameters of these places."""
+    shapes = [parameter.shape for group in optimiser.param_groups for parameter in group["params"]]
+    moments = {
+        int(key.split("/")[1]): tensor.shape
+        for key, tensor in tensors.items()
+        if key.startswith("optimiser/") and key.endswith("/exp_avg")
+    }
+    return all(place < len(shapes) and shape == shapes[place] for place, shape in moments.items())
 
 
 def restore_optimiser(optimiser: torch.optim.Optimizer, tensors: Mapping[str, Tensor]) -> None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import io
+import json
 
 import igl
 import numpy as np
@@ -10,6 +11,7 @@ from PIL import Image
 
 from nmf_model import checkpoint
 from nmf_model.data.contact_sheet import TILE
+from nmf_model.errors import InputError
 from nmf_model.flow.dynamics import Dynamics
 from nmf_model.geometry.cameras import camera_rotation
 from nmf_model.io.meshes import read_mesh
@@ -224,6 +226,46 @@ def test_cut_outs_learnt_in_two_pieces_give_what_they_give_in_one(config_file, t
     assert RunDir(tmp_path / "pieces").latest().step < 4
     pieces = learnt("pieces", None, resume=True)
     assert all(torch.equal(tensor, pieces[name]) for name, tensor in whole.items())
+
+
+@pytest.mark.parametrize("recorded", [True, False])
+@pytest.mark.parametrize("change", ["training.freeze_backbone=false", "training.train_flow=true"])
+def test_a_run_does_not_go_on_with_other_weights(config_file, tmp_path, change, recorded):
+    data, views, _ = bars_and_views(tmp_path)
+    ae = autoencoder_task(load_run_config(config_file, ["training.steps=1"]), [data], CPU)
+    train(ae, RunDir(tmp_path / "ae"), CPU, resume=False, max_minutes=None)
+
+    def learnt(*more: str, resume: bool) -> str:
+        settings = ["image.kind=pixels", "image.size=64", "image.points=80", *more]
+        config = load_run_config(config_file, settings)
+        task = single_view_task(config, [data], [views], tmp_path / "ae" / "latest.safetensors", CPU)
+        return train(task, RunDir(tmp_path / "run"), CPU, resume=resume, max_minutes=None)
+
+    learnt("training.steps=1", resume=False)
+    known = tmp_path / "run" / "config.json"
+    if not recorded:
+        values = json.loads(known.read_text())
+        del values["trained"]
+        known.write_text(json.dumps(values))  # as earlier versions wrote it
+    kept = {path: path.read_bytes() for path in (tmp_path / "run").rglob("*") if path.is_file()}
+    with pytest.raises(InputError, match=r"trains other weights .* --ae .*run/best\.safetensors\.$"):
+        learnt("training.steps=2", change, resume=True)
+    assert kept == {path: path.read_bytes() for path in (tmp_path / "run").rglob("*") if path.is_file()}
+    assert learnt("training.steps=2", resume=True).startswith("Finished 2 steps")
+
+
+def test_a_run_that_does_not_tell_its_weights_goes_on(config_file, packed, tmp_path):
+    def learnt(steps: int) -> str:
+        task = autoencoder_task(load_run_config(config_file, [f"training.steps={steps}"]), [packed], CPU)
+        return train(task, RunDir(tmp_path / "run"), CPU, resume=True, max_minutes=None)
+
+    learnt(1)
+    known = tmp_path / "run" / "config.json"
+    values = json.loads(known.read_text())
+    recorded = values.pop("trained")
+    known.write_text(json.dumps(values))
+    assert learnt(2).startswith("Finished 2 steps")
+    assert json.loads(known.read_text())["trained"] == recorded
 
 
 def test_the_upright_is_learnt_by_a_branch_that_did_not_tell_it(config_file, tmp_path):
