@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import posixpath
 import re
@@ -268,6 +269,10 @@ def _extracted(entry: LibraryEntry, folder: Path) -> Path:
             names = [name for name in archive.namelist() if name.startswith(beside)]
             archive.extractall(folder, [name for name in names if name == entry.model or _is_material(name)])
     except (OSError, zipfile.BadZipFile, KeyError) as error:
+        if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise InputError(
+                f"The folder for temporary files has no room for {entry.model}; free some space."
+            ) from error
         raise InputError(
             f"{entry.model} is missing or damaged in {entry.library}; download the library again."
         ) from error

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +19,7 @@ from PIL import Image
 from nmf_model.data.shapenet import ShapeNetSet
 from nmf_model.data.splits import split_of
 from tests.support import command_line, in_process
+from tests.support.disks import mounted
 
 SCRIPT = command_line.ROOT / "training_cli.py"
 
@@ -116,6 +119,59 @@ def test_a_killed_run_leaves_every_object_in_its_part_and_meanwhile_no_other_get
     outcome = in_process.training(tmp_path, "pack", out, "--out", "p.npz", "--points-per-shape", 128)
     assert outcome.code == 2
     assert "manifest.json is missing" in outcome.err
+
+
+def prepared_in_vain(tmp_path: Path, out: Path, before: Callable[[], None] = lambda: None) -> str:
+    """Prepare so much that it does not fit, as a user does; return what was said."""
+    words = ["prepare", "--source", "synthetic:60", "--out", str(out)]
+    words += ["--views", "0", "--points", "20000", "--jobs", "2"]
+    process = subprocess.run(
+        [sys.executable, str(SCRIPT), *words], cwd=tmp_path, env=command_line.environment(tmp_path),
+        stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=200, preexec_fn=before, check=False,
+    )  # fmt: skip
+    assert process.returncode == 2, process.stdout + process.stderr
+    assert "objects are in" not in process.stdout
+    assert "Traceback" not in process.stderr
+    assert not list(out.glob(".partial-*"))
+    (sentence,) = process.stderr.splitlines()
+    return sentence
+
+
+def test_a_full_disk_stops_preparing_at_once_and_the_same_command_goes_on(tmp_path):
+    with mounted(tmp_path / "disk", "size=3m") as disk:
+        out = disk / "set"
+        sentence = prepared_in_vain(tmp_path, out)
+        assert sentence.startswith("Error: ")
+        assert "the disk is full; free some space" in sentence
+        finished = sorted(out.glob("ShapeNetPoints/*/*"))
+        assert 3 <= len(finished) < 8
+        assert all(np.load(path / "points.npy").shape == (20000, 3) for path in finished)
+        assert all(np.load(path / "normals.npy").shape == (20000, 3) for path in finished)
+        subprocess.run(["mount", "-o", "remount,size=100m", disk], check=True)
+        words = [
+            "prepare",
+            "--source",
+            "synthetic:10",
+            "--out",
+            str(out),
+            "--views",
+            "0",
+            "--points",
+            "20000",
+        ]
+        outcome = in_process.training(tmp_path, *words, "--jobs", 1)
+        assert outcome.code == 0, outcome.err
+        assert f"10 of 10 objects are in {out}" in outcome.out
+        assert "Left out" not in outcome.out
+
+
+def test_files_that_may_not_be_so_large_are_no_broken_objects(tmp_path):
+    limit = (100_000, 100_000)
+    out = tmp_path / "set"
+    sentence = prepared_in_vain(tmp_path, out, lambda: resource.setrlimit(resource.RLIMIT_FSIZE, limit))
+    assert sentence.startswith(f"Error: Nothing more can be written into {out}: a file would be larger than")
+    manifest = json.loads((out / "manifest.json").read_text())
+    assert (manifest["objects"], manifest["skipped"], len(manifest["unfinished"])) == ([], [], 60)
 
 
 def test_bad_words_are_one_sentence(tmp_path):
