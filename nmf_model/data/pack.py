@@ -70,6 +70,24 @@ def write_points(path: Path, shapes: Shapes, count: int, on_progress: OnProgress
     _save(path, points=points, normals=normals, **texts)
 
 
+def check_views(prepared: ShapeNetSet, count: int | None = None) -> None:
+    """Refuse what ``write_views`` would refuse before it reads a picture.
+
+    Raises:
+        InputError: no object of the set has so many.
+    """
+    _kept_views(prepared, count)
+
+
+def _kept_views(prepared: ShapeNetSet, count: int | None) -> tuple[list[int], int]:
+    """Return how many pictures each object has, and how many of them are written."""
+    available = [prepared.view_count(number) for number in range(len(prepared))]
+    kept = count or max(available)
+    if not any(views >= kept > 0 for views in available):
+        raise InputError(f"No object of the set has {count or 'any'} renderings; prepare it with --views.")
+    return available, kept
+
+
 def write_views(
     path: Path,
     prepared: ShapeNetSet,
@@ -94,11 +112,8 @@ def write_views(
     Raises:
         InputError: a picture is damaged, or the set has none at all.
     """
-    available = [prepared.view_count(number) for number in range(len(prepared))]
-    kept = count or max(available)
+    available, kept = _kept_views(prepared, count)
     has_views = np.array([views >= kept > 0 for views in available])
-    if not has_views.any():
-        raise InputError(f"No object of the set has {count or 'any'} renderings; prepare it with --views.")
     angles = np.full((len(prepared), kept, 2), np.nan, dtype=np.float32)
 
     def packed(number: int) -> list[bytes]:

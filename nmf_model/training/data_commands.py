@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from nmf_model.data.manifest import Skipped
     from nmf_model.data.pack import Shapes
     from nmf_model.data.prepare import OnProgress, PrepareSummary
+    from nmf_model.data.shapenet import ShapeNetSet
     from nmf_model.training.shapes import ShapeSet
 
 EXIT_INTERRUPTED = 130
@@ -83,21 +84,38 @@ def pack(
             raise InputError(f"The file to write must end in .npz, but {path} does not.")
         if not path.absolute().parent.is_dir():
             raise InputError(f"The folder of {path} does not exist; create it or choose another one.")
+    if views is not None and views.resolve() == out.resolve():
+        raise InputError(f"--out and --views are both {out}; name two files, for points and for pictures.")
     shapes = _shapes(dataset, points_per_shape)
+    pictured = None if views is None else _pictured(shapes, views_per_shape)
     with _progress("Packing points") as on_progress:
         write_points(out, shapes, points_per_shape, on_progress)
     _say(f"Wrote {out}: {len(shapes.items)} objects, {_size(out)}.")
-    if views is not None:
-        _pack_views(views, shapes, views_per_shape, view_size, quality)
+    if views is not None and pictured is not None:
+        _pack_views(views, pictured, views_per_shape, view_size, quality)
     _say_what_is_empty(shapes)
 
 
-def _pack_views(views: Path, shapes: Shapes, views_per_shape: int | None, size: int, quality: int) -> None:
-    from nmf_model.data.pack import write_views
+def _pictured(shapes: Shapes, views_per_shape: int | None) -> ShapeNetSet:
+    """Return a set that has the renderings that are to be packed; this is known before anything is written.
+
+    Raises:
+        InputError: it has none, or too few.
+    """
+    from nmf_model.data.pack import check_views
     from nmf_model.data.shapenet import ShapeNetSet
 
     if not isinstance(shapes, ShapeNetSet):
         raise InputError("Procedural shapes have no renderings before they are prepared; leave --views out.")
+    check_views(shapes, views_per_shape)
+    return shapes
+
+
+def _pack_views(
+    views: Path, shapes: ShapeNetSet, views_per_shape: int | None, size: int, quality: int
+) -> None:
+    from nmf_model.data.pack import write_views
+
     with _progress("Packing pictures") as on_progress:
         lacking = write_views(views, shapes, views_per_shape, size, quality, on_progress)
     _say(f"Wrote {views}: {_size(views)}.")

@@ -195,6 +195,39 @@ def test_bad_words_are_one_sentence(tmp_path):
         assert len(outcome.err.strip().splitlines()) == 1
 
 
+def test_pictures_that_cannot_be_packed_are_refused_before_old_points_are_replaced(tmp_path):
+    words = ["prepare", "--source", "synthetic:2", "--out", "set", "--views", "0", "--points", "60"]
+    assert in_process.training(tmp_path, *words, "--jobs", "1").code == 0
+    (tmp_path / "p.npz").write_bytes(b"old points")
+    (tmp_path / "link.npz").symlink_to("p.npz")
+    few = ("--points-per-shape", "60", "--out", "p.npz")
+    for dataset, views, sentence in (
+        ("set", "p.npz", "--out and --views are both p.npz"),
+        ("set", "link.npz", "--out and --views are both p.npz"),
+        ("synthetic:2", "v.npz", "leave --views out"),
+        ("set", "v.npz", "No object of the set has any renderings"),
+    ):
+        outcome = in_process.training(tmp_path, "pack", dataset, *few, "--views", views)
+        assert outcome.code == 2
+        assert sentence in outcome.err
+        assert (tmp_path / "p.npz").read_bytes() == b"old points"
+    for number in range(2):
+        key = sorted(tmp_path.glob("set/ShapeNetPoints/*/*"))[number].relative_to(
+            tmp_path / "set/ShapeNetPoints"
+        )
+        place = tmp_path / "set" / "ShapeNetRendering" / key / "rendering"
+        place.mkdir(parents=True)
+        Image.new("RGBA", (8, 8)).save(place / "00.png")
+    more = ("--views", "v.npz", "--views-per-shape")
+    outcome = in_process.training(tmp_path, "pack", "set", *few, *more, "2")
+    assert outcome.code == 2
+    assert "No object of the set has 2 renderings" in outcome.err
+    assert (tmp_path / "p.npz").read_bytes() == b"old points"
+    assert in_process.training(tmp_path, "pack", "set", *few, *more, "1").code == 0
+    assert {path.name for path in tmp_path.glob("*.npz")} == {"p.npz", "v.npz", "link.npz"}
+    assert np.load(tmp_path / "p.npz")["points"].shape == (2, 60, 3)
+
+
 def test_preparing_and_packing_end_with_a_note_on_parts_without_objects(tmp_path):
     few = [
         "prepare",
