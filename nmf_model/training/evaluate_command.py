@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.console import Console
 
 from nmf_model.errors import InputError
 from nmf_model.io.atomic import make_folder
 from nmf_model.training import options
+from nmf_model.training.printing import say
 
 if TYPE_CHECKING:
     from nmf_model.training.cases import Item, Plan
@@ -201,7 +201,7 @@ def _run(
     pictures: bool,
     jobs: int,
 ) -> None:
-    """Measure, write the files and print the means."""
+    """Measure, write the files and only then print the means, for what is printed may get lost."""
     from nmf_model.training import evaluate as protocol
     from nmf_model.training.evaluation_report import write_report, write_robustness
     from nmf_model.training.progress import progress
@@ -217,14 +217,15 @@ def _run(
         summarise(rows, about if index == 0 else about | {"input": conditions[index].label})
         for index, rows in enumerate(measured)
     ]
-    _print(reports[0])
     worst, best = extremes(reports[0])
     shown = len({(row["id"], row.get("view")) for row in worst + best})
     with progress("Drawing", shown if pictures else 0) as advance:
         write_report(out, reports[0], plan, items, measured[0], pictures=pictures, advance=advance)
-    if robustness:
-        labelled = {how.label: report for how, report in zip(conditions, reports, strict=True)}
-        _say(write_robustness(out, labelled))
+    labelled = {how.label: report for how, report in zip(conditions, reports, strict=True)}
+    table = write_robustness(out, labelled) if robustness else ""
+    _print(reports[0])
+    if table:
+        say(table)
 
 
 def _conditions(asked: Condition, *, robustness: bool) -> list[Condition]:
@@ -255,14 +256,10 @@ def _samples(plan: Plan, items: list[Item]) -> dict[str, str]:
 
 def _print(report: dict[str, Any]) -> None:
     about, mean = report["about"], report["mean"]
-    _say(f"measured: {about['measured']}  without a usable mesh: {about['failed']}")
+    say(f"measured: {about['measured']}  without a usable mesh: {about['failed']}")
     for name in _PRINTED:
         if name in mean:
-            _say(f"{name}: {mean[name]:.6g}  (class mean {report['class_mean'][name]:.6g})")
+            say(f"{name}: {mean[name]:.6g}  (class mean {report['class_mean'][name]:.6g})")
     for row in report["failed"]:
         view = f", view {row['view']}" if "view" in row else ""
-        _say(f"failed: {row['id']}{view}: {row['failed']}")
-
-
-def _say(text: str) -> None:
-    Console(highlight=False, soft_wrap=True).print(text, markup=False)
+        say(f"failed: {row['id']}{view}: {row['failed']}")

@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
 
 from nmf_model.errors import InputError
 from nmf_model.training import options
+from nmf_model.training.printing import say
 
 if TYPE_CHECKING:
     from nmf_model.training.cases import Plan
@@ -80,11 +80,10 @@ def generate(
     work.claim(out, tasks, checkpoint, seen, test_time_steps)
     with progress("Generating", len(own)) as advance:
         outcome = work.generate(own, processes, advance)
-    console = Console(highlight=False, soft_wrap=True)
     for name, reason in outcome.failed:
-        console.print(f"failed: {name}: {reason}", markup=False)
+        say(f"failed: {name}: {reason}")
     told = f"Wrote {outcome.made} meshes to {out}; {outcome.skipped} were there already"
-    console.print(f"{told}, {len(outcome.failed)} failed.", markup=False)
+    say(f"{told}, {len(outcome.failed)} failed.")
     if outcome.failed:
         raise typer.Exit(2)
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 import argparse
 import math
 import re
-import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from nmf_model.data.layout import POINTS_FOLDER
 from nmf_model.errors import InputError
 from nmf_model.resources import resource
+from nmf_model.training.printing import complain
 from nmf_model.training.settings import load_run_config
 from nmf_model.training.unused_settings import use_of
 from nmf_model.weights import shipped_path
@@ -154,7 +154,9 @@ def _settings(known: argparse.Namespace) -> Iterator[str]:
         # Theirs is a mean over a state that carries the code along, which never has an error.
         latent = known.latent_len or _PUBLISHED_LATENT
         tolerance = known.tolerance * math.sqrt((3 + latent) / 3)
-        _say(f"A tolerance of {known.tolerance:g} over {3 + latent} numbers is {tolerance:.2g} over three.")
+        complain(
+            f"A tolerance of {known.tolerance:g} over {3 + latent} numbers is {tolerance:.2g} over three."
+        )
         yield from (f"solver.{name}={tolerance:.3g}" for name in ("rtol", "atol"))
         yield "solver.method=dopri5"
 
@@ -172,11 +174,7 @@ def _weights(words: Sequence[str]) -> list[float]:
 def _say_unused(known: argparse.Namespace, flags: Sequence[str]) -> None:
     unused = [f"--{name}" for name in flags if getattr(known, name) is not None]
     if unused:
-        _say(f"Not used here and ignored: {', '.join(unused)}.")
-
-
-def _say(sentence: str) -> None:
-    print(sentence, file=sys.stderr)  # noqa: T201
+        complain(f"Not used here and ignored: {', '.join(unused)}.")
 
 
 class _Parser(argparse.ArgumentParser):

@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
 from rich.status import Status
 
+from nmf_model.training.printing import terminal
 from nmf_model.training.run_dir import RunDir
 from nmf_model.training.trackers import Tracker
 
@@ -30,7 +30,7 @@ class Reporter:
     ) -> None:
         self._run, self._trackers, self._active, self._steps = run, trackers, active, steps
         self._others = [name for name in parts if not name.startswith("chamfer_")]
-        self.console = Console(highlight=False, soft_wrap=True, stderr=False)
+        self.console = terminal()
         self._status: Status | None = None
         if active and self.console.is_terminal:
             self._status = self.console.status("starting")

@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.console import Console
 
 from nmf_model.errors import InputError
 from nmf_model.training import options
+from nmf_model.training.printing import say
 from nmf_model.training.trackers import CometAccount
 
 if TYPE_CHECKING:
@@ -164,7 +164,7 @@ def _train(
     task = dataclasses.replace(task, notes=(*notes, *task.notes))
     ended = train(task, run, opened, resume=resume, max_minutes=max_minutes, comet=comet)
     if opened.global_rank == 0:
-        _say(ended)
+        say(ended)
 
 
 def _data(packed: list[Path] | None, points_path: Path | None, *, procedural: bool = False) -> list[Path]:
@@ -184,7 +184,3 @@ def _procedural(synthetic: str | None) -> list[str]:
 
 def _comet(key: str | None, workspace: str | None, project: str) -> CometAccount | None:
     return CometAccount(key, workspace, project) if key else None
-
-
-def _say(sentence: str) -> None:
-    Console(highlight=False, soft_wrap=True).print(sentence, markup=False)
