@@ -42,7 +42,7 @@ from nmf_model.training.interrupts import Interrupts
 from nmf_model.training.objective import LossTerms
 from nmf_model.training.reporting import Reporter
 from nmf_model.training.run_dir import RunDir, Snapshot, optimiser_tensors, restore_optimiser, suits_optimiser
-from nmf_model.training.settings import RunConfig, TrainingConfig
+from nmf_model.training.settings import RunConfig, TrainingConfig, validation_settings
 from nmf_model.training.trackers import CometAccount, open_trackers
 
 
@@ -156,7 +156,7 @@ def train(
     is_first = devices.global_rank == 0
     trackers = by_first(devices, lambda: open_trackers(run.path, task.config, comet)) or []
     reporter = Reporter(run, trackers, task.parts, active=is_first, steps=config.steps)
-    for sentence in task.notes:
+    for sentence in (*task.notes, *(snapshot.notes if snapshot is not None else ())):
         reporter.note(sentence)
     reporter.note(
         f"Training {sum(p.numel() for p in learning):,} parameters on {devices.device}, "
@@ -411,7 +411,8 @@ class _Saver:
         numbers = {"seconds": progress.seconds}
         if math.isfinite(progress.best):
             numbers["best"] = progress.best
-        self._run.save(Snapshot(progress.step, tensors, numbers))
+        measured_by = validation_settings(self._task.config.training, self._task.kind)
+        self._run.save(Snapshot(progress.step, tensors, numbers, measured_by))
 
     def export(self, name: str, progress: Progress) -> None:
         """Write the model in half precision as ``NAME.safetensors``."""

@@ -12,7 +12,7 @@ import io
 import json
 import shutil
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -25,7 +25,7 @@ from torch import Tensor
 from nmf_model.config import from_dict, to_dict
 from nmf_model.errors import CheckpointError, InputError
 from nmf_model.io.atomic import make_folder, write_atomically, write_text_atomically
-from nmf_model.training.settings import RunConfig
+from nmf_model.training.settings import RunConfig, validation_settings
 
 PART_BYTES = 14 * 2**20
 """Checkpoints are cut into files below this size, which strict file transfers still take."""
@@ -41,11 +41,15 @@ class Snapshot:
         step: updates done.
         tensors: by name: weights, the optimiser's moments, the generator, sums being averaged.
         numbers: seconds trained, best validation value …
+        measured_by: the settings of its validations; None in runs of earlier versions, which do not tell.
+        notes: sentences on what was changed when it was read.
     """
 
     step: int
     tensors: Mapping[str, Tensor]
     numbers: Mapping[str, float]
+    measured_by: Mapping[str, Any] | None = None
+    notes: tuple[str, ...] = ()
 
 
 class RunDir:
@@ -78,20 +82,21 @@ class RunDir:
             suits: whether a checkpoint's tensors fit these weights; runs of earlier versions do not tell.
 
         Returns:
-            the state to go on from; None for a new run, or one that was stopped before its first checkpoint.
+            the state to go on from, without a best value that later ones cannot be compared with; None for a
+            new run, or one that was stopped before its first checkpoint.
 
         Raises:
             InputError: if the folder holds another run, one that trains other weights of the model, or one
                 that was not to be resumed.
             CheckpointError: if every checkpoint in it is damaged.
         """
-        known = self.path / "config.json"
+        known, old = self.path / "config.json", config
         if known.exists():
             if not resume:
                 raise InputError(
                     f"{self.path} already holds a run; add --resume to go on, or name another --out."
                 )
-            self._check_same(known, kind, config, data or {}, trained)
+            old = self._check_same(known, kind, config, data or {}, trained)
         snapshot = self.latest() if resume else None
         if snapshot is not None and not suits(snapshot.tensors):
             raise self._trains_others(kind)
@@ -99,7 +104,10 @@ class RunDir:
         record = {"kind": kind, "data": dict(data or {}), "trained": trained, **to_dict(config)}
         write_text_atomically(known, json.dumps(record, indent=1) + "\n")
         self._drop_metrics_after(0 if snapshot is None else snapshot.step)
-        return snapshot
+        if snapshot is None:
+            return None
+        before = snapshot.measured_by or validation_settings(old.training, kind)
+        return _compared(snapshot, before, validation_settings(config.training, kind))
 
     def save(self, snapshot: Snapshot) -> None:
         """Write a checkpoint, then remove the oldest; a kill at any moment leaves a complete one.
@@ -120,7 +128,12 @@ class RunDir:
             for index, part in enumerate(parts):
                 write_atomically(unfinished / f"part-{index:02d}.safetensors", _writer(serialize(part)))
             state = json.dumps(
-                {"step": snapshot.step, "parts": len(parts), "numbers": dict(snapshot.numbers)}
+                {
+                    "step": snapshot.step,
+                    "parts": len(parts),
+                    "numbers": dict(snapshot.numbers),
+                    "measured_by": snapshot.measured_by,
+                }
             )
             write_text_atomically(unfinished / "state.json", state)
             _put_in_place(unfinished, target)
@@ -188,8 +201,8 @@ class RunDir:
 
     def _check_same(
         self, known: Path, kind: str, config: RunConfig, data: Mapping[str, str], trained: str
-    ) -> None:
-        """Refuse another model, other data or other weights that learn.
+    ) -> RunConfig:
+        """Refuse another model, other data or other weights that learn; return the settings that are known.
 
         How they are trained may change, the number of steps above all.
         """
@@ -211,6 +224,7 @@ class RunDir:
             )
         if old_trained and trained and old_trained != trained:
             raise self._trains_others(kind)
+        return old
 
     def _drop_metrics_after(self, step: int) -> None:
         """Forget what was measured after the checkpoint: it will be measured again."""
@@ -257,7 +271,20 @@ def _read(folder: Path) -> Snapshot:
     tensors: dict[str, Tensor] = {}
     for index in range(state["parts"]):
         tensors |= load_file(folder / f"part-{index:02d}.safetensors")
-    return Snapshot(state["step"], tensors, state["numbers"])
+    return Snapshot(state["step"], tensors, state["numbers"], state.get("measured_by"))
+
+
+def _compared(snapshot: Snapshot, before: Mapping[str, Any], now: Mapping[str, Any]) -> Snapshot:
+    """Take the best value out of a state if later validations measure something else."""
+    changed = [f"training.{name}" for name, value in now.items() if before.get(name, value) != value]
+    if not changed or "best" not in snapshot.numbers:
+        return snapshot
+    numbers = {name: value for name, value in snapshot.numbers.items() if name != "best"}
+    note = (
+        f"Validations measure something else from here on ({', '.join(changed)}), so the best one is chosen "
+        "anew."
+    )
+    return replace(snapshot, numbers=numbers, notes=(note,))
 
 
 def optimiser_tensors(optimiser: torch.optim.Optimizer) -> dict[str, Tensor]:

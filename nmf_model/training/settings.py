@@ -21,6 +21,11 @@ _AT_LEAST = {
     "smoothness_weight": 0, "lipschitz_weight": 0, "lipschitz_bound": 0, "checkpoint_minutes": 0,
 }  # fmt: skip
 
+_DECIDE_VALIDATION = {
+    "ae": ("validation_shapes", "input_points", "target_points", "samples", "template_level"),
+    "svr": ("validation_shapes", "target_points"),
+}
+
 
 @dataclass(frozen=True)
 class AugmentConfig:
@@ -187,6 +192,11 @@ class RunConfig:
 
     model: ModelConfig = field(default_factory=ModelConfig)
     training: TrainingConfig = field(default_factory=TrainingConfig)
+
+
+def validation_settings(config: TrainingConfig, kind: str) -> dict[str, Any]:
+    """Return the settings that decide what a validation measures; values under others cannot be compared."""
+    return {name: getattr(config, name) for name in _DECIDE_VALIDATION[kind]}
 
 
 def with_epochs(config: TrainingConfig, shapes: int) -> TrainingConfig:
