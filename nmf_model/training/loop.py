@@ -230,10 +230,10 @@ def train(
 def learning_rate(config: TrainingConfig, step: int) -> float:
     """Return the learning rate of a step, counted from 0."""
     peak, final = config.learning_rate, config.final_rate
-    if config.schedule == "published":
-        return max(final, peak * config.rate_decay ** (step // 250))
     if step < config.warmup:
         return peak * (step + 1) / config.warmup
+    if config.schedule == "published":
+        return max(final, peak * config.rate_decay ** (step // 250))
     share = min(1.0, (step - config.warmup) / max(1, config.steps - config.warmup))
     if config.schedule == "decay":
         return peak + (final - peak) * max(0.0, (share - 0.8) / 0.2)

@@ -61,7 +61,7 @@ class TrainingConfig:
         epochs: if not 0, ``steps`` is what so many passes over the shapes take.
         schedule: "cosine"; "decay" (constant, then linear over the last fifth); "published"
             (×``rate_decay`` every 250 steps, never below ``final_rate``).
-        warmup: steps over which the rate rises from 0.
+        warmup: steps over which the rate rises from 0, whatever the schedule.
         clip: largest norm of the gradient; 0 leaves it alone.
         points_per_shape: how many points of each shape are kept in memory.
         synthetic_share: share of each batch that is procedural shapes, made on the fly.

@@ -298,6 +298,8 @@ def test_schedules_start_and_end_where_they_say():
     assert learning_rate(decay, 800) == 1.0
     assert learning_rate(decay, 1000) == pytest.approx(0.1)
     published = dataclasses.replace(config, schedule="published")
+    assert [learning_rate(published, step) for step in (0, 49, 99, 100)] == [0.01, 0.5, 1.0, 1.0]
+    assert learning_rate(dataclasses.replace(published, warmup=0), 0) == 1.0
     assert learning_rate(published, 499) == 0.98
     assert learning_rate(published, 10**6) == 0.1
 
