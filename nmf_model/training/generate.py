@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
-import json
 import os
 import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from nmf_model import checkpoint as checkpoints
-from nmf_model.certificate import file_sha256
 from nmf_model.data.layout import CAMERA_FILE
 from nmf_model.data.workers import Failure
 from nmf_model.errors import InputError, NmfError
-from nmf_model.io.atomic import make_folder, write_text_atomically
 from nmf_model.io.meshes import write_mesh
 from nmf_model.io.source import read_source
 from nmf_model.io.suffixes import EXPORT_SUFFIXES, IMAGE_SUFFIXES, POINT_SUFFIXES, listed
@@ -30,8 +25,6 @@ from nmf_model.training.pool import run_tasks
 from nmf_model.training.reconstructing import framed, reconstruct_cloud, reconstruct_picture
 from nmf_model.types import Mesh, PointCloud, Source
 
-RECORD = "generate.json"
-"""Beside the meshes: the model that made them."""
 _NO_INPUTS = (".", CAMERA_FILE, "renderings.txt")
 """What hidden files' names begin with, and those of the lists beside published renderings: no clouds."""
 
@@ -128,67 +121,6 @@ def file_tasks(
             test_time_steps=test_time_steps,
         )
     return list(tasks.values())
-
-
-def claim(
-    out: Path,
-    tasks: Sequence[Task],
-    checkpoint: Path,
-    input_points: int | None,
-    test_time_steps: int = 0,
-) -> None:
-    """Record in the folder which model its meshes are of, so that no other one's are taken for them.
-
-    Args:
-        out: the folder, made if it is missing.
-        tasks: all that is to be there, the other shards' included.
-        checkpoint: the model.
-        input_points: how many points of a cloud it sees; None for all.
-        test_time_steps: optimiser steps that correct its answers.
-
-    Raises:
-        InputError: meshes that are there already were made otherwise.
-        CheckpointError: the model is missing or damaged.
-    """
-    checkpoints.read_header(checkpoint)
-    record: dict[str, Any] = {
-        "checkpoint": checkpoint.name,
-        "sha256": file_sha256(checkpoint),
-        "test_time_steps": test_time_steps,
-    }
-    if any(task.is_of_cloud for task in tasks):
-        record["input_points"] = input_points or "all"
-    known = _record_of(out, tasks)
-    advice = f"name another --out, or remove its meshes and {RECORD}"
-    if known.get("sha256", record["sha256"]) != record["sha256"]:
-        raise InputError(f"{out} holds meshes of another model, {known.get('checkpoint')}; {advice}.")
-    if known:
-        known.setdefault("test_time_steps", 0)  # earlier versions had none to record
-    for name, words in (("input_points", "input points"), ("test_time_steps", "test-time steps")):
-        wanted = record.get(name)
-        if wanted is not None and known.get(name, wanted) != wanted:
-            raise InputError(f"{out} holds meshes of {known[name]} {words}, not of {wanted}; {advice}.")
-    text = json.dumps(known | record, indent=1) + "\n"
-    make_folder(out)
-    write_text_atomically(out / RECORD, text)
-
-
-def _record_of(out: Path, tasks: Sequence[Task]) -> dict[str, Any]:
-    """Return what is recorded of the meshes that are there; empty if there are none."""
-    try:
-        known = json.loads((out / RECORD).read_text(encoding="utf-8"))
-    except (FileNotFoundError, NotADirectoryError):
-        known = {}
-        if any(task.out.is_file() for task in tasks):
-            raise InputError(
-                f"{out} holds meshes, but no {RECORD} that tells which model made them; name another --out, "
-                "or remove them."
-            ) from None
-    except (OSError, ValueError) as error:
-        raise InputError(f"{out / RECORD} cannot be read; name another --out, or remove it.") from error
-    if not isinstance(known, dict):
-        raise InputError(f"{out / RECORD} cannot be read; name another --out, or remove it.")
-    return known
 
 
 def shard(tasks: Sequence[Task], number: int, count: int) -> list[Task]:

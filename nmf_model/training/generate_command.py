@@ -39,11 +39,13 @@ def generate(
     """Make meshes for files, or for a whole part of a data set.
 
     Meshes that are there already are skipped, so a stopped run is continued by the same command;
-    generate.json beside them names the model that made them.
+    generate.json beside them tells the model that made them, and what of; those of files that have changed
+    are made anew.
     """
     from nmf_model.training import generate as work
     from nmf_model.training.cases import Plan, open_model
     from nmf_model.training.conditions import INPUT_POINTS, Condition
+    from nmf_model.training.generate_record import claim
     from nmf_model.training.progress import progress
     from nmf_model.training.reconstructing import check_can_correct
 
@@ -77,7 +79,9 @@ def generate(
         check_can_correct(open_model(checkpoint, chosen))
     own = work.shard(tasks, *_parts(shard))
     processes = options.chosen_jobs(jobs, len(own))
-    work.claim(out, tasks, checkpoint, seen, test_time_steps)
+    stale = claim(out, tasks, own, checkpoint, seen, test_time_steps)
+    if stale:
+        say(f"{len(stale)} meshes are made anew, since their inputs have changed.")
     with progress("Generating", len(own)) as advance:
         outcome = work.generate(own, processes, advance)
     for name, reason in outcome.failed:

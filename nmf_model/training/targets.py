@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import functools
+import hashlib
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +16,9 @@ from nmf_model.data.shapenet import ShapeNetSet
 from nmf_model.errors import InputError
 from nmf_model.training.measuring import SAMPLES
 from nmf_model.training.shapes import ShapeSet, load_shapes, refuse_repeated
+
+_IDENTIFYING = 64
+"""Objects whose points stand for all where data is told from other data."""
 
 
 @dataclass(frozen=True)
@@ -71,6 +76,19 @@ class Targets:
 
     def __len__(self) -> int:
         return len(self.names)
+
+    @property
+    def identity(self) -> str:
+        """How many objects these are, and a digest of their names and of the points of some of them.
+
+        Raises:
+            InputError: one of these is damaged.
+        """
+        order = sorted(range(len(self)), key=lambda index: self.names[index].id)
+        digest = hashlib.sha256("\0".join(self.names[index].id for index in order).encode())
+        for index in order[:: math.ceil(len(order) / _IDENTIFYING)]:
+            digest.update(self.read(index).points.tobytes())
+        return f"{len(order)} objects, {digest.hexdigest()[:16]}"
 
     def read(self, index: int) -> Target:
         """Return one object.

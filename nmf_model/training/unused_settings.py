@@ -113,7 +113,9 @@ def load_used(
     values = read_settings(path, overrides, kind)
     use = use_of(run_config(values), kind, autoencoder)
     asked = {override.partition("=")[0].strip() for override in overrides}
-    ignored, idle, answering = [], [], []
+    ignored: list[str] = []
+    idle: list[str] = []
+    answering = []
     for name in list(_names(values)):
         overridden = any(name == other or name.startswith(f"{other}.") for other in asked)
         if use.never_uses(name) or (overridden and use.ignores(name)):
