@@ -20,7 +20,12 @@ from nmf_model.model import NeuralMeshFlow
 from nmf_model.threads import single_thread
 from nmf_model.training.conditions import Condition, make_case, turned_target
 from nmf_model.training.program import Program, ProgramAnswer
-from nmf_model.training.reconstructing import predicted_frame, reconstruct_cloud, reconstruct_picture
+from nmf_model.training.reconstructing import (
+    Frame,
+    predicted_frame,
+    reconstruct_cloud,
+    reconstruct_picture,
+)
 from nmf_model.training.shapes import frame_of
 from nmf_model.training.targets import Target, TargetName, Targets, open_targets
 from nmf_model.training.views import ViewSet, open_views
@@ -50,6 +55,7 @@ class Plan:
         test_time_steps: optimiser steps that correct the model's answers.
         method: of the whole program, whose answers are measured; None for the model's own.
         split_file: which objects of the folders belong to the part, instead of their own ``split.json``.
+        frame: of meshes from files that were made of pictures: the object's, or the camera's of each view.
     """
 
     data: tuple[Path, ...]
@@ -62,6 +68,7 @@ class Plan:
     test_time_steps: int = 0
     method: Method | None = None
     split_file: Path | None = None
+    frame: Frame = "object"
 
     @property
     def targets(self) -> Targets:
@@ -79,7 +86,7 @@ class Item:
 
     Attributes:
         index: of the object in its part of the data.
-        view: which of its renderings is the input; None for a cloud or a mesh.
+        view: which of its renderings is the input; None for a cloud, or a mesh of one.
         mesh: file of the mesh, if the method is not run here.
     """
 
@@ -136,7 +143,7 @@ def _answer(plan: Plan, item: Item) -> Answered:
     targets = plan.targets
     name, target = targets.names[item.index], targets.read(item.index)
     if plan.checkpoint is None and plan.method is None:
-        return Answered(_read_mesh(item.mesh, merge=plan.merge), target, None)
+        return _answer_of_file(plan, item, name, target)
     if item.view is not None:
         return _answer_picture(plan, item, name, target)
     if plan.condition.exact and len(target.points) < plan.condition.input_points:
@@ -151,6 +158,17 @@ def _answer(plan: Plan, item: Item) -> Answered:
         return Answered(mesh, case.target, case.cloud)
     except NmfError as error:
         raise MethodError(str(error)) from error
+
+
+def _answer_of_file(plan: Plan, item: Item, name: TargetName, target: Target) -> Answered:
+    """Return a mesh as ``generate`` writes it: in the data's units, and in the plan's frame."""
+    mesh = _read_mesh(item.mesh, merge=plan.merge)
+    if item.view is None:
+        return Answered(mesh, target, None)
+    views = renderings(plan)
+    if plan.frame == "camera":
+        target = turned_target(target, camera_rotation(*views.camera(name.id, item.view)))
+    return Answered(mesh, target, views.picture(name.id, item.view))
 
 
 def check_usable(plan: Plan) -> None:

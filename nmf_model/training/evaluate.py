@@ -57,9 +57,36 @@ def mesh_items(plan: Plan, folder: Path) -> tuple[list[Item], Matches]:
     if not any(matches.found):
         raise InputError(
             f"No mesh in {folder} has the name of an object of the part '{plan.split}'; a file must be named "
-            "after the object's id, category/object or object."
+            "after the object's id, category/object or object; those of pictures, object/00, need --views."
         )
     return [Item(index, mesh=path) for index, path in enumerate(matches.found)], matches
+
+
+def picture_mesh_items(plan: Plan, folder: Path, view: int | None) -> tuple[list[Item], Matches, list[str]]:
+    """List the objects and views with the files of their meshes, those without one included.
+
+    Args:
+        plan: with ``views``.
+        folder: of the meshes.
+        view: the number of the only view to measure, or None for all.
+
+    Returns:
+        the items, which files they are, and the ids of objects that have no renderings.
+
+    Raises:
+        InputError: see ``picture_items``; or there is no mesh of any of the pictures.
+    """
+    items, without = picture_items(plan, view)
+    names = plan.targets.names
+    matches = match_meshes(folder, [names[item.index] for item in items], [item.view for item in items])
+    if not any(matches.found):
+        number = "00" if view is None else f"{view:02}"
+        raise InputError(
+            f"No mesh in {folder} has the name of a picture of the part '{plan.split}'; a file must be named "
+            f"after the object and the view's number, object/{number} or category/object/{number}."
+        )
+    found = zip(items, matches.found, strict=True)
+    return [replace(item, mesh=path) for item, path in found], matches, without
 
 
 def evaluate(

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from nmf_model.training.cases import Item, Plan
     from nmf_model.training.conditions import Condition
     from nmf_model.training.evaluate import Row
+    from nmf_model.training.reconstructing import Frame
     from nmf_model.types import Method
 
 _PRINTED = (
@@ -49,6 +50,12 @@ def evaluate(
     noise: Annotated[float, typer.Option(help="Added to the input; the object's radius is 1.")] = 0.0,
     test_time_steps: options.TestTimeStepsOption = 0,
     robustness: Annotated[bool, typer.Option(help="Also print a table over seven conditions.")] = False,
+    frame: Annotated[
+        str | None,
+        typer.Option(
+            help="Of --meshes of pictures: object, or camera, each view's; as generate recorded if not given."
+        ),
+    ] = None,
     merge: Annotated[bool, typer.Option(help="Merge corners at one position in meshes from files.")] = False,
     pictures: Annotated[bool, typer.Option(help="Write the page of pictures.")] = True,
     jobs: options.JobsOption = 0,
@@ -57,8 +64,8 @@ def evaluate(
     """Measure a model, the whole program, or meshes of any method, on one part of the data.
 
     A model or the program is given clouds, or with --views pictures. Meshes are matched by file name: the
-    object's id, category/object or object. The protocol is the paper's, with sound versions of its
-    manifoldness columns.
+    object's id, category/object or object; with --views they are those of pictures, object/00. The protocol
+    is the paper's, with sound versions of its manifoldness columns.
     """
     from nmf_model.data.splits import PARTS
     from nmf_model.training.cases import Plan
@@ -87,8 +94,8 @@ def evaluate(
         raise InputError(f"--method {method} asks no model; leave out --checkpoint.")
     if merge and meshes is None:
         raise InputError("--merge is for --meshes.")
-    if meshes is not None and views is not None:
-        raise InputError("--meshes needs no --views; leave one of them out.")
+    if frame is not None and (meshes is None or views is None):
+        raise InputError("--frame is for --meshes of pictures; name the renderings with --views.")
     data = options.data_paths(packed, points_path)
     plan = Plan(
         data=data,
@@ -101,6 +108,7 @@ def evaluate(
         test_time_steps=test_time_steps,
         method=None if method is None else _checked(method, of_pictures=views is not None),
         split_file=options.checked_split_file(split_file, data),
+        frame="object" if meshes is None or views is None else _frame(meshes, frame),
     )
     items, about = _items(plan, meshes, options.chosen_view(view))
     with _made(out):
@@ -143,11 +151,7 @@ def _items(plan: Plan, meshes: Path | None, view: int | None) -> tuple[list[Item
     if plan.split_file is not None:
         about["split file"] = plan.split_file.name
     if meshes is not None:
-        items, matches = protocol.mesh_items(plan, meshes)
-        about["meshes"] = "merged at equal positions" if plan.merge else "as they are in the files"
-        about["objects without a mesh"] = sum(path is None for path in matches.found)
-        about["files of no object"] = [path.name for path in matches.unused]
-        return items, about
+        return _items_of_files(plan, meshes, view, about)
     about |= _asked(plan)
     if plan.views is None:
         about["input"] = plan.condition.label
@@ -157,9 +161,51 @@ def _items(plan: Plan, meshes: Path | None, view: int | None) -> tuple[list[Item
             about["input points"] = f"as few as {seen:,}, all that the data has of an object"
         return items, about
     items, without = protocol.picture_items(plan, view)
-    about["input"] = "all renderings" if view is None else f"rendering {view} of each object"
+    about["input"] = _seen(view)
     about["objects without renderings"] = without
     return items, about
+
+
+def _items_of_files(
+    plan: Plan, meshes: Path, view: int | None, about: dict[str, Any]
+) -> tuple[list[Item], dict[str, Any]]:
+    """List meshes, of objects or of their pictures, and say what they are."""
+    from nmf_model.training import evaluate as protocol
+
+    about["meshes"] = "merged at equal positions" if plan.merge else "as they are in the files"
+    if plan.views is None:
+        items, matches = protocol.mesh_items(plan, meshes)
+        about["objects without a mesh"] = sum(path is None for path in matches.found)
+        about["files of no object"] = [path.name for path in matches.unused]
+        return items, about
+    items, matches, without = protocol.picture_mesh_items(plan, meshes, view)
+    about["input"] = _seen(view)
+    about["frame of the meshes"] = plan.frame
+    about["objects without renderings"] = without
+    about["pictures without a mesh"] = sum(path is None for path in matches.found)
+    about["files of no picture"] = [path.relative_to(meshes).as_posix() for path in matches.unused]
+    return items, about
+
+
+def _seen(view: int | None) -> str:
+    return "all renderings" if view is None else f"rendering {view} of each object"
+
+
+def _frame(meshes: Path, asked: str | None) -> Frame:
+    """Return the frame of meshes of pictures.
+
+    Raises:
+        InputError: it is neither asked for nor recorded, or there is none of this name.
+    """
+    from nmf_model.training.generate_record import RECORD, checked_frame, recorded_frame
+
+    frame = recorded_frame(meshes) if asked is None else checked_frame(asked)
+    if frame is None:
+        raise InputError(
+            f"{meshes} has no {RECORD} that tells the frame of its meshes; add --frame object, or --frame "
+            "camera if each is turned as its picture's camera sees it."
+        )
+    return frame
 
 
 def _asked(plan: Plan) -> dict[str, Any]:

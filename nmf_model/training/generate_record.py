@@ -5,14 +5,15 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from nmf_model import checkpoint as checkpoints
 from nmf_model.certificate import file_sha256
 from nmf_model.errors import InputError
 from nmf_model.io.atomic import make_folder, write_text_atomically
-from nmf_model.training.cases import renderings
+from nmf_model.training.cases import open_model, renderings
 from nmf_model.training.generate import Task
+from nmf_model.training.reconstructing import Frame, predicted_frame
 
 RECORD = "generate.json"
 """Beside the meshes: the model that made them, and what of."""
@@ -78,12 +79,35 @@ def claim(
 
 
 def _of_data(tasks: Sequence[Task]) -> dict[str, str]:
-    """Return what tells a part of a data set, and its renderings, from others; nothing for files."""
+    """Return what tells a part of a data set, and its renderings, from others, and the meshes' frame."""
     plan = tasks[0].plan if tasks else None
     if plan is None:
         return {}
-    views = {} if plan.views is None else {"views": renderings(plan).identity}
+    views = {}
+    if plan.views is not None and plan.checkpoint is not None:
+        frame = predicted_frame(plan.checkpoint, open_model(plan.checkpoint, plan.device))
+        views = {"views": renderings(plan).identity, "frame": frame}
     return {"data": f"{plan.split}: {plan.targets.identity}", **views}
+
+
+def recorded_frame(folder: Path) -> Frame | None:
+    """Return the frame of meshes of pictures that ``generate`` wrote; None where it is not recorded."""
+    try:
+        told = json.loads((folder / RECORD).read_text(encoding="utf-8"))["frame"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    return checked_frame(told)
+
+
+def checked_frame(name: str) -> Frame:
+    """Return a frame by its name.
+
+    Raises:
+        InputError: there is none of this name.
+    """
+    if name not in get_args(Frame):
+        raise InputError(f"--frame must be object or camera, not '{name}'.")
+    return "camera" if name == "camera" else "object"
 
 
 def _check_same(out: Path, known: dict[str, Any], record: dict[str, Any]) -> None:
