@@ -61,7 +61,7 @@ class Validation(Protocol):
     """How well the model does on what it does not learn from."""
 
     def __call__(self) -> float:
-        """Return chamfer_l2, unit-sphere units."""
+        """Return the task's ``measure``, unit-sphere units."""
 
 
 class Samples(Protocol):
@@ -87,6 +87,8 @@ class Task:
         nfe: evaluations of the velocity a shape, for the record; asked for where the solver decides.
         provenance: what an exported model says about its origin.
         data: what tells the data from other data, by names: a run goes on with the same only.
+        measure: what a validation's value is called: "chamfer_l2" of surfaces, "chamfer_l2_points" of clouds
+            that are predicted, which surfaces are yet to be made of.
         samples: written after each validation, if there are any.
         notes: sentences to say first.
     """
@@ -102,6 +104,7 @@ class Task:
     nfe: int | Callable[[], int]
     provenance: Mapping[str, str]
     data: Mapping[str, str]
+    measure: str = "chamfer_l2"
     samples: Samples | None = None
     notes: tuple[str, ...] = ()
 
@@ -155,7 +158,7 @@ def train(
     votes = Votes(devices, progress.step)
     is_first = devices.global_rank == 0
     trackers = by_first(devices, lambda: open_trackers(run.path, task.config, comet)) or []
-    reporter = Reporter(run, trackers, task.parts, active=is_first, steps=config.steps)
+    reporter = Reporter(run, trackers, task.parts, active=is_first, steps=config.steps, measure=task.measure)
     for sentence in (*task.notes, *(snapshot.notes if snapshot is not None else ())):
         reporter.note(sentence)
     reporter.note(
@@ -191,7 +194,11 @@ def train(
                     value, sheet = _validate(task, objective, folder)
                     saver.seconds(progress)
                     reporter.validation(
-                        {"step": progress.step, "validation_chamfer_l2": value, "seconds": progress.seconds},
+                        {
+                            "step": progress.step,
+                            f"validation_{task.measure}": value,
+                            "elapsed": progress.seconds,
+                        },
                         sheet,
                     )
                     if value < progress.best:
@@ -224,7 +231,8 @@ def train(
         reporter.close()
     if reason:
         return f"Stopped at step {progress.step} of {config.steps} ({reason}); go on with --resume."
-    return f"Finished {config.steps} steps; best validation chamfer_l2 {progress.best:.5f}."
+    best = f"; best validation {task.measure} {progress.best:.5f}" if math.isfinite(progress.best) else ""
+    return f"Finished {config.steps} steps{best}."
 
 
 def learning_rate(config: TrainingConfig, step: int) -> float:
@@ -323,7 +331,7 @@ def _validate(task: Task, objective: nn.Module, folder: Path | None) -> tuple[fl
     """Measure on every process alike, so that none waits for another; write samples into the folder, if any.
 
     Returns:
-        chamfer_l2, and the picture of the samples.
+        the task's ``measure``, and the picture of the samples.
     """
     task.model.eval()
     with torch.no_grad():
@@ -418,7 +426,8 @@ class _Saver:
         """Write the model in half precision as ``NAME.safetensors``."""
         if self._devices.global_rank != 0:
             return
-        metrics = {} if math.isinf(progress.best) else {"chamfer_l2/validation/best": progress.best}
+        name_of_best = f"{self._task.measure}/validation/best"
+        metrics = {} if math.isinf(progress.best) else {name_of_best: progress.best}
         provenance = {**self._task.provenance, "steps": str(progress.step), "training": self._task.kind}
         path: Path = self._run.path / f"{name}.safetensors"
         checkpoint.save(path, self._task.model, metrics=metrics, provenance=provenance, storage="float16")

@@ -176,7 +176,7 @@ class RunDir:
         found = []
         for line in file.read_text(encoding="utf-8").splitlines() if file.exists() else []:
             with contextlib.suppress(ValueError):
-                found.append(json.loads(line))
+                found.append(_as_written_now(json.loads(line)))
         return found
 
     def write_csv(self) -> None:
@@ -239,6 +239,12 @@ class RunDir:
         left_by_kills = self.checkpoints.glob(".*-*")
         for folder in {*folders, *left_by_kills} - {*usable[-KEPT_CHECKPOINTS:]}:
             shutil.rmtree(folder, ignore_errors=True)
+
+
+def _as_written_now(record: dict[str, Any]) -> dict[str, Any]:
+    """Return a record of an earlier version with the names that are in use now."""
+    names = {"seconds": "elapsed"} if record.get("kind") == "validation" else {}
+    return {names.get(name, name): value for name, value in record.items()}
 
 
 def _put_in_place(unfinished: Path, target: Path) -> None:

@@ -266,6 +266,22 @@ def test_a_changed_validation_is_remembered_where_a_run_is_killed_before_its_nex
         assert len(snapshot.notes) == 1
 
 
+def test_records_of_earlier_versions_are_read_under_their_names_of_now(config_file, packed, tmp_path):
+    out = tmp_path / "run"
+    run(config_file, packed, out)
+    written = (out / "metrics.jsonl").read_text()
+    assert written.count('"elapsed"') == 2
+    now = RunDir(out).records()
+    (out / "metrics.jsonl").write_text(written.replace('"elapsed"', '"seconds"'))
+    assert RunDir(out).records() == now
+    state_file = out / "checkpoints" / "step-00000006" / "state.json"
+    values = json.loads(state_file.read_text())
+    del values["numbers"]["best"]
+    state_file.write_text(json.dumps(values))
+    assert run(config_file, packed, out, resume=True) == "Finished 6 steps."
+    assert "seconds" not in (out / "metrics.csv").read_text().splitlines()[0].split(",")
+
+
 def test_the_time_limit_stops_and_says_so(config_file, packed, tmp_path):
     said = run(config_file, packed, tmp_path / "run", minutes=0.0)
     assert "the time is up" in said

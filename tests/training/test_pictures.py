@@ -45,7 +45,21 @@ def views_file(path, count: int = 10):
     return path
 
 
-def test_the_picture_branch_learns_and_leaves_the_auto_encoder_alone(config_file, packed, tmp_path):
+def assert_named(run, measure: str, said: str) -> None:
+    """Everything that tells of validations calls what they measure the same, and nothing else."""
+    validations = [r for r in RunDir(run).records() if r["kind"] == "validation"]
+    assert {name for r in validations for name in r} == {"kind", "step", f"validation_{measure}", "elapsed"}
+    values = [r[f"validation_{measure}"] for r in validations]
+    (head, *_) = (run / "metrics.csv").read_text().splitlines()
+    assert {name for name in head.split(",") if "chamfer_l2" in name} == {f"validation_{measure}"}
+    lines = [line for line in said.splitlines() if f"in {run}." not in line and "chamfer_l2" in line]
+    assert lines[-1].endswith(f": {measure} {values[-1]:.5f}")
+    assert checkpoint.read_header(run / "best.safetensors").metrics == {
+        f"{measure}/validation/best": min(values)
+    }
+
+
+def test_the_picture_branch_learns_and_leaves_the_auto_encoder_alone(config_file, packed, tmp_path, capsys):
     ae = autoencoder_task(load_run_config(config_file, ["training.steps=2"]), [packed], CPU)
     train(ae, RunDir(tmp_path / "ae"), CPU, resume=False, max_minutes=None)
     trained = tmp_path / "ae" / "latest.safetensors"
@@ -53,6 +67,7 @@ def test_the_picture_branch_learns_and_leaves_the_auto_encoder_alone(config_file
     views = views_file(tmp_path / "views.npz")
     task = single_view_task(config, [packed], [views], trained, CPU)
     train(task, RunDir(tmp_path / "svr"), CPU, resume=False, max_minutes=None)
+    assert_named(tmp_path / "svr", "chamfer_l2_points", capsys.readouterr().out)
     seen = [r["loss"] for r in RunDir(tmp_path / "svr").records() if r["kind"] == "train"]
     assert np.mean(seen[-5:]) < np.mean(seen[:5])
     assert {r["nfe"] for r in RunDir(tmp_path / "svr").records() if "nfe" in r} == {
@@ -64,7 +79,7 @@ def test_the_picture_branch_learns_and_leaves_the_auto_encoder_alone(config_file
     assert after.image_points(torch.zeros(1, 3, 112, 112)).shape == (1, 32, 3)
 
 
-def test_encoder_and_flow_learn_from_predicted_clouds(config_file, packed, tmp_path):
+def test_encoder_and_flow_learn_from_predicted_clouds(config_file, packed, tmp_path, capsys):
     settings = ["training.steps=40", "training.learning_rate=0.01", "training.train_flow=true"]
     ae = autoencoder_task(load_run_config(config_file, ["training.steps=2"]), [packed], CPU)
     train(ae, RunDir(tmp_path / "ae"), CPU, resume=False, max_minutes=None)
@@ -74,6 +89,7 @@ def test_encoder_and_flow_learn_from_predicted_clouds(config_file, packed, tmp_p
     untrained = task.validation()
     branch = {name: tensor.clone() for name, tensor in task.model.image.state_dict().items()}
     train(task, RunDir(tmp_path / "svr"), CPU, resume=False, max_minutes=None)
+    assert_named(tmp_path / "svr", "chamfer_l2", capsys.readouterr().out)
     records = [r for r in RunDir(tmp_path / "svr").records() if r["kind"] == "train"]
     last_surface = [r["chamfer_2"] for r in records]
     assert np.mean(last_surface[-10:]) < 0.9 * np.mean(last_surface[:10])
