@@ -146,17 +146,28 @@ def loaded(item: SourceObject, points: int) -> Iterator[LoadedObject]:
         points: how many points of a procedural shape to draw.
 
     Raises:
-        InputError: the model is missing or cannot be read.
+        InputError: the model is missing, cannot be read, or has corners without a place.
     """
     if isinstance(item.origin, Procedural):
         yield _procedural(item.origin, points)
     elif isinstance(item.origin, Path):
         model = item.origin if item.origin.suffix.lower() == ".obj" else None
-        yield LoadedObject(read_mesh(item.origin), model, np.eye(3))
+        yield LoadedObject(_finite(read_mesh(item.origin), item), model, np.eye(3))
     else:
         with tempfile.TemporaryDirectory() as folder:
             model = _extracted(item.origin, Path(folder))
-            yield LoadedObject(load_mesh(item.origin), model, item.origin.rotation)
+            yield LoadedObject(_finite(load_mesh(item.origin), item), model, item.origin.rotation)
+
+
+def _finite(mesh: Mesh, item: SourceObject) -> Mesh:
+    """Refuse a surface of which a part would be left out without a word."""
+    lost: NDArray[np.bool_] = ~np.isfinite(mesh.vertices[mesh.faces]).all(axis=(1, 2))
+    if lost.any():
+        raise InputError(
+            f"{lost.sum():,} of the {len(lost):,} faces of {item.name} have coordinates that are not finite; "
+            "repair the file."
+        )
+    return mesh
 
 
 def _identity(item: SourceObject) -> object:
