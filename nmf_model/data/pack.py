@@ -17,6 +17,7 @@ from typing import Any, Protocol, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from nmf_model.data.layout import is_prepared
 from nmf_model.data.packed import NORMAL_SCALE, POINT_SCALE
 from nmf_model.data.shapenet import ShapeItem, ShapeNetSet, ShapePoints
 from nmf_model.errors import InputError
@@ -60,7 +61,8 @@ def write_points(path: Path, shapes: Shapes, count: int, on_progress: OnProgress
                 f"--points-per-shape {len(shape.points)} or prepare more points."
             )
         if np.abs(shape.points).max() > 1.001:
-            raise InputError(f"{item.key} reaches beyond the unit sphere; prepare it again.")
+            again = " again" if _is_prepared(shapes) else ""
+            raise InputError(f"{item.key} reaches beyond the unit sphere; prepare it{again}.")
         # Neither order nor precision beyond this matters; sorted points compress better.
         order = _along_curve(shape.points[:count])
         points[number] = np.rint(np.clip(shape.points[order], -1, 1) * POINT_SCALE)
@@ -68,6 +70,10 @@ def write_points(path: Path, shapes: Shapes, count: int, on_progress: OnProgress
         on_progress(number + 1, total, item.id)
     texts = {key: np.array([getattr(item, key) for item in shapes.items]) for key in _TEXTS}
     _save(path, points=points, normals=normals, **texts)
+
+
+def _is_prepared(shapes: Shapes) -> bool:
+    return isinstance(shapes, ShapeNetSet) and is_prepared(shapes.points_folder.parent)
 
 
 def check_views(prepared: ShapeNetSet, count: int | None = None) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -172,19 +172,28 @@ def _items_of_files(
     """List meshes, of objects or of their pictures, and say what they are."""
     from nmf_model.training import evaluate as protocol
 
-    about["meshes"] = "merged at equal positions" if plan.merge else "as they are in the files"
     if plan.views is None:
         items, matches = protocol.mesh_items(plan, meshes)
+        about["meshes"] = _joined(plan, items)
         about["objects without a mesh"] = sum(path is None for path in matches.found)
         about["files of no object"] = [path.name for path in matches.unused]
         return items, about
     items, matches, without = protocol.picture_mesh_items(plan, meshes, view)
+    about["meshes"] = _joined(plan, items)
     about["input"] = _seen(view)
     about["frame of the meshes"] = plan.frame
     about["objects without renderings"] = without
     about["pictures without a mesh"] = sum(path is None for path in matches.found)
     about["files of no picture"] = [path.relative_to(meshes).as_posix() for path in matches.unused]
     return items, about
+
+
+def _joined(plan: Plan, items: Sequence[Item]) -> str:
+    """Say which corners of meshes are made one before they are measured."""
+    if plan.merge:
+        return "merged at equal positions"
+    stl = any(item.mesh is not None and item.mesh.suffix.lower() == ".stl" for item in items)
+    return "as they are in the files" + ("; STL merged at equal positions, since it shares no corners" * stl)
 
 
 def _seen(view: int | None) -> str:

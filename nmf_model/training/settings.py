@@ -91,7 +91,8 @@ class TrainingConfig:
         compile: let torch.compile fuse the velocity; falls back by itself where that fails.
         log_every, validate_every: steps. checkpoint_minutes: time between checkpoints.
         validation_shapes: how many of the validation part are measured.
-        sample_shapes: how many of them are written as meshes and pictures then.
+        sample_shapes: how many of that part, spread over it, are written as meshes and pictures then; never
+            more than are measured.
     """
 
     steps: int = 20_000
@@ -261,7 +262,18 @@ def run_config(values: Mapping[str, Any]) -> RunConfig:
     training = values.get("training", {})
     if not isinstance(training, Mapping):
         raise InputError(f"The setting 'training' must be a table of settings, not {training!r}.")
-    return RunConfig(from_dict(ModelConfig, model), from_dict(TrainingConfig, training, "training"))
+    config = RunConfig(from_dict(ModelConfig, model), from_dict(TrainingConfig, training, "training"))
+    _check_rates(config.training)
+    return config
+
+
+def _check_rates(config: TrainingConfig) -> None:
+    """Refuse rates that would rise; runs of earlier versions that have such can still be read."""
+    if config.final_rate > config.learning_rate:
+        raise InputError(
+            f"The setting 'training.final_rate' ({config.final_rate:g}) must not be greater than "
+            f"'training.learning_rate' ({config.learning_rate:g})."
+        )
 
 
 def _override(values: dict[str, Any], text: str) -> None:

@@ -82,6 +82,14 @@ def test_settings_out_of_range_are_named(setting):
     assert str(caught.value).endswith(".")
 
 
+def test_a_rate_that_would_rise_is_refused():
+    settings = ["training.learning_rate=1e-4", "training.final_rate=2e-4"]
+    with pytest.raises(InputError, match=r"'training.final_rate' \(0.0002\) must not be greater"):
+        load_run_config(CONFIGS / "default.toml", settings)
+    settings[1] = "training.final_rate=1e-4"
+    assert load_run_config(CONFIGS / "default.toml", settings).training.final_rate == 1e-4
+
+
 @pytest.mark.parametrize("override", ["training=5", "flow=5", "training.augment=5", "training.steps.more=5"])
 def test_a_value_is_not_taken_for_a_table(override):
     with pytest.raises(InputError, match="table"):

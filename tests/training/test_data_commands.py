@@ -228,6 +228,20 @@ def test_pictures_that_cannot_be_packed_are_refused_before_old_points_are_replac
     assert np.load(tmp_path / "p.npz")["points"].shape == (2, 60, 3)
 
 
+def test_packing_what_is_too_large_says_prepare_again_of_prepared_sets_alone(tmp_path):
+    words = ["prepare", "--source", "synthetic:1", "--out", "set", "--views", "0", "--points", "60"]
+    assert in_process.training(tmp_path, *words, "--jobs", "1").code == 0
+    (points,) = tmp_path.glob("set/ShapeNetPoints/*/*/points.npy")
+    np.save(points, 2 * np.load(points))
+    pack = ("pack", "set", "--out", "p.npz", "--points-per-shape", "60")
+    assert "reaches beyond the unit sphere; prepare it again.\n" in in_process.training(tmp_path, *pack).err
+    for name in ("settings.json", "manifest.json"):
+        (tmp_path / "set" / name).unlink()
+    outcome = in_process.training(tmp_path, *pack)
+    assert outcome.code == 2
+    assert "reaches beyond the unit sphere; prepare it.\n" in outcome.err
+
+
 def test_preparing_and_packing_end_with_a_note_on_parts_without_objects(tmp_path):
     few = [
         "prepare",

@@ -159,6 +159,8 @@ def test_meshes_of_any_method_are_matched_measured_and_the_missing_ones_counted(
     assert {row["id"] for row in report["failed"]} == {"shape1", "shape3"}
     assert report["about"]["objects without a mesh"] == 1
     assert report["about"]["files of no object"] == ["unknown.ply"]
+    told = "as they are in the files; STL merged at equal positions, since it shares no corners"
+    assert report["about"]["meshes"] == told
     for row in report["shapes"]:
         assert row["chamfer_l2_unaligned"] < 1.5 * row["chamfer_l2_floor"]
         assert row["missed@0.03_unaligned"] == 0

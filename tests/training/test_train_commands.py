@@ -71,6 +71,18 @@ def test_a_split_file_without_a_folder_is_refused_by_all_commands_that_take_one(
     assert not (tmp_path / "out").exists()
 
 
+def test_data_that_is_not_there_is_said_so(config_file, tmp_path):
+    tiny_models.save_model(tmp_path / "ae.safetensors")
+    for words in (
+        ("train", "ae", "--config", config_file, "--points_path", "nowhere"),
+        ("train", "ae", "--config", config_file, "--packed", "nowhere"),
+        ("evaluate", "--checkpoint", "ae.safetensors", "--points_path", "nowhere"),
+    ):
+        outcome = in_process.training(tmp_path, *words, "--out", "out")
+        assert outcome.code == 2
+        assert outcome.err == "Error: There is no file or folder nowhere; check its name.\n"
+
+
 def test_pictures_need_a_configuration_of_pictures(packed, tmp_path):
     tiny_models.save_model(tmp_path / "ae.safetensors")
     words = ("--config", ROOT / "resources" / "configs" / "default.toml", "--ae", "ae.safetensors")
