@@ -161,11 +161,12 @@ def loaded(item: SourceObject, points: int) -> Iterator[LoadedObject]:
 
 def _finite(mesh: Mesh, item: SourceObject) -> Mesh:
     """Refuse a surface of which a part would be left out without a word."""
-    lost: NDArray[np.bool_] = ~np.isfinite(mesh.vertices[mesh.faces]).all(axis=(1, 2))
-    if lost.any():
+    finite = np.isfinite(mesh.vertices[mesh.faces]).reshape(-1, 9)
+    lost = np.flatnonzero(~finite.all(axis=1))
+    if len(lost):
         raise InputError(
-            f"{lost.sum():,} of the {len(lost):,} faces of {item.name} have coordinates that are not finite; "
-            "repair the file."
+            f"{len(lost):,} of the {len(mesh.faces):,} faces of {item.name} have coordinates that are not "
+            "finite; repair the file."
         )
     return mesh
 
