@@ -17,6 +17,7 @@ from typing import Any, Protocol, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from nmf_model.data.layout import is_prepared
 from nmf_model.data.packed import NORMAL_SCALE, POINT_SCALE
 from nmf_model.data.shapenet import ShapeItem, ShapeNetSet, ShapePoints
 from nmf_model.errors import InputError
@@ -60,7 +61,8 @@ def write_points(path: Path, shapes: Shapes, count: int, on_progress: OnProgress
                 f"--points-per-shape {len(shape.points)} or prepare more points."
             )
         if np.abs(shape.points).max() > 1.001:
-            raise InputError(f"{item.key} reaches beyond the unit sphere; prepare it again.")
+            again = " again" if _is_prepared(shapes) else ""
+            raise InputError(f"{item.key} reaches beyond the unit sphere; prepare it{again}.")
         # Neither order nor precision beyond this matters; sorted points compress better.
         order = _along_curve(shape.points[:count])
         points[number] = np.rint(np.clip(shape.points[order], -1, 1) * POINT_SCALE)
@@ -68,6 +70,28 @@ def write_points(path: Path, shapes: Shapes, count: int, on_progress: OnProgress
         on_progress(number + 1, total, item.id)
     texts = {key: np.array([getattr(item, key) for item in shapes.items]) for key in _TEXTS}
     _save(path, points=points, normals=normals, **texts)
+
+
+def _is_prepared(shapes: Shapes) -> bool:
+    return isinstance(shapes, ShapeNetSet) and is_prepared(shapes.points_folder.parent)
+
+
+def check_views(prepared: ShapeNetSet, count: int | None = None) -> None:
+    """Refuse what ``write_views`` would refuse before it reads a picture.
+
+    Raises:
+        InputError: no object of the set has so many.
+    """
+    _kept_views(prepared, count)
+
+
+def _kept_views(prepared: ShapeNetSet, count: int | None) -> tuple[list[int], int]:
+    """Return how many pictures each object has, and how many of them are written."""
+    available = [prepared.view_count(number) for number in range(len(prepared))]
+    kept = count or max(available)
+    if not any(views >= kept > 0 for views in available):
+        raise InputError(f"No object of the set has {count or 'any'} renderings; prepare it with --views.")
+    return available, kept
 
 
 def write_views(
@@ -94,11 +118,8 @@ def write_views(
     Raises:
         InputError: a picture is damaged, or the set has none at all.
     """
-    available = [prepared.view_count(number) for number in range(len(prepared))]
-    kept = count or max(available)
+    available, kept = _kept_views(prepared, count)
     has_views = np.array([views >= kept > 0 for views in available])
-    if not has_views.any():
-        raise InputError(f"No object of the set has {count or 'any'} renderings; prepare it with --views.")
     angles = np.full((len(prepared), kept, 2), np.nan, dtype=np.float32)
 
     def packed(number: int) -> list[bytes]:

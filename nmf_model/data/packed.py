@@ -120,11 +120,13 @@ def _check_objects(path: Path, stored: dict[str, NDArray[Any]]) -> None:
 
 
 def _load(path: Path, required: tuple[str, ...]) -> dict[str, NDArray[Any]]:
+    if not path.exists():
+        raise InputError(f"There is no file or folder {path}; check its name.")
     try:
         with np.load(path, allow_pickle=False) as archive:
             stored = {name: archive[name] for name in archive.files}
     except (OSError, ValueError, zipfile.BadZipFile, EOFError, AttributeError) as error:
-        raise InputError(f"{path} is missing or not a readable packed set; make it again.") from error
+        raise InputError(f"{path} is not a readable packed set; make it again.") from error
     if absent := [name for name in required if name not in stored]:
         raise InputError(f"{path} is not a packed set: it has no {', '.join(absent)}.")
     return stored

@@ -8,6 +8,7 @@ before that, so an interrupted run can be read, and is continued by calling it a
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import os
 import shutil
@@ -20,6 +21,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from nmf_model.data.full_disks import fault_of_disk
 from nmf_model.data.layout import CAMERA_FILE, POINTS_FOLDER, SETTINGS_FILE, VIEWS_FOLDER
 from nmf_model.data.lock import held
 from nmf_model.data.manifest import Skipped, announce, read_lists, write_lists
@@ -71,6 +73,17 @@ class PrepareSummary:
 
 
 @dataclass(frozen=True)
+class _DiskFault:
+    """Why nothing more can be written, and what to do."""
+
+    reason: str
+
+
+class _DiskError(Exception):
+    """Nothing more can be written, whichever object it is of."""
+
+
+@dataclass(frozen=True)
 class _Task:
     item: SourceObject
     out: Path
@@ -102,8 +115,9 @@ def prepare(
         on_progress: told after each object.
 
     Raises:
-        InputError: a source cannot be used, the folder was prepared with other settings, or another process
-            is preparing into it.
+        InputError: a source cannot be used, the folder was prepared with other settings, another process
+            is preparing into it, or the disk takes no more; what is finished stays then, and the same call
+            goes on.
     """
     if points < 1 or views < 0 or (jobs is not None and jobs < 1):
         raise InputError(
@@ -132,6 +146,7 @@ def prepare(
                 todo, jobs or os.cpu_count() or 1, len(items) - len(todo), len(items), on_progress, failures
             )
         finally:
+            _clear(out)  # before the lists, for which a full disk may have no room otherwise
             write_lists(out, items, failures)
         return _summarize(items, out, failures, len(todo), listing.repeated)
 
@@ -143,12 +158,20 @@ def _make(
 
     What crashes with its materials is tried once more without, since VTK's reader of materials is what
     crashes most.
+
+    Raises:
+        InputError: the disk takes no more.
     """
     again: list[_Task] = []
     # Closed at once when interrupted, so that no process goes on beside the writing of the lists.
     with closing(run_isolated(_make_object, todo, jobs=jobs, timeout=TIMEOUT)) as results:
         for number, result in results:
             task = todo[number]
+            if isinstance(result, _DiskFault):
+                raise InputError(
+                    f"Nothing more can be written into {task.out}: {result.reason}, then the same command "
+                    "goes on with the rest."
+                )
             if isinstance(result, Failure):
                 failures[task.item.id] = result.reason
                 if result.crashed and task.materials and _folder(task, POINTS_FOLDER).is_dir():
@@ -162,13 +185,17 @@ def _make(
         _make(again, jobs, done, total, on_progress, failures)
 
 
-def _make_object(task: _Task) -> None:
-    """Make what is missing of one object, in the worker's process."""
-    with loaded(task.item, task.points) as source:
-        if not _folder(task, POINTS_FOLDER).is_dir():
-            _make_points(task, source)
-        if task.views and not _folder(task, VIEWS_FOLDER).is_dir():
-            _make_views(task, source)
+def _make_object(task: _Task) -> _DiskFault | None:
+    """Make what is missing of one object, in the worker's process; return why if the disk takes no more."""
+    try:
+        with loaded(task.item, task.points) as source:
+            if not _folder(task, POINTS_FOLDER).is_dir():
+                _make_points(task, source)
+            if task.views and not _folder(task, VIEWS_FOLDER).is_dir():
+                _make_views(task, source)
+    except _DiskError as error:
+        return _DiskFault(str(error))
+    return None
 
 
 def _make_points(task: _Task, source: LoadedObject) -> None:
@@ -181,12 +208,19 @@ def _make_points(task: _Task, source: LoadedObject) -> None:
     frame = Normalization(offset, float(np.linalg.norm(points - offset, axis=1).max()))
 
     def write(folder: Path) -> None:
-        np.save(folder / "points.npy", frame.to_unit(points))
-        np.save(folder / "normals.npy", normals.astype(np.float32))
+        _save(folder / "points.npy", frame.to_unit(points))
+        _save(folder / "normals.npy", normals.astype(np.float32))
         text = json.dumps({"offset": frame.offset.tolist(), "scale": frame.scale})
         (folder / FRAME_FILE).write_text(text + "\n", encoding="utf-8")
 
     _write_folder(task.out, _folder(task, POINTS_FOLDER), write)
+
+
+def _save(path: Path, rows: NDArray[np.floating]) -> None:
+    """Write an array by Python's own file: numpy's writer overlooks that the end of it found no room."""
+    content = io.BytesIO()
+    np.save(content, rows)
+    path.write_bytes(content.getvalue())
 
 
 def _make_views(task: _Task, source: LoadedObject) -> None:
@@ -222,19 +256,29 @@ def _camera_lines(cameras: NDArray[np.float64]) -> str:
 
 
 def _write_folder(out: Path, target: Path, write: Callable[[Path], None]) -> None:
-    """Fill a folder beside its place and rename it when it is complete."""
-    target.parent.mkdir(parents=True, exist_ok=True)
-    partial = Path(tempfile.mkdtemp(prefix=".partial-", dir=out))
+    """Fill a folder beside its place and rename it when it is complete.
+
+    Raises:
+        _DiskError: the disk takes no more.
+    """
+    partial: Path | None = None
     try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        partial = Path(tempfile.mkdtemp(prefix=".partial-", dir=out))
         write(partial)
         partial.chmod(0o755)
         partial.rename(target)
-    except OSError:
+    except OSError as error:
         # The last process of a run that was killed may have finished this one meanwhile.
-        if not target.is_dir():
+        if target.is_dir():
+            return
+        fault = fault_of_disk(error)
+        if fault is None:
             raise
+        raise _DiskError(fault) from error
     finally:
-        shutil.rmtree(partial, ignore_errors=True)
+        if partial is not None:
+            shutil.rmtree(partial, ignore_errors=True)
 
 
 def _folder(task: _Task, kind: str) -> Path:
@@ -283,10 +327,15 @@ def _settle(out: Path, points: int, views: int, elevation: tuple[float, float]) 
                 )
         else:
             write_text_atomically(path, json.dumps(settings) + "\n")
-        for partial in out.glob(".partial-*"):
-            shutil.rmtree(partial, ignore_errors=True)
+        _clear(out)
     except (OSError, ValueError) as error:
         raise InputError(f"{out} cannot be prepared into ({error}); choose another folder.") from error
+
+
+def _clear(out: Path) -> None:
+    """Remove what processes that were stopped left half made."""
+    for partial in out.glob(".partial-*"):
+        shutil.rmtree(partial, ignore_errors=True)
 
 
 def _summarize(

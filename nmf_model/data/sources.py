@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import posixpath
 import re
@@ -145,17 +146,29 @@ def loaded(item: SourceObject, points: int) -> Iterator[LoadedObject]:
         points: how many points of a procedural shape to draw.
 
     Raises:
-        InputError: the model is missing or cannot be read.
+        InputError: the model is missing, cannot be read, or has corners without a place.
     """
     if isinstance(item.origin, Procedural):
         yield _procedural(item.origin, points)
     elif isinstance(item.origin, Path):
         model = item.origin if item.origin.suffix.lower() == ".obj" else None
-        yield LoadedObject(read_mesh(item.origin), model, np.eye(3))
+        yield LoadedObject(_finite(read_mesh(item.origin), item), model, np.eye(3))
     else:
         with tempfile.TemporaryDirectory() as folder:
             model = _extracted(item.origin, Path(folder))
-            yield LoadedObject(load_mesh(item.origin), model, item.origin.rotation)
+            yield LoadedObject(_finite(load_mesh(item.origin), item), model, item.origin.rotation)
+
+
+def _finite(mesh: Mesh, item: SourceObject) -> Mesh:
+    """Refuse a surface of which a part would be left out without a word."""
+    finite = np.isfinite(mesh.vertices[mesh.faces]).reshape(-1, 9)
+    lost = np.flatnonzero(~finite.all(axis=1))
+    if len(lost):
+        raise InputError(
+            f"{len(lost):,} of the {len(mesh.faces):,} faces of {item.name} have coordinates that are not "
+            "finite; repair the file."
+        )
+    return mesh
 
 
 def _identity(item: SourceObject) -> object:
@@ -268,6 +281,10 @@ def _extracted(entry: LibraryEntry, folder: Path) -> Path:
             names = [name for name in archive.namelist() if name.startswith(beside)]
             archive.extractall(folder, [name for name in names if name == entry.model or _is_material(name)])
     except (OSError, zipfile.BadZipFile, KeyError) as error:
+        if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise InputError(
+                f"The folder for temporary files has no room for {entry.model}; free some space."
+            ) from error
         raise InputError(
             f"{entry.model} is missing or damaged in {entry.library}; download the library again."
         ) from error

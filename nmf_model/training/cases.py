@@ -20,9 +20,14 @@ from nmf_model.model import NeuralMeshFlow
 from nmf_model.threads import single_thread
 from nmf_model.training.conditions import Condition, make_case, turned_target
 from nmf_model.training.program import Program, ProgramAnswer
-from nmf_model.training.reconstructing import predicted_frame, reconstruct_cloud, reconstruct_picture
+from nmf_model.training.reconstructing import (
+    Frame,
+    predicted_frame,
+    reconstruct_cloud,
+    reconstruct_picture,
+)
 from nmf_model.training.shapes import frame_of
-from nmf_model.training.targets import Target, TargetName, open_targets
+from nmf_model.training.targets import Target, TargetName, Targets, open_targets
 from nmf_model.training.views import ViewSet, open_views
 from nmf_model.types import Mesh, Method
 
@@ -49,6 +54,8 @@ class Plan:
         merge: whether corners at exactly the same position are made one in meshes from files.
         test_time_steps: optimiser steps that correct the model's answers.
         method: of the whole program, whose answers are measured; None for the model's own.
+        split_file: which objects of the folders belong to the part, instead of their own ``split.json``.
+        frame: of meshes from files that were made of pictures: the object's, or the camera's of each view.
     """
 
     data: tuple[Path, ...]
@@ -60,6 +67,17 @@ class Plan:
     merge: bool = False
     test_time_steps: int = 0
     method: Method | None = None
+    split_file: Path | None = None
+    frame: Frame = "object"
+
+    @property
+    def targets(self) -> Targets:
+        """The true surfaces, read once in each process.
+
+        Raises:
+            InputError: see ``Targets``.
+        """
+        return open_targets(self.data, self.split, self.split_file)
 
 
 @dataclass(frozen=True)
@@ -68,7 +86,7 @@ class Item:
 
     Attributes:
         index: of the object in its part of the data.
-        view: which of its renderings is the input; None for a cloud or a mesh.
+        view: which of its renderings is the input; None for a cloud, or a mesh of one.
         mesh: file of the mesh, if the method is not run here.
     """
 
@@ -96,7 +114,7 @@ class Answered:
 
 def name_of(plan: Plan, item: Item) -> TargetName:
     """Return what the object is called."""
-    return open_targets(plan.data, plan.split).names[item.index]
+    return plan.targets.names[item.index]
 
 
 def renderings(plan: Plan) -> ViewSet:
@@ -107,7 +125,7 @@ def renderings(plan: Plan) -> ViewSet:
     """
     if plan.views is None:
         raise InputError("Name the renderings with --img_path FOLDER or --views FILE.")
-    return open_views(plan.views, tuple(name.id for name in open_targets(plan.data, plan.split).names))
+    return open_views(plan.views, tuple(name.id for name in plan.targets.names))
 
 
 def answer(plan: Plan, item: Item) -> Answered:
@@ -122,10 +140,10 @@ def answer(plan: Plan, item: Item) -> Answered:
 
 
 def _answer(plan: Plan, item: Item) -> Answered:
-    targets = open_targets(plan.data, plan.split)
+    targets = plan.targets
     name, target = targets.names[item.index], targets.read(item.index)
     if plan.checkpoint is None and plan.method is None:
-        return Answered(_read_mesh(item.mesh, merge=plan.merge), target, None)
+        return _answer_of_file(plan, item, name, target)
     if item.view is not None:
         return _answer_picture(plan, item, name, target)
     if plan.condition.exact and len(target.points) < plan.condition.input_points:
@@ -140,6 +158,17 @@ def _answer(plan: Plan, item: Item) -> Answered:
         return Answered(mesh, case.target, case.cloud)
     except NmfError as error:
         raise MethodError(str(error)) from error
+
+
+def _answer_of_file(plan: Plan, item: Item, name: TargetName, target: Target) -> Answered:
+    """Return a mesh as ``generate`` writes it: in the data's units, and in the plan's frame."""
+    mesh = _read_mesh(item.mesh, merge=plan.merge)
+    if item.view is None:
+        return Answered(mesh, target, None)
+    views = renderings(plan)
+    if plan.frame == "camera":
+        target = turned_target(target, camera_rotation(*views.camera(name.id, item.view)))
+    return Answered(mesh, target, views.picture(name.id, item.view))
 
 
 def check_usable(plan: Plan) -> None:

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from nmf_model.errors import InputError, NmfError
 from nmf_model.training import (
@@ -19,6 +18,7 @@ from nmf_model.training import (
     options,
     train_commands,
 )
+from nmf_model.training.printing import complain, say
 
 EXIT_BAD_INPUT = 2
 
@@ -54,7 +54,7 @@ def import_published(
         provenance |= {"image_branch": svr.name, "image_preprocessing": checkpoint_legacy.PREPROCESSING}
     checkpoint.save(out, model, provenance=provenance, storage="float16" if half else "float32")
     size = sum(parameter.numel() for parameter in model.parameters())
-    Console(highlight=False, soft_wrap=True).print(f"Wrote {out}: {size:,} parameters.", markup=False)
+    say(f"Wrote {out}: {size:,} parameters.")
 
 
 def _repeated(words: list[str]) -> list[str]:
@@ -91,7 +91,7 @@ def combine(
     origin = checkpoint.read_header(svr).provenance
     cloud = {f"autoencoder {key}": value for key, value in checkpoint.read_header(ae).provenance.items()}
     checkpoint.save(out, model, provenance={**origin, **cloud}, storage="float16")
-    Console(highlight=False, soft_wrap=True).print(f"Wrote {out}.", markup=False)
+    say(f"Wrote {out}.")
 
 
 @app.command("average")
@@ -123,7 +123,7 @@ def average(
     before = {f"averaged {key}": value for key, value in checkpoint.read_header(one).provenance.items()}
     told = {**origin, **before, "averaged share": f"{1 - share:g}"}
     checkpoint.save(out, second, provenance=told, storage="float16")
-    Console(highlight=False, soft_wrap=True).print(f"Wrote {out}.", markup=False)
+    say(f"Wrote {out}.")
 
 
 def main() -> None:
@@ -132,5 +132,5 @@ def main() -> None:
         words = _repeated(sys.argv[1:])
         app(legacy_flags.translate(words) if legacy_flags.is_legacy(words) else words)
     except NmfError as error:
-        sys.stderr.write(f"Error: {error}\n")
+        complain(f"Error: {error}")
         sys.exit(EXIT_BAD_INPUT)

@@ -10,16 +10,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from nmf_model.data.splits import empty_parts_note
 from nmf_model.errors import InputError
+from nmf_model.training.printing import say, terminal
 
 if TYPE_CHECKING:
     from nmf_model.data.manifest import Skipped
     from nmf_model.data.pack import Shapes
     from nmf_model.data.prepare import OnProgress, PrepareSummary
+    from nmf_model.data.shapenet import ShapeNetSet
     from nmf_model.training.shapes import ShapeSet
 
 EXIT_INTERRUPTED = 130
@@ -57,7 +58,7 @@ def prepare(
                 on_progress=on_progress,
             )
     except KeyboardInterrupt:
-        _say(f"Stopped. What is finished is in {out}; the same command goes on with the rest.")
+        say(f"Stopped. What is finished is in {out}; the same command goes on with the rest.")
         raise typer.Exit(EXIT_INTERRUPTED) from None
     _summarise(summary, out)
     if summary.objects:
@@ -83,28 +84,45 @@ def pack(
             raise InputError(f"The file to write must end in .npz, but {path} does not.")
         if not path.absolute().parent.is_dir():
             raise InputError(f"The folder of {path} does not exist; create it or choose another one.")
+    if views is not None and views.resolve() == out.resolve():
+        raise InputError(f"--out and --views are both {out}; name two files, for points and for pictures.")
     shapes = _shapes(dataset, points_per_shape)
+    pictured = None if views is None else _pictured(shapes, views_per_shape)
     with _progress("Packing points") as on_progress:
         write_points(out, shapes, points_per_shape, on_progress)
-    _say(f"Wrote {out}: {len(shapes.items)} objects, {_size(out)}.")
-    if views is not None:
-        _pack_views(views, shapes, views_per_shape, view_size, quality)
+    say(f"Wrote {out}: {len(shapes.items)} objects, {_size(out)}.")
+    if views is not None and pictured is not None:
+        _pack_views(views, pictured, views_per_shape, view_size, quality)
     _say_what_is_empty(shapes)
 
 
-def _pack_views(views: Path, shapes: Shapes, views_per_shape: int | None, size: int, quality: int) -> None:
-    from nmf_model.data.pack import write_views
+def _pictured(shapes: Shapes, views_per_shape: int | None) -> ShapeNetSet:
+    """Return a set that has the renderings that are to be packed; this is known before anything is written.
+
+    Raises:
+        InputError: it has none, or too few.
+    """
+    from nmf_model.data.pack import check_views
     from nmf_model.data.shapenet import ShapeNetSet
 
     if not isinstance(shapes, ShapeNetSet):
         raise InputError("Procedural shapes have no renderings before they are prepared; leave --views out.")
+    check_views(shapes, views_per_shape)
+    return shapes
+
+
+def _pack_views(
+    views: Path, shapes: ShapeNetSet, views_per_shape: int | None, size: int, quality: int
+) -> None:
+    from nmf_model.data.pack import write_views
+
     with _progress("Packing pictures") as on_progress:
         lacking = write_views(views, shapes, views_per_shape, size, quality, on_progress)
-    _say(f"Wrote {views}: {_size(views)}.")
+    say(f"Wrote {views}: {_size(views)}.")
     if lacking:
         named = ", ".join(f"{name} ({count})" for name, count in list(lacking.items())[:_LISTED])
         more = f" and {len(lacking) - _LISTED} more" if len(lacking) > _LISTED else ""
-        _say(f"{len(lacking)} objects are packed without pictures, since they have too few: {named}{more}.")
+        say(f"{len(lacking)} objects are packed without pictures, since they have too few: {named}{more}.")
 
 
 def contact_sheet(
@@ -127,7 +145,7 @@ def contact_sheet(
         for index, points in enumerate(shapes.points)
     ]
     write_sheet(out, tiles, min(columns, len(tiles)))
-    _say(f"Wrote {out}: {len(tiles)} shapes.")
+    say(f"Wrote {out}: {len(tiles)} shapes.")
 
 
 def generator_speed(
@@ -146,7 +164,7 @@ def generator_speed(
             synthetic_batch(seed, number, 1, points)
         rate = count / (time.process_time() - started)
     cores = os.cpu_count() or 1
-    _say(
+    say(
         f"{rate:.0f} shapes/s of {points:,} points on one core; {16 * rate:.0f} on 16, "
         f"{cores * rate:.0f} on the {cores} here."
     )
@@ -174,12 +192,12 @@ def _set_of(source: str, count: int) -> ShapeSet:
 
 def _summarise(summary: PrepareSummary, out: Path) -> None:
     wanted = summary.objects + len(summary.skipped)
-    _say(f"{summary.objects} of {wanted} objects are in {out}; {summary.made} were made now.")
+    say(f"{summary.objects} of {wanted} objects are in {out}; {summary.made} were made now.")
     if summary.with_views:
-        _say(f"{summary.with_views} have renderings, {summary.plain} of these without their materials.")
+        say(f"{summary.with_views} have renderings, {summary.plain} of these without their materials.")
     if summary.repeated:
         named = ", ".join(summary.repeated[:_LISTED]) + (", …" if len(summary.repeated) > _LISTED else "")
-        _say(f"In the sources more than once, but taken once: {len(summary.repeated)} ({named}).")
+        say(f"In the sources more than once, but taken once: {len(summary.repeated)} ({named}).")
     _list("Left out", summary.skipped)
     _list("Without renderings", summary.without_views)
 
@@ -188,23 +206,23 @@ def _say_what_is_empty(shapes: Shapes) -> None:
     """End with a note if a part of a set has no object."""
     note = empty_parts_note(item.split for item in shapes.items)
     if note:
-        _say(note)
+        say(note)
 
 
 def _list(title: str, entries: tuple[Skipped, ...]) -> None:
     if not entries:
         return
-    _say(f"{title}: {len(entries)}")
+    say(f"{title}: {len(entries)}")
     for entry in entries[:_LISTED]:
-        _say(f"  {entry.id}: {entry.reason}")
+        say(f"  {entry.id}: {entry.reason}")
     if len(entries) > _LISTED:
-        _say(f"  … and {len(entries) - _LISTED} more; manifest.json lists them all.")
+        say(f"  … and {len(entries) - _LISTED} more; manifest.json lists them all.")
 
 
 @contextmanager
 def _progress(title: str) -> Iterator[OnProgress]:
     """Show a bar with the remaining time on a terminal, or a line now and then elsewhere."""
-    console = Console(highlight=False, soft_wrap=True)
+    console = terminal()
     if not console.is_terminal:
         yield _Lines(title)
         return
@@ -235,12 +253,8 @@ class _Lines:
             return
         self._said = now
         left = (now - self._started) / (done - self._first) * (total - done)
-        _say(f"{self._title}: {done} of {total}, {left / 60:.0f} minutes left ({object_id})")
+        say(f"{self._title}: {done} of {total}, {left / 60:.0f} minutes left ({object_id})")
 
 
 def _size(path: Path) -> str:
     return f"{path.stat().st_size / 1e6:.1f} MB"
-
-
-def _say(sentence: str) -> None:
-    Console(highlight=False, soft_wrap=True).print(sentence, markup=False)

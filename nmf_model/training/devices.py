@@ -155,6 +155,41 @@ def by_first(devices: Any, act: Callable[[], T]) -> T | None:
     return answer
 
 
+def by_all(devices: Any, act: Callable[[], T]) -> T:
+    """Let every process do the same; if any cannot, all end, and only the first of those says why.
+
+    Args:
+        devices: see ``open_devices``.
+        act: what to do.
+
+    Raises:
+        NmfError: of ``act``, on the first process that cannot.
+        SystemExit: on the others then, see ``told_by_first``.
+    """
+    try:
+        answer = act()
+    except NmfError as error:
+        _agree(devices, error)
+        raise
+    _agree(devices, None)
+    return answer
+
+
+def _agree(devices: Any, refusal: NmfError | None) -> None:
+    """Return on all processes if none refuses, else on the first that does alone."""
+    if devices.world_size == 1:
+        return
+    votes = torch.zeros(devices.world_size, device=devices.device)
+    votes[devices.global_rank] = float(refusal is not None)
+    failed = devices.all_reduce(votes, reduce_op="sum").nonzero().flatten().tolist()
+    if not failed or (refusal is not None and failed[0] == devices.global_rank):
+        return
+    if refusal is None and devices.global_rank == 0:
+        # Its exit code is the command's.
+        raise InputError(f"Process {failed[0]} of {devices.world_size} cannot begin, and says why.")
+    raise SystemExit(0)
+
+
 def clip_gradients(parameters: Iterable[Tensor], limit: float) -> Tensor:
     """Scale gradients down to a norm of at most ``limit`` (0: leave them) and return their norm."""
     return nn.utils.clip_grad_norm_(parameters, limit if limit > 0 else float("inf"))

@@ -17,7 +17,6 @@ from nmf_model.training.conditions import Condition
 from nmf_model.training.measuring import measure
 from nmf_model.training.mesh_files import Matches, match_meshes
 from nmf_model.training.pool import run_tasks
-from nmf_model.training.targets import open_targets
 
 Advance = Callable[[], None]
 Row = dict[str, Any]
@@ -27,7 +26,7 @@ FAILED = "failed"
 
 def cloud_items(plan: Plan) -> list[Item]:
     """List the objects of the plan, each once."""
-    return [Item(index) for index in range(len(open_targets(plan.data, plan.split)))]
+    return [Item(index) for index in range(len(plan.targets))]
 
 
 def picture_items(plan: Plan, view: int | None) -> tuple[list[Item], list[str]]:
@@ -47,20 +46,47 @@ def picture_items(plan: Plan, view: int | None) -> tuple[list[Item], list[str]]:
     if view is not None and not 0 <= view < views.count:
         raise InputError(f"There are {views.count} views, numbered from 0; --view {view} is not one of them.")
     chosen = range(views.count) if view is None else [view]
-    names = open_targets(plan.data, plan.split).names
+    names = plan.targets.names
     items = [Item(index, number) for index, name in enumerate(names) if name.id in views for number in chosen]
     return items, [name.id for name in names if name.id not in views]
 
 
 def mesh_items(plan: Plan, folder: Path) -> tuple[list[Item], Matches]:
     """List the objects with the files of their meshes, those without one included."""
-    matches = match_meshes(folder, open_targets(plan.data, plan.split).names)
+    matches = match_meshes(folder, plan.targets.names)
     if not any(matches.found):
         raise InputError(
             f"No mesh in {folder} has the name of an object of the part '{plan.split}'; a file must be named "
-            "after the object's id, category/object or object."
+            "after the object's id, category/object or object; those of pictures, object/00, need --views."
         )
     return [Item(index, mesh=path) for index, path in enumerate(matches.found)], matches
+
+
+def picture_mesh_items(plan: Plan, folder: Path, view: int | None) -> tuple[list[Item], Matches, list[str]]:
+    """List the objects and views with the files of their meshes, those without one included.
+
+    Args:
+        plan: with ``views``.
+        folder: of the meshes.
+        view: the number of the only view to measure, or None for all.
+
+    Returns:
+        the items, which files they are, and the ids of objects that have no renderings.
+
+    Raises:
+        InputError: see ``picture_items``; or there is no mesh of any of the pictures.
+    """
+    items, without = picture_items(plan, view)
+    names = plan.targets.names
+    matches = match_meshes(folder, [names[item.index] for item in items], [item.view for item in items])
+    if not any(matches.found):
+        number = "00" if view is None else f"{view:02}"
+        raise InputError(
+            f"No mesh in {folder} has the name of a picture of the part '{plan.split}'; a file must be named "
+            f"after the object and the view's number, object/{number} or category/object/{number}."
+        )
+    found = zip(items, matches.found, strict=True)
+    return [replace(item, mesh=path) for item, path in found], matches, without
 
 
 def evaluate(
@@ -102,7 +128,7 @@ def conditions_of(plan: Plan, conditions: Sequence[Condition]) -> list[Plan]:
 
 def fewest_points(plan: Plan, items: Sequence[Item]) -> int:
     """Return how many points the poorest of the items has."""
-    targets = open_targets(plan.data, plan.split)
+    targets = plan.targets
     return min(targets.point_count(item.index) for item in items)
 
 

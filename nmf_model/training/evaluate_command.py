@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.console import Console
 
 from nmf_model.errors import InputError
 from nmf_model.io.atomic import make_folder
 from nmf_model.training import options
+from nmf_model.training.printing import say
 
 if TYPE_CHECKING:
     from nmf_model.training.cases import Item, Plan
     from nmf_model.training.conditions import Condition
     from nmf_model.training.evaluate import Row
+    from nmf_model.training.reconstructing import Frame
     from nmf_model.types import Method
 
 _PRINTED = (
@@ -42,12 +43,19 @@ def evaluate(
     points_path: options.PointsOption = None,
     views: options.ViewsOption = None,
     split: options.SplitOption = "test",
+    split_file: options.SplitFileOption = None,
     view: Annotated[str, typer.Option(help="Which rendering is the input: a number from 0, or all.")] = "0",
     condition: Annotated[str, typer.Option(help="How objects are turned: upright, yaw or any.")] = "upright",
     input_points: options.InputPointsOption = 2500,
     noise: Annotated[float, typer.Option(help="Added to the input; the object's radius is 1.")] = 0.0,
     test_time_steps: options.TestTimeStepsOption = 0,
     robustness: Annotated[bool, typer.Option(help="Also print a table over seven conditions.")] = False,
+    frame: Annotated[
+        str | None,
+        typer.Option(
+            help="Of --meshes of pictures: object, or camera, each view's; as generate recorded if not given."
+        ),
+    ] = None,
     merge: Annotated[bool, typer.Option(help="Merge corners at one position in meshes from files.")] = False,
     pictures: Annotated[bool, typer.Option(help="Write the page of pictures.")] = True,
     jobs: options.JobsOption = 0,
@@ -56,8 +64,8 @@ def evaluate(
     """Measure a model, the whole program, or meshes of any method, on one part of the data.
 
     A model or the program is given clouds, or with --views pictures. Meshes are matched by file name: the
-    object's id, category/object or object. The protocol is the paper's, with sound versions of its
-    manifoldness columns.
+    object's id, category/object or object; with --views they are those of pictures, object/00. The protocol
+    is the paper's, with sound versions of its manifoldness columns.
     """
     from nmf_model.data.splits import PARTS
     from nmf_model.training.cases import Plan
@@ -86,10 +94,11 @@ def evaluate(
         raise InputError(f"--method {method} asks no model; leave out --checkpoint.")
     if merge and meshes is None:
         raise InputError("--merge is for --meshes.")
-    if meshes is not None and views is not None:
-        raise InputError("--meshes needs no --views; leave one of them out.")
+    if frame is not None and (meshes is None or views is None):
+        raise InputError("--frame is for --meshes of pictures; name the renderings with --views.")
+    data = options.data_paths(packed, points_path)
     plan = Plan(
-        data=options.data_paths(packed, points_path),
+        data=data,
         split=split,
         checkpoint=checkpoint,
         views=views,
@@ -98,6 +107,8 @@ def evaluate(
         merge=merge,
         test_time_steps=test_time_steps,
         method=None if method is None else _checked(method, of_pictures=views is not None),
+        split_file=options.checked_split_file(split_file, data),
+        frame="object" if meshes is None or views is None else _frame(meshes, frame),
     )
     items, about = _items(plan, meshes, options.chosen_view(view))
     with _made(out):
@@ -137,12 +148,10 @@ def _items(plan: Plan, meshes: Path | None, view: int | None) -> tuple[list[Item
     from nmf_model.training import evaluate as protocol
 
     about: dict[str, Any] = {"data": ", ".join(path.name for path in plan.data), "split": plan.split}
+    if plan.split_file is not None:
+        about["split file"] = plan.split_file.name
     if meshes is not None:
-        items, matches = protocol.mesh_items(plan, meshes)
-        about["meshes"] = "merged at equal positions" if plan.merge else "as they are in the files"
-        about["objects without a mesh"] = sum(path is None for path in matches.found)
-        about["files of no object"] = [path.name for path in matches.unused]
-        return items, about
+        return _items_of_files(plan, meshes, view, about)
     about |= _asked(plan)
     if plan.views is None:
         about["input"] = plan.condition.label
@@ -152,9 +161,60 @@ def _items(plan: Plan, meshes: Path | None, view: int | None) -> tuple[list[Item
             about["input points"] = f"as few as {seen:,}, all that the data has of an object"
         return items, about
     items, without = protocol.picture_items(plan, view)
-    about["input"] = "all renderings" if view is None else f"rendering {view} of each object"
+    about["input"] = _seen(view)
     about["objects without renderings"] = without
     return items, about
+
+
+def _items_of_files(
+    plan: Plan, meshes: Path, view: int | None, about: dict[str, Any]
+) -> tuple[list[Item], dict[str, Any]]:
+    """List meshes, of objects or of their pictures, and say what they are."""
+    from nmf_model.training import evaluate as protocol
+
+    if plan.views is None:
+        items, matches = protocol.mesh_items(plan, meshes)
+        about["meshes"] = _joined(plan, items)
+        about["objects without a mesh"] = sum(path is None for path in matches.found)
+        about["files of no object"] = [path.name for path in matches.unused]
+        return items, about
+    items, matches, without = protocol.picture_mesh_items(plan, meshes, view)
+    about["meshes"] = _joined(plan, items)
+    about["input"] = _seen(view)
+    about["frame of the meshes"] = plan.frame
+    about["objects without renderings"] = without
+    about["pictures without a mesh"] = sum(path is None for path in matches.found)
+    about["files of no picture"] = [path.relative_to(meshes).as_posix() for path in matches.unused]
+    return items, about
+
+
+def _joined(plan: Plan, items: Sequence[Item]) -> str:
+    """Say which corners of meshes are made one before they are measured."""
+    if plan.merge:
+        return "merged at equal positions"
+    stl = any(item.mesh is not None and item.mesh.suffix.lower() == ".stl" for item in items)
+    return "as they are in the files" + ("; STL merged at equal positions, since it shares no corners" * stl)
+
+
+def _seen(view: int | None) -> str:
+    return "all renderings" if view is None else f"rendering {view} of each object"
+
+
+def _frame(meshes: Path, asked: str | None) -> Frame:
+    """Return the frame of meshes of pictures.
+
+    Raises:
+        InputError: it is neither asked for nor recorded, or there is none of this name.
+    """
+    from nmf_model.training.generate_record import RECORD, checked_frame, recorded_frame
+
+    frame = recorded_frame(meshes) if asked is None else checked_frame(asked)
+    if frame is None:
+        raise InputError(
+            f"{meshes} has no {RECORD} that tells the frame of its meshes; add --frame object, or --frame "
+            "camera if each is turned as its picture's camera sees it."
+        )
+    return frame
 
 
 def _asked(plan: Plan) -> dict[str, Any]:
@@ -196,7 +256,7 @@ def _run(
     pictures: bool,
     jobs: int,
 ) -> None:
-    """Measure, write the files and print the means."""
+    """Measure, write the files and only then print the means, for what is printed may get lost."""
     from nmf_model.training import evaluate as protocol
     from nmf_model.training.evaluation_report import write_report, write_robustness
     from nmf_model.training.progress import progress
@@ -212,14 +272,15 @@ def _run(
         summarise(rows, about if index == 0 else about | {"input": conditions[index].label})
         for index, rows in enumerate(measured)
     ]
-    _print(reports[0])
     worst, best = extremes(reports[0])
     shown = len({(row["id"], row.get("view")) for row in worst + best})
     with progress("Drawing", shown if pictures else 0) as advance:
         write_report(out, reports[0], plan, items, measured[0], pictures=pictures, advance=advance)
-    if robustness:
-        labelled = {how.label: report for how, report in zip(conditions, reports, strict=True)}
-        _say(write_robustness(out, labelled))
+    labelled = {how.label: report for how, report in zip(conditions, reports, strict=True)}
+    table = write_robustness(out, labelled) if robustness else ""
+    _print(reports[0])
+    if table:
+        say(table)
 
 
 def _conditions(asked: Condition, *, robustness: bool) -> list[Condition]:
@@ -250,14 +311,10 @@ def _samples(plan: Plan, items: list[Item]) -> dict[str, str]:
 
 def _print(report: dict[str, Any]) -> None:
     about, mean = report["about"], report["mean"]
-    _say(f"measured: {about['measured']}  without a usable mesh: {about['failed']}")
+    say(f"measured: {about['measured']}  without a usable mesh: {about['failed']}")
     for name in _PRINTED:
         if name in mean:
-            _say(f"{name}: {mean[name]:.6g}  (class mean {report['class_mean'][name]:.6g})")
+            say(f"{name}: {mean[name]:.6g}  (class mean {report['class_mean'][name]:.6g})")
     for row in report["failed"]:
         view = f", view {row['view']}" if "view" in row else ""
-        _say(f"failed: {row['id']}{view}: {row['failed']}")
-
-
-def _say(text: str) -> None:
-    Console(highlight=False, soft_wrap=True).print(text, markup=False)
+        say(f"failed: {row['id']}{view}: {row['failed']}")

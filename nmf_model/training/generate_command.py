@@ -7,12 +7,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
 
 from nmf_model.errors import InputError
 from nmf_model.training import options
+from nmf_model.training.printing import say
 
 if TYPE_CHECKING:
+    from nmf_model.training.cases import Plan
     from nmf_model.training.generate import Task
 
 
@@ -26,6 +27,7 @@ def generate(
     points_path: options.PointsOption = None,
     views: options.ViewsOption = None,
     split: options.SplitOption = "test",
+    split_file: options.SplitFileOption = None,
     view: Annotated[str, typer.Option(help="Which rendering is the input: a number from 0, or all.")] = "0",
     input_points: options.FewerPointsOption = None,
     test_time_steps: options.TestTimeStepsOption = 0,
@@ -37,11 +39,13 @@ def generate(
     """Make meshes for files, or for a whole part of a data set.
 
     Meshes that are there already are skipped, so a stopped run is continued by the same command;
-    generate.json beside them names the model that made them.
+    generate.json beside them tells the model that made them, and what of; those of files that have changed
+    are made anew.
     """
     from nmf_model.training import generate as work
-    from nmf_model.training.cases import open_model
-    from nmf_model.training.conditions import INPUT_POINTS
+    from nmf_model.training.cases import Plan, open_model
+    from nmf_model.training.conditions import INPUT_POINTS, Condition
+    from nmf_model.training.generate_record import claim
     from nmf_model.training.progress import progress
     from nmf_model.training.reconstructing import check_can_correct
 
@@ -53,25 +57,37 @@ def generate(
     if inputs:
         if views is not None:
             raise InputError("--views belongs to a data set; name pictures as inputs instead.")
+        options.checked_split_file(split_file, ())
         tasks = work.file_tasks(inputs, checkpoint, chosen, out, suffix, seen, test_time_steps)
     else:
-        data = options.data_paths(packed, points_path)
         seen = seen or INPUT_POINTS
-        tasks = _of_data(data, split, checkpoint, views, view, seen, chosen, out, suffix, test_time_steps)
+        data = options.data_paths(packed, points_path)
+        plan = Plan(
+            data=data,
+            split=split,
+            checkpoint=checkpoint,
+            views=views,
+            condition=Condition(input_points=seen),
+            device=chosen,
+            test_time_steps=test_time_steps,
+            split_file=options.checked_split_file(split_file, data),
+        )
+        tasks = _of_data(plan, view, out, suffix)
     if input_points is not None and not any(task.is_of_cloud for task in tasks):
         raise InputError("--input-points is for a model that is given clouds.")
     if test_time_steps:
         check_can_correct(open_model(checkpoint, chosen))
     own = work.shard(tasks, *_parts(shard))
     processes = options.chosen_jobs(jobs, len(own))
-    work.claim(out, tasks, checkpoint, seen, test_time_steps)
+    stale = claim(out, tasks, own, checkpoint, seen, test_time_steps)
+    if stale:
+        say(f"{len(stale)} meshes are made anew, since their inputs have changed.")
     with progress("Generating", len(own)) as advance:
         outcome = work.generate(own, processes, advance)
-    console = Console(highlight=False, soft_wrap=True)
     for name, reason in outcome.failed:
-        console.print(f"failed: {name}: {reason}", markup=False)
+        say(f"failed: {name}: {reason}")
     told = f"Wrote {outcome.made} meshes to {out}; {outcome.skipped} were there already"
-    console.print(f"{told}, {len(outcome.failed)} failed.", markup=False)
+    say(f"{told}, {len(outcome.failed)} failed.")
     if outcome.failed:
         raise typer.Exit(2)
 
@@ -82,26 +98,12 @@ def _checked(input_points: int | None) -> int | None:
     return input_points
 
 
-def _of_data(
-    data: tuple[Path, ...],
-    split: str,
-    checkpoint: Path,
-    views: Path | None,
-    view: str,
-    input_points: int,
-    device: str,
-    out: Path,
-    suffix: str,
-    test_time_steps: int,
-) -> list[Task]:
-    from nmf_model.training.cases import Plan
-    from nmf_model.training.conditions import Condition
+def _of_data(plan: Plan, view: str, out: Path, suffix: str) -> list[Task]:
+    """List the meshes of a part of the data: of clouds, or of the chosen renderings."""
     from nmf_model.training.evaluate import cloud_items, picture_items
     from nmf_model.training.generate import split_tasks
 
-    how = Condition(input_points=input_points)
-    plan = Plan(data, split, checkpoint, views, how, device, test_time_steps=test_time_steps)
-    items = cloud_items(plan) if views is None else picture_items(plan, options.chosen_view(view))[0]
+    items = cloud_items(plan) if plan.views is None else picture_items(plan, options.chosen_view(view))[0]
     return split_tasks(plan, items, out, suffix)
 
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 import argparse
 import math
 import re
-import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from nmf_model.data.layout import POINTS_FOLDER
 from nmf_model.errors import InputError
 from nmf_model.resources import resource
+from nmf_model.training.printing import complain
 from nmf_model.training.settings import load_run_config
 from nmf_model.training.unused_settings import use_of
 from nmf_model.weights import shipped_path
@@ -40,6 +40,30 @@ _COMET = {
     "comet_project_name": "--comet-project",
 }
 _PUBLISHED_LATENT = 1000
+_DESCRIPTION = "The command line of the paper's authors; this program's own is shown by --help alone."
+_HELP = {
+    "points_path": "folder of category/object/points.npy and normals.npy",
+    "img_path": "folder of the renderings",
+    "pretrained_ae_weights": "a trained auto-encoder (.safetensors)",
+    "pretrained_svr_weights": "a trained single-view model (.safetensors)",
+    "model_folder": "folder of the run",
+    "model_folder_SVR": "folder of the run of --train SVR",
+    "generate_ae": "folder for the meshes of --generate AE",
+    "generate_svr": "folder for the meshes of --generate SVR",
+    "comet_API": "log to Comet with this key",
+    "comet_workspace": "workspace on Comet",
+    "comet_project_name": "project on Comet",
+    "config": "settings (TOML) instead of those that ship",
+    "training_weights": "of the surfaces after each block in the loss, such as 1,2,7",
+    "batch_size": "shapes of an update",
+    "num_workers": "processes that make procedural shapes",
+    "num_epochs": "passes over the shapes",
+    "latent_len": "numbers of a code",
+    "learning_rate": "at the start",
+    "weight_decay": "what the learning rate is multiplied with every 250 steps",
+    "tolerance": "of the solver, as they count it",
+    "toi": "time that each ODE runs",
+}
 
 
 def is_legacy(arguments: Sequence[str]) -> bool:
@@ -88,7 +112,8 @@ def _training(known: argparse.Namespace) -> list[str]:
     for flag, option in _COMET.items():
         if getattr(known, flag) is not None:
             command += [option, getattr(known, flag)]
-    return command + [word for setting in _settings(known) for word in ("--set", setting)]
+    final_rate = load_run_config(config, kind=kind).training.final_rate
+    return command + [word for setting in _settings(known, final_rate) for word in ("--set", setting)]
 
 
 def _generation(known: argparse.Namespace) -> list[str]:
@@ -139,11 +164,13 @@ def _without_effect(config: Path, kind: str) -> list[str]:
     ]
 
 
-def _settings(known: argparse.Namespace) -> Iterator[str]:
-    """Yield what the flags set, where they mean the same here."""
+def _settings(known: argparse.Namespace, final_rate: float) -> Iterator[str]:
+    """Yield what the flags set, where they mean the same here; no rate rises to the configuration's last."""
     for flag, name in _SETTINGS.items():
         if getattr(known, flag) is not None:
             yield f"{name}={getattr(known, flag)}"
+    if known.learning_rate is not None and known.learning_rate < final_rate:
+        yield f"training.final_rate={known.learning_rate}"
     if known.weight_decay is not None:
         # Theirs is what the learning rate is multiplied with every 250 steps, not a decay of weights.
         yield f"training.rate_decay={known.weight_decay}"
@@ -154,7 +181,9 @@ def _settings(known: argparse.Namespace) -> Iterator[str]:
         # Theirs is a mean over a state that carries the code along, which never has an error.
         latent = known.latent_len or _PUBLISHED_LATENT
         tolerance = known.tolerance * math.sqrt((3 + latent) / 3)
-        _say(f"A tolerance of {known.tolerance:g} over {3 + latent} numbers is {tolerance:.2g} over three.")
+        complain(
+            f"A tolerance of {known.tolerance:g} over {3 + latent} numbers is {tolerance:.2g} over three."
+        )
         yield from (f"solver.{name}={tolerance:.3g}" for name in ("rtol", "atol"))
         yield "solver.method=dopri5"
 
@@ -172,11 +201,7 @@ def _weights(words: Sequence[str]) -> list[float]:
 def _say_unused(known: argparse.Namespace, flags: Sequence[str]) -> None:
     unused = [f"--{name}" for name in flags if getattr(known, name) is not None]
     if unused:
-        _say(f"Not used here and ignored: {', '.join(unused)}.")
-
-
-def _say(sentence: str) -> None:
-    print(sentence, file=sys.stderr)  # noqa: T201
+        complain(f"Not used here and ignored: {', '.join(unused)}.")
 
 
 class _Parser(argparse.ArgumentParser):
@@ -185,14 +210,14 @@ class _Parser(argparse.ArgumentParser):
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = _Parser(add_help=False, allow_abbrev=False)
-    for flag in ("--train", "--generate"):
-        parser.add_argument(flag, choices=("AE", "SVR"))
+    parser = _Parser(prog="training_cli.py", description=_DESCRIPTION, allow_abbrev=False)
+    for flag, text in (("--train", "train this model"), ("--generate", "make meshes by this model")):
+        parser.add_argument(flag, choices=("AE", "SVR"), help=text)
     for name in (*_FILES, *_COMET, "config"):
-        parser.add_argument(f"--{name}")
-    parser.add_argument("--training_weights", nargs="+")
+        parser.add_argument(f"--{name}", help=_HELP[name])
+    parser.add_argument("--training_weights", nargs="+", help=_HELP["training_weights"])
     for name in ("batch_size", "num_workers", "num_epochs", "latent_len"):
-        parser.add_argument(f"--{name}", type=int)
+        parser.add_argument(f"--{name}", type=int, help=_HELP[name])
     for name in ("learning_rate", "weight_decay", "tolerance", "toi"):
-        parser.add_argument(f"--{name}", type=float)
+        parser.add_argument(f"--{name}", type=float, help=_HELP[name])
     return parser

@@ -21,6 +21,7 @@ What to bring back: ``RUN/latest.safetensors`` and ``RUN/best.safetensors`` (the
 
 from __future__ import annotations
 
+import hashlib
 import math
 import time
 from collections.abc import Callable, Mapping
@@ -40,8 +41,8 @@ from nmf_model.training.devices import Votes, by_first, clip_gradients, told_by_
 from nmf_model.training.interrupts import Interrupts
 from nmf_model.training.objective import LossTerms
 from nmf_model.training.reporting import Reporter
-from nmf_model.training.run_dir import RunDir, Snapshot, optimiser_tensors, restore_optimiser
-from nmf_model.training.settings import RunConfig, TrainingConfig
+from nmf_model.training.run_dir import RunDir, Snapshot, optimiser_tensors, restore_optimiser, suits_optimiser
+from nmf_model.training.settings import RunConfig, TrainingConfig, validation_settings
 from nmf_model.training.trackers import CometAccount, open_trackers
 
 
@@ -60,7 +61,7 @@ class Validation(Protocol):
     """How well the model does on what it does not learn from."""
 
     def __call__(self) -> float:
-        """Return chamfer_l2, unit-sphere units."""
+        """Return the task's ``measure``, unit-sphere units."""
 
 
 class Samples(Protocol):
@@ -86,6 +87,8 @@ class Task:
         nfe: evaluations of the velocity a shape, for the record; asked for where the solver decides.
         provenance: what an exported model says about its origin.
         data: what tells the data from other data, by names: a run goes on with the same only.
+        measure: what a validation's value is called: "chamfer_l2" of surfaces, "chamfer_l2_points" of clouds
+            that are predicted, which surfaces are yet to be made of.
         samples: written after each validation, if there are any.
         notes: sentences to say first.
     """
@@ -101,6 +104,7 @@ class Task:
     nfe: int | Callable[[], int]
     provenance: Mapping[str, str]
     data: Mapping[str, str]
+    measure: str = "chamfer_l2"
     samples: Samples | None = None
     notes: tuple[str, ...] = ()
 
@@ -147,15 +151,15 @@ def train(
         weight_decay=config.weight_decay,
         fused=devices.device.type == "cuda",
     )
-    snapshot = _begin(run, task, devices, resume)
+    snapshot = _begin(run, task, optimiser, devices, resume)
     objective, wrapped = devices.setup(task.objective, optimiser)
     progress = _restored(snapshot, task, optimiser, devices.device)
     saver = _Saver(task, run, optimiser, devices, started, progress.seconds)
     votes = Votes(devices, progress.step)
     is_first = devices.global_rank == 0
     trackers = by_first(devices, lambda: open_trackers(run.path, task.config, comet)) or []
-    reporter = Reporter(run, trackers, task.parts, active=is_first, steps=config.steps)
-    for sentence in task.notes:
+    reporter = Reporter(run, trackers, task.parts, active=is_first, steps=config.steps, measure=task.measure)
+    for sentence in (*task.notes, *(snapshot.notes if snapshot is not None else ())):
         reporter.note(sentence)
     reporter.note(
         f"Training {sum(p.numel() for p in learning):,} parameters on {devices.device}, "
@@ -190,7 +194,11 @@ def train(
                     value, sheet = _validate(task, objective, folder)
                     saver.seconds(progress)
                     reporter.validation(
-                        {"step": progress.step, "validation_chamfer_l2": value, "seconds": progress.seconds},
+                        {
+                            "step": progress.step,
+                            f"validation_{task.measure}": value,
+                            "elapsed": progress.seconds,
+                        },
                         sheet,
                     )
                     if value < progress.best:
@@ -223,26 +231,47 @@ def train(
         reporter.close()
     if reason:
         return f"Stopped at step {progress.step} of {config.steps} ({reason}); go on with --resume."
-    return f"Finished {config.steps} steps; best validation chamfer_l2 {progress.best:.5f}."
+    best = f"; best validation {task.measure} {progress.best:.5f}" if math.isfinite(progress.best) else ""
+    return f"Finished {config.steps} steps{best}."
 
 
 def learning_rate(config: TrainingConfig, step: int) -> float:
     """Return the learning rate of a step, counted from 0."""
     peak, final = config.learning_rate, config.final_rate
-    if config.schedule == "published":
-        return max(final, peak * config.rate_decay ** (step // 250))
     if step < config.warmup:
         return peak * (step + 1) / config.warmup
+    if config.schedule == "published":
+        return max(final, peak * config.rate_decay ** (step // 250))
     share = min(1.0, (step - config.warmup) / max(1, config.steps - config.warmup))
     if config.schedule == "decay":
         return peak + (final - peak) * max(0.0, (share - 0.8) / 0.2)
     return final + (peak - final) * (1 + math.cos(math.pi * share)) / 2
 
 
-def _begin(run: RunDir, task: Task, devices: Any, resume: bool) -> Snapshot | None:
+def _begin(
+    run: RunDir, task: Task, optimiser: torch.optim.Optimizer, devices: Any, resume: bool
+) -> Snapshot | None:
     """Let the first process prepare the folder; the others read what it left."""
-    snapshot = by_first(devices, lambda: run.begin(task.kind, task.config, resume=resume, data=task.data))
+    snapshot = by_first(
+        devices,
+        lambda: run.begin(
+            task.kind,
+            task.config,
+            resume=resume,
+            data=task.data,
+            trained=_trained(task),
+            suits=lambda tensors: suits_optimiser(optimiser, tensors),
+        ),
+    )
     return run.latest() if devices.global_rank > 0 and resume else snapshot
+
+
+def _trained(task: Task) -> str:
+    """Return how many weights learn, and a digest of their names."""
+    learning = {id(parameter) for parameter in task.objective.parameters() if parameter.requires_grad}
+    names = [name for name, parameter in task.model.named_parameters() if id(parameter) in learning]
+    digest = hashlib.sha256("\0".join(names).encode()).hexdigest()
+    return f"{len(names)} tensors, {digest[:16]}"
 
 
 def _restored(
@@ -302,7 +331,7 @@ def _validate(task: Task, objective: nn.Module, folder: Path | None) -> tuple[fl
     """Measure on every process alike, so that none waits for another; write samples into the folder, if any.
 
     Returns:
-        chamfer_l2, and the picture of the samples.
+        the task's ``measure``, and the picture of the samples.
     """
     task.model.eval()
     with torch.no_grad():
@@ -390,13 +419,15 @@ class _Saver:
         numbers = {"seconds": progress.seconds}
         if math.isfinite(progress.best):
             numbers["best"] = progress.best
-        self._run.save(Snapshot(progress.step, tensors, numbers))
+        measured_by = validation_settings(self._task.config.training, self._task.kind)
+        self._run.save(Snapshot(progress.step, tensors, numbers, measured_by))
 
     def export(self, name: str, progress: Progress) -> None:
         """Write the model in half precision as ``NAME.safetensors``."""
         if self._devices.global_rank != 0:
             return
-        metrics = {} if math.isinf(progress.best) else {"chamfer_l2/validation/best": progress.best}
+        name_of_best = f"{self._task.measure}/validation/best"
+        metrics = {} if math.isinf(progress.best) else {name_of_best: progress.best}
         provenance = {**self._task.provenance, "steps": str(progress.step), "training": self._task.kind}
         path: Path = self._run.path / f"{name}.safetensors"
         checkpoint.save(path, self._task.model, metrics=metrics, provenance=provenance, storage="float16")

@@ -19,7 +19,7 @@ class Matches:
     """Which files belong to which objects.
 
     Attributes:
-        found: the file of each object, None where there is none; in the objects' order.
+        found: the file of each object, or of each picture, None where there is none; in their order.
         unused: files that belong to none of them.
     """
 
@@ -33,10 +33,18 @@ def file_stem(object_id: str) -> str:
     return "/".join("_" if part in (".", "..") else part for part in parts)
 
 
-def match_meshes(folder: Path, names: Sequence[TargetName]) -> Matches:
+def match_meshes(
+    folder: Path, names: Sequence[TargetName], views: Sequence[int | None] | None = None
+) -> Matches:
     """Find each object's mesh anywhere under ``folder``: ``ID.*``, ``CATEGORY/OBJECT.*`` or ``OBJECT.*``.
 
     The longest name that fits counts. The bare name of an object that several categories have is not used.
+
+    Args:
+        folder: of the meshes.
+        names: of the objects.
+        views: for each of the names the number of the picture that the mesh is of, which follows the name:
+            ``OBJECT/00.*``; None, also for all of them, where it is of none.
 
     Raises:
         InputError: there is no such folder, it holds no mesh, or two files have an object's name.
@@ -52,7 +60,8 @@ def match_meshes(folder: Path, names: Sequence[TargetName]) -> Matches:
         for first in range(len(parts)):
             by_ending["/".join(parts[first:])].append(file)
     owners: dict[str, int] = defaultdict(int)
-    wanted = [_endings(name) for name in names]
+    numbers = [None] * len(names) if views is None else views
+    wanted = [_endings(name, view) for name, view in zip(names, numbers, strict=True)]
     for endings in wanted:
         for ending in endings:
             owners[ending] += 1
@@ -61,11 +70,13 @@ def match_meshes(folder: Path, names: Sequence[TargetName]) -> Matches:
     return Matches(tuple(found), tuple(file for file in files if file not in used))
 
 
-def _endings(name: TargetName) -> list[str]:
-    """List the names an object's file may have, the most telling first, each once."""
+def _endings(name: TargetName, view: int | None) -> list[str]:
+    """List the names the file of an object, or of one of its pictures, may have, the most telling first."""
     full = [name.id, name.key, f"{name.category}/{name.id}", f"{name.category}/{name.key.split('/')[-1]}"]
     bare = [name.id.split("/")[-1], name.key.split("/")[-1]]
-    return list(dict.fromkeys(variant for text in full + bare for variant in (text, file_stem(text))))
+    number = "" if view is None else f"/{view:02}"
+    stems = (variant for text in full + bare for variant in (text, file_stem(text)))
+    return list(dict.fromkeys(f"{stem}{number}" for stem in stems))
 
 
 def _first(by_ending: dict[str, list[Path]], endings: Sequence[str], folder: Path) -> Path | None:

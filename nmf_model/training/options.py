@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -31,6 +32,10 @@ NeededViewsOption = Annotated[
     list[Path], typer.Option(*_VIEWS, help=f"{_VIEWS_HELP}; several are joined. {_VIEWS_SPELT}")
 ]
 SplitOption = Annotated[str, typer.Option(help="Part of the data: train, validation or test.")]
+SplitFileOption = Annotated[
+    Path | None,
+    typer.Option(help="Parts of the folder (JSON), instead of its split.json."),
+]
 _INPUT_POINTS = ("--input-points", "--input_points")
 _INPUT_POINTS_SPELT = "Also spelt --input_points."
 InputPointsOption = Annotated[
@@ -69,6 +74,20 @@ def data_paths(packed: list[Path] | None, points_path: Path | None) -> tuple[Pat
     if not paths:
         raise InputError("Name the data with --points_path FOLDER or --packed FILE.")
     return paths
+
+
+def checked_split_file(split_file: Path | None, paths: Sequence[Path]) -> Path | None:
+    """Return the file that says which objects of the folders belong to which part.
+
+    Raises:
+        InputError: there is a file, but no folder among the data.
+    """
+    others = [path for path in paths if path.is_file() or path.name.startswith("synthetic:")]
+    if split_file is not None and len(others) == len(paths):
+        raise InputError(
+            "--split-file is for --points_path FOLDER; packed sets hold their parts, so leave it out."
+        )
+    return split_file
 
 
 def chosen_view(text: str) -> int | None:

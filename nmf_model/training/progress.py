@@ -6,17 +6,18 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+from nmf_model.training.printing import complain, terminal
+
 _LINES = 10
 
 
 @contextmanager
 def progress(title: str, total: int) -> Iterator[Callable[[], None]]:
     """Yield a function to call after each of ``total`` pieces of work; everything goes to stderr."""
-    if not sys.stderr.isatty():
+    if sys.stderr is None or not sys.stderr.isatty():
         yield _lines(title, total)
         return
     from rich import progress as bars
-    from rich.console import Console
 
     columns = (
         bars.TextColumn("{task.description}"),
@@ -26,7 +27,7 @@ def progress(title: str, total: int) -> Iterator[Callable[[], None]]:
         bars.TextColumn("left"),
         bars.TimeRemainingColumn(),
     )
-    with bars.Progress(*columns, console=Console(stderr=True)) as bar:
+    with bars.Progress(*columns, console=terminal(stderr=True)) as bar:
         task = bar.add_task(title, total=total)
         yield lambda: bar.advance(task)
 
@@ -38,7 +39,6 @@ def _lines(title: str, total: int) -> Callable[[], None]:
         nonlocal done
         done += 1
         if done == total or done * _LINES // total > (done - 1) * _LINES // total:
-            sys.stderr.write(f"{title}: {done} of {total}\n")
-            sys.stderr.flush()
+            complain(f"{title}: {done} of {total}")
 
     return advance

@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
 from rich.status import Status
 
+from nmf_model.training.printing import terminal
 from nmf_model.training.run_dir import RunDir
 from nmf_model.training.trackers import Tracker
 
@@ -23,14 +23,23 @@ class Reporter:
         parts: names of the parts of the loss.
         active: whether this is the first process.
         steps: length of the schedule.
+        measure: what a validation's value is called.
     """
 
     def __init__(
-        self, run: RunDir, trackers: Sequence[Tracker], parts: Sequence[str], *, active: bool, steps: int
+        self,
+        run: RunDir,
+        trackers: Sequence[Tracker],
+        parts: Sequence[str],
+        *,
+        active: bool,
+        steps: int,
+        measure: str,
     ) -> None:
+        self._measure = measure
         self._run, self._trackers, self._active, self._steps = run, trackers, active, steps
         self._others = [name for name in parts if not name.startswith("chamfer_")]
-        self.console = Console(highlight=False, soft_wrap=True, stderr=False)
+        self.console = terminal()
         self._status: Status | None = None
         if active and self.console.is_terminal:
             self._status = self.console.status("starting")
@@ -55,7 +64,8 @@ class Reporter:
         self._write("validation", record)
         for tracker in self._trackers if sheet is not None else ():
             tracker.picture("samples", sheet, record["step"])  # type: ignore[arg-type]
-        self.note(f"validation at step {record['step']}: chamfer_l2 {record['validation_chamfer_l2']:.5f}")
+        value = record[f"validation_{self._measure}"]
+        self.note(f"validation at step {record['step']}: {self._measure} {value:.5f}")
 
     def note(self, sentence: str) -> None:
         """Print a line that stays."""

@@ -12,7 +12,7 @@ import io
 import json
 import shutil
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -25,7 +25,7 @@ from torch import Tensor
 from nmf_model.config import from_dict, to_dict
 from nmf_model.errors import CheckpointError, InputError
 from nmf_model.io.atomic import make_folder, write_atomically, write_text_atomically
-from nmf_model.training.settings import RunConfig
+from nmf_model.training.settings import RunConfig, validation_settings
 
 PART_BYTES = 14 * 2**20
 """Checkpoints are cut into files below this size, which strict file transfers still take."""
@@ -41,11 +41,15 @@ class Snapshot:
         step: updates done.
         tensors: by name: weights, the optimiser's moments, the generator, sums being averaged.
         numbers: seconds trained, best validation value …
+        measured_by: the settings of its validations; None in runs of earlier versions, which do not tell.
+        notes: sentences on what was changed when it was read.
     """
 
     step: int
     tensors: Mapping[str, Tensor]
     numbers: Mapping[str, float]
+    measured_by: Mapping[str, Any] | None = None
+    notes: tuple[str, ...] = ()
 
 
 class RunDir:
@@ -58,7 +62,14 @@ class RunDir:
         self._damaged: set[str] = set()
 
     def begin(
-        self, kind: str, config: RunConfig, *, resume: bool, data: Mapping[str, str] | None = None
+        self,
+        kind: str,
+        config: RunConfig,
+        *,
+        resume: bool,
+        data: Mapping[str, str] | None = None,
+        trained: str = "",
+        suits: Callable[[Mapping[str, Tensor]], bool] = lambda tensors: True,
     ) -> Snapshot | None:
         """Create the folder, or find where to go on.
 
@@ -67,27 +78,36 @@ class RunDir:
             config: its settings.
             resume: whether to go on with what is there.
             data: what tells the data from other data, by names; a run goes on with the same data only.
+            trained: what tells the weights that learn from others; "" if nothing does.
+            suits: whether a checkpoint's tensors fit these weights; runs of earlier versions do not tell.
 
         Returns:
-            the state to go on from; None for a new run, or one that was stopped before its first checkpoint.
+            the state to go on from, without a best value that later ones cannot be compared with; None for a
+            new run, or one that was stopped before its first checkpoint.
 
         Raises:
-            InputError: if the folder holds another run, or one that was not to be resumed.
+            InputError: if the folder holds another run, one that trains other weights of the model, or one
+                that was not to be resumed.
             CheckpointError: if every checkpoint in it is damaged.
         """
-        known = self.path / "config.json"
+        known, old = self.path / "config.json", config
         if known.exists():
             if not resume:
                 raise InputError(
                     f"{self.path} already holds a run; add --resume to go on, or name another --out."
                 )
-            self._check_same(known, kind, config, data or {})
-        make_folder(self.checkpoints)
-        text = json.dumps({"kind": kind, "data": dict(data or {}), **to_dict(config)}, indent=1) + "\n"
-        write_text_atomically(known, text)
+            old = self._check_same(known, kind, config, data or {}, trained)
         snapshot = self.latest() if resume else None
+        if snapshot is not None and not suits(snapshot.tensors):
+            raise self._trains_others(kind)
+        make_folder(self.checkpoints)
+        record = {"kind": kind, "data": dict(data or {}), "trained": trained, **to_dict(config)}
+        write_text_atomically(known, json.dumps(record, indent=1) + "\n")
         self._drop_metrics_after(0 if snapshot is None else snapshot.step)
-        return snapshot
+        if snapshot is None:
+            return None
+        before = snapshot.measured_by or validation_settings(old.training, kind)
+        return _compared(snapshot, before, validation_settings(config.training, kind))
 
     def save(self, snapshot: Snapshot) -> None:
         """Write a checkpoint, then remove the oldest; a kill at any moment leaves a complete one.
@@ -108,7 +128,12 @@ class RunDir:
             for index, part in enumerate(parts):
                 write_atomically(unfinished / f"part-{index:02d}.safetensors", _writer(serialize(part)))
             state = json.dumps(
-                {"step": snapshot.step, "parts": len(parts), "numbers": dict(snapshot.numbers)}
+                {
+                    "step": snapshot.step,
+                    "parts": len(parts),
+                    "numbers": dict(snapshot.numbers),
+                    "measured_by": snapshot.measured_by,
+                }
             )
             write_text_atomically(unfinished / "state.json", state)
             _put_in_place(unfinished, target)
@@ -151,7 +176,7 @@ class RunDir:
         found = []
         for line in file.read_text(encoding="utf-8").splitlines() if file.exists() else []:
             with contextlib.suppress(ValueError):
-                found.append(json.loads(line))
+                found.append(_as_written_now(json.loads(line)))
         return found
 
     def write_csv(self) -> None:
@@ -164,12 +189,28 @@ class RunDir:
         writer.writerows(records)
         write_text_atomically(self.path / "metrics.csv", text.getvalue())
 
-    def _check_same(self, known: Path, kind: str, config: RunConfig, data: Mapping[str, str]) -> None:
-        """Refuse another model or other data; how it is trained may change, the number of steps above all."""
+    def _trains_others(self, kind: str) -> InputError:
+        """Return what is said of a run whose optimiser knows other weights than are to learn now."""
+        exports = [self.path / f"{name}.safetensors" for name in ("best", "latest")]
+        begun = next((path for path in exports if path.exists()), exports[0])
+        option = "--ae" if kind == "svr" else "--begin-from"
+        return InputError(
+            f"{self.path} holds a run that trains other weights of the model, so it cannot go on with these; "
+            f"begin a new one in another --out with {option} {begun}."
+        )
+
+    def _check_same(
+        self, known: Path, kind: str, config: RunConfig, data: Mapping[str, str], trained: str
+    ) -> RunConfig:
+        """Refuse another model, other data or other weights that learn; return the settings that are known.
+
+        How they are trained may change, the number of steps above all.
+        """
         try:
             values = json.loads(known.read_text(encoding="utf-8"))
             old_kind = values.pop("kind")
             old_data = dict(values.pop("data", {}))  # runs of earlier versions do not tell
+            old_trained = values.pop("trained", "")
             old = from_dict(RunConfig, values)
         except (OSError, ValueError, KeyError, TypeError, AttributeError, InputError) as error:
             raise CheckpointError(f"{known} is damaged ({error}); start a new run.") from error
@@ -181,6 +222,9 @@ class RunDir:
                 f"{self.path} holds a run on other data ({', '.join(other)}), with which its validations "
                 f"cannot be compared; name that data, or another --out."
             )
+        if old_trained and trained and old_trained != trained:
+            raise self._trains_others(kind)
+        return old
 
     def _drop_metrics_after(self, step: int) -> None:
         """Forget what was measured after the checkpoint: it will be measured again."""
@@ -195,6 +239,12 @@ class RunDir:
         left_by_kills = self.checkpoints.glob(".*-*")
         for folder in {*folders, *left_by_kills} - {*usable[-KEPT_CHECKPOINTS:]}:
             shutil.rmtree(folder, ignore_errors=True)
+
+
+def _as_written_now(record: dict[str, Any]) -> dict[str, Any]:
+    """Return a record of an earlier version with the names that are in use now."""
+    names = {"seconds": "elapsed"} if record.get("kind") == "validation" else {}
+    return {names.get(name, name): value for name, value in record.items()}
 
 
 def _put_in_place(unfinished: Path, target: Path) -> None:
@@ -227,7 +277,20 @@ def _read(folder: Path) -> Snapshot:
     tensors: dict[str, Tensor] = {}
     for index in range(state["parts"]):
         tensors |= load_file(folder / f"part-{index:02d}.safetensors")
-    return Snapshot(state["step"], tensors, state["numbers"])
+    return Snapshot(state["step"], tensors, state["numbers"], state.get("measured_by"))
+
+
+def _compared(snapshot: Snapshot, before: Mapping[str, Any], now: Mapping[str, Any]) -> Snapshot:
+    """Take the best value out of a state if later validations measure something else."""
+    changed = [f"training.{name}" for name, value in now.items() if before.get(name, value) != value]
+    if not changed or "best" not in snapshot.numbers:
+        return snapshot
+    numbers = {name: value for name, value in snapshot.numbers.items() if name != "best"}
+    note = (
+        f"Validations measure something else from here on ({', '.join(changed)}), so the best one is chosen "
+        "anew."
+    )
+    return replace(snapshot, numbers=numbers, notes=(note,))
 
 
 def optimiser_tensors(optimiser: torch.optim.Optimizer) -> dict[str, Tensor]:
@@ -238,6 +301,17 @@ def optimiser_tensors(optimiser: torch.optim.Optimizer) -> dict[str, Tensor]:
         for index, values in state.items()
         for name, value in values.items()
     }
+
+
+def suits_optimiser(optimiser: torch.optim.Optimizer, tensors: Mapping[str, Tensor]) -> bool:
+    """Return whether moments, which are stored by place, are as large as the parameters of these places."""
+    shapes = [parameter.shape for group in optimiser.param_groups for parameter in group["params"]]
+    moments = {
+        int(key.split("/")[1]): tensor.shape
+        for key, tensor in tensors.items()
+        if key.startswith("optimiser/") and key.endswith("/exp_avg")
+    }
+    return all(place < len(shapes) and shape == shapes[place] for place, shape in moments.items())
 
 
 def restore_optimiser(optimiser: torch.optim.Optimizer, tensors: Mapping[str, Tensor]) -> None:

@@ -82,7 +82,7 @@ def cloud_samples(
     model: NeuralMeshFlow, part: ShapeSet, config: TrainingConfig, device: torch.device
 ) -> SampleWriter:
     """Return the samples of an auto-encoder: validation shapes, seen by as many points as in training."""
-    chosen = part.rows(_spread(len(part.ids), config.sample_shapes))
+    chosen = part.rows(_chosen(len(part.ids), config))
     targets = normalized(torch.from_numpy(chosen.points))
     random = torch.Generator().manual_seed(0)
     index = torch.randint(targets.shape[1], (config.input_points,), generator=random)
@@ -107,7 +107,7 @@ def picture_samples(
         config: how many are shown.
         device: the model's.
     """
-    rows = _spread(len(part.ids), config.sample_shapes)
+    rows = _chosen(len(part.ids), config)
     chosen = part.rows(rows)
     targets = normalized(torch.from_numpy(chosen.points))
     targets = targets - targets.mean(dim=1, keepdim=True)
@@ -142,7 +142,7 @@ def cut_out_samples(
         size: side of the cut-outs, pixels.
         device: the model's.
     """
-    rows = _spread(len(part.ids), config.sample_shapes)
+    rows = _chosen(len(part.ids), config)
     chosen = part.rows(rows)
     surfaces = partial(_surfaces_in_frame, model)
     points = to_device(chosen.points, device)
@@ -177,8 +177,9 @@ def _surfaces_in_frame(model: NeuralMeshFlow, clouds: Float[Tensor, "K N 3"]) ->
     return _surfaces_as_seen(model, (clouds - centre) / radius) * radius + centre
 
 
-def _spread(count: int, wanted: int) -> NDArray[np.int64]:
-    """Return at most ``wanted`` indices, spread over ``count``, so that they are of many categories."""
+def _chosen(count: int, config: TrainingConfig) -> NDArray[np.int64]:
+    """Return the indices of the samples, spread over ``count``, so that they are of many categories."""
+    wanted = min(config.sample_shapes, config.validation_shapes)
     return np.unique(np.linspace(0, count - 1, min(count, wanted)).astype(np.int64))
 
 

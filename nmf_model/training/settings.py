@@ -21,6 +21,11 @@ _AT_LEAST = {
     "smoothness_weight": 0, "lipschitz_weight": 0, "lipschitz_bound": 0, "checkpoint_minutes": 0,
 }  # fmt: skip
 
+_DECIDE_VALIDATION = {
+    "ae": ("validation_shapes", "input_points", "target_points", "samples", "template_level"),
+    "svr": ("validation_shapes", "target_points"),
+}
+
 
 @dataclass(frozen=True)
 class AugmentConfig:
@@ -56,7 +61,7 @@ class TrainingConfig:
         epochs: if not 0, ``steps`` is what so many passes over the shapes take.
         schedule: "cosine"; "decay" (constant, then linear over the last fifth); "published"
             (×``rate_decay`` every 250 steps, never below ``final_rate``).
-        warmup: steps over which the rate rises from 0.
+        warmup: steps over which the rate rises from 0, whatever the schedule.
         clip: largest norm of the gradient; 0 leaves it alone.
         points_per_shape: how many points of each shape are kept in memory.
         synthetic_share: share of each batch that is procedural shapes, made on the fly.
@@ -86,7 +91,8 @@ class TrainingConfig:
         compile: let torch.compile fuse the velocity; falls back by itself where that fails.
         log_every, validate_every: steps. checkpoint_minutes: time between checkpoints.
         validation_shapes: how many of the validation part are measured.
-        sample_shapes: how many of them are written as meshes and pictures then.
+        sample_shapes: how many of that part, spread over it, are written as meshes and pictures then; never
+            more than are measured.
     """
 
     steps: int = 20_000
@@ -189,6 +195,11 @@ class RunConfig:
     training: TrainingConfig = field(default_factory=TrainingConfig)
 
 
+def validation_settings(config: TrainingConfig, kind: str) -> dict[str, Any]:
+    """Return the settings that decide what a validation measures; values under others cannot be compared."""
+    return {name: getattr(config, name) for name in _DECIDE_VALIDATION[kind]}
+
+
 def with_epochs(config: TrainingConfig, shapes: int) -> TrainingConfig:
     """Return the settings with ``steps`` as ``epochs`` passes over the shapes take, if it is not 0."""
     if config.epochs == 0:
@@ -251,7 +262,18 @@ def run_config(values: Mapping[str, Any]) -> RunConfig:
     training = values.get("training", {})
     if not isinstance(training, Mapping):
         raise InputError(f"The setting 'training' must be a table of settings, not {training!r}.")
-    return RunConfig(from_dict(ModelConfig, model), from_dict(TrainingConfig, training, "training"))
+    config = RunConfig(from_dict(ModelConfig, model), from_dict(TrainingConfig, training, "training"))
+    _check_rates(config.training)
+    return config
+
+
+def _check_rates(config: TrainingConfig) -> None:
+    """Refuse rates that would rise; runs of earlier versions that have such can still be read."""
+    if config.final_rate > config.learning_rate:
+        raise InputError(
+            f"The setting 'training.final_rate' ({config.final_rate:g}) must not be greater than "
+            f"'training.learning_rate' ({config.learning_rate:g})."
+        )
 
 
 def _override(values: dict[str, Any], text: str) -> None:

@@ -12,13 +12,13 @@ import numpy as np
 import torch
 from jaxtyping import Float
 from numpy.typing import NDArray
-from rich.console import Console
 from torch import Tensor
 
 from nmf_model.data.packed import read_packed_points
 from nmf_model.data.shapenet import ShapeNetSet
 from nmf_model.data.splits import HOW_MANY
 from nmf_model.errors import InputError
+from nmf_model.training.printing import complain
 
 SYNTHETIC_POINTS = 4096
 """Points of a procedural shape unless something else is asked for."""
@@ -192,8 +192,7 @@ def _from_folder(prepared: ShapeNetSet, points: int | None) -> ShapeSet:
 def _say_if_cut(count: int, counts: Sequence[int], wanted: int | None, owner: str) -> None:
     """Say that shapes lose points that are wanted, because one has no more."""
     if wanted is not None and count < min(wanted, max(counts)):
-        sentence = f"All shapes are cut to {count:,} of {wanted:,} points, since {owner} has no more."
-        Console(stderr=True, highlight=False, soft_wrap=True).print(sentence, markup=False)
+        complain(f"All shapes are cut to {count:,} of {wanted:,} points, since {owner} has no more.")
 
 
 def _procedural(source: str, points: int) -> ShapeSet:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import functools
+import hashlib
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +16,9 @@ from nmf_model.data.shapenet import ShapeNetSet
 from nmf_model.errors import InputError
 from nmf_model.training.measuring import SAMPLES
 from nmf_model.training.shapes import ShapeSet, load_shapes, refuse_repeated
+
+_IDENTIFYING = 64
+"""Objects whose points stand for all where data is told from other data."""
 
 
 @dataclass(frozen=True)
@@ -50,16 +55,17 @@ class Targets:
     Args:
         paths: packed sets (``.npz``), or folders ``category/object/{points,normals}.npy`` or what holds them.
         split: "train", "validation" or "test".
+        split_file: for the folders, instead of the ``split.json`` beside them.
 
     Raises:
         InputError: a set cannot be read, an object has far fewer points than the protocol asks for and than
             the others have, or none is of this part.
     """
 
-    def __init__(self, paths: Sequence[Path], split: str) -> None:
+    def __init__(self, paths: Sequence[Path], split: str, split_file: Path | None = None) -> None:
         if not paths:
             raise InputError("Name the data with --points_path FOLDER or --packed FILE.")
-        self._sets = [_opened(path, split) for path in paths]
+        self._sets = [_opened(path, split, split_file) for path in paths]
         self.names = [name for part in self._sets for name in part.names]
         self._place = [(part, row) for part in self._sets for row in range(len(part.names))]
         if not self.names:
@@ -70,6 +76,19 @@ class Targets:
 
     def __len__(self) -> int:
         return len(self.names)
+
+    @property
+    def identity(self) -> str:
+        """How many objects these are, and a digest of their names and of the points of some of them.
+
+        Raises:
+            InputError: one of these is damaged.
+        """
+        order = sorted(range(len(self)), key=lambda index: self.names[index].id)
+        digest = hashlib.sha256("\0".join(self.names[index].id for index in order).encode())
+        for index in order[:: math.ceil(len(order) / _IDENTIFYING)]:
+            digest.update(self.read(index).points.tobytes())
+        return f"{len(order)} objects, {digest.hexdigest()[:16]}"
 
     def read(self, index: int) -> Target:
         """Return one object.
@@ -91,9 +110,9 @@ class Targets:
 
 
 @functools.lru_cache(maxsize=2)
-def open_targets(paths: tuple[Path, ...], split: str) -> Targets:
+def open_targets(paths: tuple[Path, ...], split: str, split_file: Path | None = None) -> Targets:
     """Return the targets, read once in each process."""
-    return Targets(paths, split)
+    return Targets(paths, split, split_file)
 
 
 class _Packed:
@@ -136,9 +155,9 @@ class _Folder:
         return Target(shape.points.astype(np.float64), _unit(shape.normals.astype(np.float64)))
 
 
-def _opened(path: Path, split: str) -> _Packed | _Folder:
+def _opened(path: Path, split: str, split_file: Path | None) -> _Packed | _Folder:
     if path.is_dir():
-        return _Folder(ShapeNetSet(path), split)
+        return _Folder(ShapeNetSet(path, split_file=split_file), split)
     return _Packed(load_shapes([path]), split)
 
 

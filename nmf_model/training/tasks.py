@@ -176,6 +176,7 @@ def single_view_task(
         provenance=provenance,
         data=_identities(learnt[0], held)
         | {"pictures": learnt[1].identity, "auto-encoder": file_sha256(autoencoder)[:16]},
+        measure="chamfer_l2" if training.train_flow else "chamfer_l2_points",
         samples=samples,
         notes=_left_out(len(part.ids) - len(learnt[1].ids)),
     )

@@ -9,23 +9,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.console import Console
 
 from nmf_model.errors import InputError
 from nmf_model.training import options
+from nmf_model.training.printing import say
 from nmf_model.training.trackers import CometAccount
 
 if TYPE_CHECKING:
     from nmf_model.training.loop import Task
+    from nmf_model.training.run_dir import RunDir
 
 app = typer.Typer(help="Train the auto-encoder, or the picture branch.", no_args_is_help=True)
 
 ConfigOption = Annotated[Path, typer.Option(help="Settings: a TOML file.")]
 OutOption = Annotated[Path, typer.Option(help="Folder of the run.")]
-SplitOption = Annotated[
-    Path | None,
-    typer.Option(help="Parts of the folder (JSON), instead of its split.json."),
-]
 SyntheticOption = Annotated[
     str | None,
     typer.Option(metavar="SHARE[:SEED]", help="Share of each batch that is procedural shapes, 0 to 1."),
@@ -54,7 +51,7 @@ def train_autoencoder(
     out: OutOption,
     packed: options.PackedOption = None,
     points_path: options.PointsOption = None,
-    split_file: SplitOption = None,
+    split_file: options.SplitFileOption = None,
     synthetic: SyntheticOption = None,
     settings: SetOption = None,
     begin_from: Annotated[
@@ -74,13 +71,15 @@ def train_autoencoder(
 
     Without data, and --synthetic 1, it learns from procedural shapes alone.
     """
+    from nmf_model.training.devices import by_all
     from nmf_model.training.tasks import autoencoder_task
     from nmf_model.training.unused_settings import load_used
 
     run_config, notes = load_used(config, [*_procedural(synthetic), *(settings or [])], "ae")
     data = _data(packed, points_path, procedural=run_config.training.synthetic_share == 1)
+    options.checked_split_file(split_file, data)
     opened = _opened(device, devices, nodes, max_minutes)
-    task = autoencoder_task(run_config, data, opened, split_file, begin_from)
+    task = by_all(opened, lambda: autoencoder_task(run_config, data, opened, split_file, begin_from))
     comet = _comet(comet_api_key, comet_workspace, comet_project)
     _train(task, notes, out, opened, resume=resume, max_minutes=max_minutes, comet=comet)
 
@@ -93,7 +92,7 @@ def train_single_view(
     views: options.NeededViewsOption,
     packed: options.PackedOption = None,
     points_path: options.PointsOption = None,
-    split_file: SplitOption = None,
+    split_file: options.SplitFileOption = None,
     settings: SetOption = None,
     resume: ResumeOption = False,
     max_minutes: MinutesOption = None,
@@ -106,6 +105,7 @@ def train_single_view(
 ) -> None:
     """Train the picture branch to predict the cloud that the auto-encoder then reconstructs."""
     from nmf_model.checkpoint import read_header
+    from nmf_model.training.devices import by_all
     from nmf_model.training.tasks import single_view_task
     from nmf_model.training.unused_settings import load_used
 
@@ -113,8 +113,9 @@ def train_single_view(
     if run_config.model.image is None:
         raise InputError(f"The configuration {config} has no [image] table, which 'train svr' needs.")
     data = _data(packed, points_path)
+    options.checked_split_file(split_file, data)
     opened = _opened(device, devices, nodes, max_minutes)
-    task = single_view_task(run_config, data, views, ae, opened, split_file)
+    task = by_all(opened, lambda: single_view_task(run_config, data, views, ae, opened, split_file))
     comet = _comet(comet_api_key, comet_workspace, comet_project)
     _train(task, notes, out, opened, resume=resume, max_minutes=max_minutes, comet=comet)
 
@@ -153,20 +154,27 @@ def _train(
     comet: CometAccount | None,
 ) -> None:
     """Train, and let the first process say how it ended."""
+    from nmf_model.training.devices import by_all
     from nmf_model.training.loop import train
     from nmf_model.training.run_dir import RunDir
 
     run = RunDir(out)
-    reached = run.latest() if resume else None
-    if reached is not None and reached.step > task.config.training.steps:
-        raise InputError(
-            f"The run in {out} is at step {reached.step} already, so it cannot end at "
-            f"{task.config.training.steps}; ask for more steps, or name another --out."
-        )
+    if resume:
+        by_all(opened, lambda: _check_is_not_over(run, task.config.training.steps))
     task = dataclasses.replace(task, notes=(*notes, *task.notes))
     ended = train(task, run, opened, resume=resume, max_minutes=max_minutes, comet=comet)
     if opened.global_rank == 0:
-        _say(ended)
+        say(ended)
+
+
+def _check_is_not_over(run: RunDir, steps: int) -> None:
+    """Refuse to send a run back."""
+    reached = run.latest()
+    if reached is not None and reached.step > steps:
+        raise InputError(
+            f"The run in {run.path} is at step {reached.step} already, so it cannot end at {steps}; ask for "
+            "more steps, or name another --out."
+        )
 
 
 def _data(packed: list[Path] | None, points_path: Path | None, *, procedural: bool = False) -> list[Path]:
@@ -186,7 +194,3 @@ def _procedural(synthetic: str | None) -> list[str]:
 
 def _comet(key: str | None, workspace: str | None, project: str) -> CometAccount | None:
     return CometAccount(key, workspace, project) if key else None
-
-
-def _say(sentence: str) -> None:
-    Console(highlight=False, soft_wrap=True).print(sentence, markup=False)

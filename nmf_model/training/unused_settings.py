@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from nmf_model.config import ModelConfig
-from nmf_model.training.settings import RunConfig, read_settings, run_config
+from nmf_model.training.settings import RunConfig, TrainingConfig, read_settings, run_config
 
 _MODEL_OF_CLOUDS = ("encoder.", "flow.", "solver.", "volume.", "template_level")
 _COUNT_ON_GRIDS = ("flow.blocks", "flow.nodes_per_block")
@@ -40,16 +40,18 @@ class Use:
         on_grids: whether encoder and flow, with pictures those of the auto-encoder, are on grids.
         pixels: whether the picture branch is the one that answers pixels.
         train_flow: whether encoder and flow learn from pictures.
+        idle: settings that other settings leave without effect.
     """
 
     kind: str
     on_grids: bool
     pixels: bool = False
     train_flow: bool = False
+    idle: tuple[str, ...] = ()
 
     def ignores(self, name: str) -> bool:
         """Return whether a setting, by its dotted name, changes nothing."""
-        return self.never_uses(name) or name.startswith(self._of_other_kinds())
+        return self.never_uses(name) or name in self.idle or name.startswith(self._of_other_kinds())
 
     def never_uses(self, name: str) -> bool:
         """Return whether a setting has no meaning beside the table [volume] that the model has."""
@@ -75,7 +77,17 @@ def use_of(config: RunConfig, kind: str, autoencoder: ModelConfig | None = None)
     """Return what a training with a configuration makes use of; with pictures beside an auto-encoder."""
     clouds, image = autoencoder or config.model, config.model.image
     pixels = image is not None and image.kind == "pixels"
-    return Use(kind, clouds.volume is not None, pixels, config.training.train_flow)
+    return Use(kind, clouds.volume is not None, pixels, config.training.train_flow, _idle(config.training))
+
+
+def _idle(training: TrainingConfig) -> tuple[str, ...]:
+    """Return the settings of a training that its other settings leave without effect."""
+    without_effect = {
+        "training.rate_decay": training.schedule != "published",
+        "training.steps": training.epochs > 0,
+        "training.synthetic_seed": training.synthetic_share == 0,
+    }
+    return tuple(name for name, is_idle in without_effect.items() if is_idle)
 
 
 def load_used(
@@ -101,17 +113,21 @@ def load_used(
     values = read_settings(path, overrides, kind)
     use = use_of(run_config(values), kind, autoencoder)
     asked = {override.partition("=")[0].strip() for override in overrides}
-    ignored, answering = [], []
+    ignored: list[str] = []
+    idle: list[str] = []
+    answering = []
     for name in list(_names(values)):
         overridden = any(name == other or name.startswith(f"{other}.") for other in asked)
         if use.never_uses(name) or (overridden and use.ignores(name)):
-            ignored.append(name)
+            (idle if name in use.idle else ignored).append(name)
             _drop(values, name)
         elif overridden and use.only_answers_by(name):
             answering.append(name)
     notes = []
     if ignored:
         notes.append(f"Not used by this model and ignored: {', '.join(ignored)}.")
+    if idle:
+        notes.append(f"Without effect beside the other settings and ignored: {', '.join(idle)}.")
     if answering:
         notes.append(f"Used only when the trained model answers, not in training: {', '.join(answering)}.")
     return run_config(values), tuple(notes)

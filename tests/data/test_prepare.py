@@ -103,6 +103,21 @@ def test_all_is_made_but_the_broken_model_which_is_listed(prepared) -> None:
     }
 
 
+def test_a_mesh_with_corners_that_are_no_numbers_is_listed_as_broken(tmp_path: Path) -> None:
+    """Its other faces would be taken for the whole object."""
+    (tmp_path / "meshes").mkdir()
+    content = _obj((1, 1, 1)).replace("mtllib box.mtl\n", "")
+    (tmp_path / "meshes" / "whole.obj").write_text(content)
+    broken = content.replace("v -1.0 -1.0 -1.0", "v nan -1.0 -1.0").replace("v -1 -1 -1", "v nan -1 -1")
+    assert broken != content
+    (tmp_path / "meshes" / "broken.obj").write_text(broken)
+    summary = prepare([str(tmp_path / "meshes")], tmp_path / "out", views=0, points=100, jobs=1)
+    assert summary.objects == 1
+    (entry,) = summary.skipped
+    assert entry.id == "broken.obj"
+    assert "of the 12 faces of broken have coordinates that are not finite" in entry.reason
+
+
 def test_points_are_centred_scaled_on_the_surface_with_outward_normals(prepared) -> None:
     read = ShapeNetSet(prepared[0] / "out")
     for number, item in enumerate(read.items):

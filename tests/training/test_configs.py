@@ -82,6 +82,14 @@ def test_settings_out_of_range_are_named(setting):
     assert str(caught.value).endswith(".")
 
 
+def test_a_rate_that_would_rise_is_refused():
+    settings = ["training.learning_rate=1e-4", "training.final_rate=2e-4"]
+    with pytest.raises(InputError, match=r"'training.final_rate' \(0.0002\) must not be greater"):
+        load_run_config(CONFIGS / "default.toml", settings)
+    settings[1] = "training.final_rate=1e-4"
+    assert load_run_config(CONFIGS / "default.toml", settings).training.final_rate == 1e-4
+
+
 @pytest.mark.parametrize("override", ["training=5", "flow=5", "training.augment=5", "training.steps.more=5"])
 def test_a_value_is_not_taken_for_a_table(override):
     with pytest.raises(InputError, match="table"):
@@ -133,3 +141,18 @@ def test_what_a_file_sets_beside_the_table_volume_is_named_as_well(tmp_path):
     config, notes = load_used(tmp_path / "own.toml", [], "ae")
     assert notes == ("Not used by this model and ignored: flow.width.",)
     assert config.model.flow == FlowConfig(blocks=2)
+
+
+@pytest.mark.parametrize(("overrides", "idle", "by"), [
+    (["rate_decay=0.9"], "rate_decay", "schedule=published"),
+    (["synthetic_seed=3"], "synthetic_seed", "synthetic_share=0.5"),
+    (["steps=7", "epochs=2"], "steps", "epochs=0"),
+])  # fmt: skip
+def test_settings_that_others_leave_without_effect_are_named(overrides, idle, by):
+    asked = [f"training.{override}" for override in overrides]
+    config, notes = load_used(CONFIGS / "default.toml", asked, "ae")
+    assert notes == (f"Without effect beside the other settings and ignored: training.{idle}.",)
+    assert getattr(config.training, idle) != float(overrides[0].partition("=")[2])
+    config, notes = load_used(CONFIGS / "default.toml", [*asked, f"training.{by}"], "ae")
+    assert notes == ()
+    assert getattr(config.training, idle) == float(overrides[0].partition("=")[2])

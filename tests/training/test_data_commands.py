@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +19,7 @@ from PIL import Image
 from nmf_model.data.shapenet import ShapeNetSet
 from nmf_model.data.splits import split_of
 from tests.support import command_line, in_process
+from tests.support.disks import mounted
 
 SCRIPT = command_line.ROOT / "training_cli.py"
 
@@ -118,6 +121,59 @@ def test_a_killed_run_leaves_every_object_in_its_part_and_meanwhile_no_other_get
     assert "manifest.json is missing" in outcome.err
 
 
+def prepared_in_vain(tmp_path: Path, out: Path, before: Callable[[], None] = lambda: None) -> str:
+    """Prepare so much that it does not fit, as a user does; return what was said."""
+    words = ["prepare", "--source", "synthetic:60", "--out", str(out)]
+    words += ["--views", "0", "--points", "20000", "--jobs", "2"]
+    process = subprocess.run(
+        [sys.executable, str(SCRIPT), *words], cwd=tmp_path, env=command_line.environment(tmp_path),
+        stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=200, preexec_fn=before, check=False,
+    )  # fmt: skip
+    assert process.returncode == 2, process.stdout + process.stderr
+    assert "objects are in" not in process.stdout
+    assert "Traceback" not in process.stderr
+    assert not list(out.glob(".partial-*"))
+    (sentence,) = process.stderr.splitlines()
+    return sentence
+
+
+def test_a_full_disk_stops_preparing_at_once_and_the_same_command_goes_on(tmp_path):
+    with mounted(tmp_path / "disk", "size=3m") as disk:
+        out = disk / "set"
+        sentence = prepared_in_vain(tmp_path, out)
+        assert sentence.startswith("Error: ")
+        assert "the disk is full; free some space" in sentence
+        finished = sorted(out.glob("ShapeNetPoints/*/*"))
+        assert 3 <= len(finished) < 8
+        assert all(np.load(path / "points.npy").shape == (20000, 3) for path in finished)
+        assert all(np.load(path / "normals.npy").shape == (20000, 3) for path in finished)
+        subprocess.run(["mount", "-o", "remount,size=100m", disk], check=True)
+        words = [
+            "prepare",
+            "--source",
+            "synthetic:10",
+            "--out",
+            str(out),
+            "--views",
+            "0",
+            "--points",
+            "20000",
+        ]
+        outcome = in_process.training(tmp_path, *words, "--jobs", 1)
+        assert outcome.code == 0, outcome.err
+        assert f"10 of 10 objects are in {out}" in outcome.out
+        assert "Left out" not in outcome.out
+
+
+def test_files_that_may_not_be_so_large_are_no_broken_objects(tmp_path):
+    limit = (100_000, 100_000)
+    out = tmp_path / "set"
+    sentence = prepared_in_vain(tmp_path, out, lambda: resource.setrlimit(resource.RLIMIT_FSIZE, limit))
+    assert sentence.startswith(f"Error: Nothing more can be written into {out}: a file would be larger than")
+    manifest = json.loads((out / "manifest.json").read_text())
+    assert (manifest["objects"], manifest["skipped"], len(manifest["unfinished"])) == ([], [], 60)
+
+
 def test_bad_words_are_one_sentence(tmp_path):
     for words, sentence in [
         (["prepare", "--source", "nowhere", "--out", "set"], "nowhere is neither"),
@@ -137,6 +193,53 @@ def test_bad_words_are_one_sentence(tmp_path):
         assert sentence in outcome.err
         assert "Traceback" not in outcome.err
         assert len(outcome.err.strip().splitlines()) == 1
+
+
+def test_pictures_that_cannot_be_packed_are_refused_before_old_points_are_replaced(tmp_path):
+    words = ["prepare", "--source", "synthetic:2", "--out", "set", "--views", "0", "--points", "60"]
+    assert in_process.training(tmp_path, *words, "--jobs", "1").code == 0
+    (tmp_path / "p.npz").write_bytes(b"old points")
+    (tmp_path / "link.npz").symlink_to("p.npz")
+    few = ("--points-per-shape", "60", "--out", "p.npz")
+    for dataset, views, sentence in (
+        ("set", "p.npz", "--out and --views are both p.npz"),
+        ("set", "link.npz", "--out and --views are both p.npz"),
+        ("synthetic:2", "v.npz", "leave --views out"),
+        ("set", "v.npz", "No object of the set has any renderings"),
+    ):
+        outcome = in_process.training(tmp_path, "pack", dataset, *few, "--views", views)
+        assert outcome.code == 2
+        assert sentence in outcome.err
+        assert (tmp_path / "p.npz").read_bytes() == b"old points"
+    for number in range(2):
+        key = sorted(tmp_path.glob("set/ShapeNetPoints/*/*"))[number].relative_to(
+            tmp_path / "set/ShapeNetPoints"
+        )
+        place = tmp_path / "set" / "ShapeNetRendering" / key / "rendering"
+        place.mkdir(parents=True)
+        Image.new("RGBA", (8, 8)).save(place / "00.png")
+    more = ("--views", "v.npz", "--views-per-shape")
+    outcome = in_process.training(tmp_path, "pack", "set", *few, *more, "2")
+    assert outcome.code == 2
+    assert "No object of the set has 2 renderings" in outcome.err
+    assert (tmp_path / "p.npz").read_bytes() == b"old points"
+    assert in_process.training(tmp_path, "pack", "set", *few, *more, "1").code == 0
+    assert {path.name for path in tmp_path.glob("*.npz")} == {"p.npz", "v.npz", "link.npz"}
+    assert np.load(tmp_path / "p.npz")["points"].shape == (2, 60, 3)
+
+
+def test_packing_what_is_too_large_says_prepare_again_of_prepared_sets_alone(tmp_path):
+    words = ["prepare", "--source", "synthetic:1", "--out", "set", "--views", "0", "--points", "60"]
+    assert in_process.training(tmp_path, *words, "--jobs", "1").code == 0
+    (points,) = tmp_path.glob("set/ShapeNetPoints/*/*/points.npy")
+    np.save(points, 2 * np.load(points))
+    pack = ("pack", "set", "--out", "p.npz", "--points-per-shape", "60")
+    assert "reaches beyond the unit sphere; prepare it again.\n" in in_process.training(tmp_path, *pack).err
+    for name in ("settings.json", "manifest.json"):
+        (tmp_path / "set" / name).unlink()
+    outcome = in_process.training(tmp_path, *pack)
+    assert outcome.code == 2
+    assert "reaches beyond the unit sphere; prepare it.\n" in outcome.err
 
 
 def test_preparing_and_packing_end_with_a_note_on_parts_without_objects(tmp_path):

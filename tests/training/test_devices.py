@@ -103,6 +103,15 @@ def test_a_run_that_cannot_begin_is_refused_in_one_sentence_by_two_processes_too
     assert "peer" not in complaints
 
 
+def test_what_no_process_can_train_is_said_once(config_file, packed, tmp_path):
+    words = training(config_file, packed, tmp_path / "run", "training.batch_size=3")
+    process = start(tmp_path, *words, "--devices", 2)
+    complaints = process.communicate(timeout=200)[1]
+    assert process.returncode == 2, complaints
+    assert complaints.count("Error: The setting 'training.batch_size' (3) must be a multiple") == 1
+    assert complaints.count("rror") == 1, complaints
+
+
 def test_two_processes_whose_weights_are_no_numbers_end_in_one_sentence(config_file, packed, tmp_path):
     settings = (
         "training.learning_rate=1e38",

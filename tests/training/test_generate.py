@@ -107,7 +107,11 @@ def test_meshes_of_two_models_are_not_taken_for_those_of_one(data, inputs, tmp_p
     record = json.loads((tmp_path / "out" / "generate.json").read_text())
     sha = hashlib.sha256((tmp_path / "one.safetensors").read_bytes()).hexdigest()
     assert record == {
-        "checkpoint": "one.safetensors", "sha256": sha, "input_points": "all", "test_time_steps": 0
+        "checkpoint": "one.safetensors", "sha256": sha, "input_points": "all", "test_time_steps": 0,
+        "inputs": {
+            name: hashlib.sha256((inputs / source).read_bytes()).hexdigest()
+            for name, source in (("cloud.ply", "cloud.xyz"), ("deeper/box.ply", "deeper/box.png"))
+        },
     }  # fmt: skip
     kept = {path: path.read_bytes() for path in (tmp_path / "out").rglob("*") if path.is_file()}
     for more, sentence in (
@@ -125,6 +129,78 @@ def test_meshes_of_two_models_are_not_taken_for_those_of_one(data, inputs, tmp_p
     assert "Wrote 1 meshes to out; 1 were there already" in run("renamed.safetensors").out
     (tmp_path / "out" / "generate.json").unlink()
     assert "no generate.json" in run("renamed.safetensors").err
+
+
+def test_meshes_of_files_that_have_changed_are_made_anew_and_no_others(data, inputs, tmp_path):
+    (inputs / "bad.ply").unlink()
+    words = ("generate", inputs, "--out", "out", "--device", "cpu", "--checkpoint", data / "svr.safetensors")
+    assert "Wrote 2 meshes" in in_process.training(tmp_path, *words).out
+    cloud, box = tmp_path / "out" / "cloud.ply", tmp_path / "out" / "deeper" / "box.ply"
+    kept, before = box.stat().st_mtime_ns, cloud.read_bytes()
+    np.savetxt(inputs / "cloud.xyz", tiny_models.egg(5)[0])
+    outcome = in_process.training(tmp_path, *words)
+    assert "1 meshes are made anew, since their inputs have changed." in outcome.out
+    assert "Wrote 1 meshes to out; 1 were there already" in outcome.out
+    assert cloud.read_bytes() != before
+    assert box.stat().st_mtime_ns == kept
+    # Of earlier versions, which did not tell what their meshes are of.
+    record = tmp_path / "out" / "generate.json"
+    known = json.loads(record.read_text())
+    inputs_told = known.pop("inputs")
+    record.write_text(json.dumps(known))
+    np.savetxt(inputs / "cloud.xyz", tiny_models.egg(6)[0])
+    assert "2 were there already" in in_process.training(tmp_path, *words).out
+    told = json.loads(record.read_text())["inputs"]
+    assert {name for name in told if told[name] != inputs_told[name]} == {"cloud.ply"}
+
+
+def test_shards_remove_nothing_of_each_other(data, inputs, tmp_path):
+    (inputs / "bad.ply").unlink()
+    words = ("generate", inputs, "--out", "out", "--device", "cpu", "--checkpoint", data / "svr.safetensors")
+    assert "Wrote 2 meshes" in in_process.training(tmp_path, *words).out
+    np.savetxt(inputs / "cloud.xyz", tiny_models.egg(5)[0])
+    assert (
+        "Wrote 0 meshes to out; 1 were there" in in_process.training(tmp_path, *words, "--shard", "2/2").out
+    )
+    assert (
+        "Wrote 1 meshes to out; 0 were there" in in_process.training(tmp_path, *words, "--shard", "1/2").out
+    )
+
+
+def test_meshes_of_other_data_parts_and_pictures_are_refused(data, inputs, tmp_path):
+    def run(out, *words):
+        return in_process.training(tmp_path, "generate", *words, "--out", out, "--device", "cpu", *model)
+
+    model = ("--checkpoint", data / "svr.safetensors")
+    packed, views = ("--packed", data / "points.npz"), ("--views", data / "views.npz")
+    stored = dict(np.load(data / "points.npz"))
+    np.savez(tmp_path / "moved.npz", **{**stored, "points": stored["points"][::-1]})
+    np.savez(tmp_path / "other.npz", **{**stored, "split": np.array(["train"] + ["test"] * 3)})
+    stored = dict(np.load(data / "views.npz"))
+    np.savez(tmp_path / "seen.npz", **{**stored, "azimuth_elevation": stored["azimuth_elevation"] + 0.1})
+    assert run("clouds", *packed).code == 0
+    assert run("pictures", *packed, *views).code == 0
+    assert run("files", inputs / "cloud.xyz").code == 0
+    for out, words, sentence in (
+        ("clouds", ("--packed", "moved.npz"), "other data (test: 4 objects, "),
+        ("clouds", ("--packed", "other.npz"), "now test: 3 objects, "),
+        ("clouds", ("--packed", "other.npz", "--split", "train"), "now train: 1 objects, "),
+        ("clouds", (inputs / "cloud.xyz",), "meshes of a data set, not of files"),
+        ("files", packed, "meshes of files, not of a data set"),
+        ("pictures", (*packed, "--views", "seen.npz"), "other renderings (2 pictures of 3 objects, "),
+    ):
+        kept = {path: path.read_bytes() for path in (tmp_path / out).rglob("*") if path.is_file()}
+        outcome = run(out, *words)
+        assert outcome.code == 2, words
+        assert sentence in outcome.err
+        assert kept == {path: path.read_bytes() for path in (tmp_path / out).rglob("*") if path.is_file()}
+    assert "3 were there already" in run("pictures", *packed, *views).out
+    assert "Wrote 3 meshes" in run("pictures", *packed, *views, "--view", "all").out
+    record = tmp_path / "clouds" / "generate.json"
+    known = json.loads(record.read_text())
+    del known["data"]
+    record.write_text(json.dumps(known))  # as earlier versions wrote it
+    assert "4 were there already" in run("clouds", "--packed", "moved.npz").out
 
 
 def test_a_model_sees_as_many_points_of_a_file_as_asked_for(data, tmp_path):

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import re
 from itertools import pairwise
 
 import numpy as np
@@ -152,6 +153,25 @@ def test_the_authors_spelling_of_training_the_auto_encoder():
     assert command[5] == PAPER[1]
     after = dict(pairwise(command))
     assert (after["--out"], after["--comet-api-key"], after["--comet-workspace"]) == ("M", "K", "W")
+
+
+@pytest.mark.parametrize("words", [("--train", "AE", "--help"), ("--generate=SVR", "-h")])
+def test_the_help_of_the_authors_spelling_names_all_of_their_flags(words, tmp_path, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    outcome = in_process.training(tmp_path, *words)
+    assert outcome.code == 0
+    assert outcome.err == ""
+    flags = set(re.findall(r"--\w+", outcome.out))
+    assert {"--train", "--generate", "--points_path", "--img_path", "--training_weights", "--toi"} < flags
+    assert outcome.out.count("passes over the shapes") == 1
+
+
+def test_a_rate_below_the_configuration_s_last_one_stays_as_it_is():
+    words = ["--train", "AE", "--points_path", "P", "--learning_rate"]
+    assert settings_of(translate([*words, "1e-6"])) == {
+        "training.learning_rate": "1e-06", "training.final_rate": "1e-06"
+    }  # fmt: skip
+    assert settings_of(translate([*words, "1e-4"])) == {"training.learning_rate": "0.0001"}
 
 
 def test_their_weight_decay_is_a_decay_of_the_learning_rate():

@@ -222,6 +222,66 @@ def test_a_run_that_does_not_tell_its_data_goes_on_and_tells_it_then(config_file
         run(config_file, packed, tmp_path / "run", "training.steps=3", resume=True)
 
 
+@pytest.mark.parametrize("recorded", [True, False])
+def test_the_best_validation_is_chosen_anew_where_validations_measure_something_else(
+    config_file, packed, tmp_path, capsys, recorded
+):
+    out = tmp_path / "run"
+    run(config_file, packed, out)
+    best = (out / "best.safetensors").read_bytes()
+    state_file = out / "checkpoints" / "step-00000006" / "state.json"
+    values = json.loads(state_file.read_text())
+    reached = values["numbers"]["best"]
+    values["numbers"]["best"] = 0.0  # nothing can be better
+    if not recorded:
+        del values["measured_by"]  # as earlier versions wrote it
+    state_file.write_text(json.dumps(values))
+    if recorded:
+        run(config_file, packed, out, "training.steps=7", "training.learning_rate=1e-4", resume=True)
+        assert state(out).numbers["best"] == 0
+        assert (out / "best.safetensors").read_bytes() == best
+    capsys.readouterr()
+    changed = ("training.steps=8", "training.validation_shapes=1", "training.samples=39")
+    run(config_file, packed, out, *changed, resume=True)
+    said = capsys.readouterr().out
+    told = "something else from here on (training.validation_shapes, training.samples), so the best one is"
+    assert told in said
+    measured = [r for r in RunDir(out).records() if r["kind"] == "validation"][-1]
+    assert state(out).numbers["best"] == measured["validation_chamfer_l2"] != reached
+    assert (out / "best.safetensors").read_bytes() != best
+    run(config_file, packed, out, "training.steps=9", *changed[1:], resume=True)
+    assert "chosen anew" not in capsys.readouterr().out
+    assert state(out).numbers["best"] <= measured["validation_chamfer_l2"]
+
+
+def test_a_changed_validation_is_remembered_where_a_run_is_killed_before_its_next_checkpoint(
+    config_file, packed, tmp_path
+):
+    out = tmp_path / "run"
+    run(config_file, packed, out)
+    task = task_of(config_file, packed, "training.validation_shapes=1")
+    for _ in range(2):  # the first one is killed at once: the settings are recorded, the state is not
+        snapshot = RunDir(out).begin("ae", task.config, resume=True, data=task.data)
+        assert "best" not in snapshot.numbers
+        assert len(snapshot.notes) == 1
+
+
+def test_records_of_earlier_versions_are_read_under_their_names_of_now(config_file, packed, tmp_path):
+    out = tmp_path / "run"
+    run(config_file, packed, out)
+    written = (out / "metrics.jsonl").read_text()
+    assert written.count('"elapsed"') == 2
+    now = RunDir(out).records()
+    (out / "metrics.jsonl").write_text(written.replace('"elapsed"', '"seconds"'))
+    assert RunDir(out).records() == now
+    state_file = out / "checkpoints" / "step-00000006" / "state.json"
+    values = json.loads(state_file.read_text())
+    del values["numbers"]["best"]
+    state_file.write_text(json.dumps(values))
+    assert run(config_file, packed, out, resume=True) == "Finished 6 steps."
+    assert "seconds" not in (out / "metrics.csv").read_text().splitlines()[0].split(",")
+
+
 def test_the_time_limit_stops_and_says_so(config_file, packed, tmp_path):
     said = run(config_file, packed, tmp_path / "run", minutes=0.0)
     assert "the time is up" in said
@@ -254,6 +314,8 @@ def test_schedules_start_and_end_where_they_say():
     assert learning_rate(decay, 800) == 1.0
     assert learning_rate(decay, 1000) == pytest.approx(0.1)
     published = dataclasses.replace(config, schedule="published")
+    assert [learning_rate(published, step) for step in (0, 49, 99, 100)] == [0.01, 0.5, 1.0, 1.0]
+    assert learning_rate(dataclasses.replace(published, warmup=0), 0) == 1.0
     assert learning_rate(published, 499) == 0.98
     assert learning_rate(published, 10**6) == 0.1
 

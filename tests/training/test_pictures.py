@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import io
+import json
 
 import igl
 import numpy as np
@@ -10,6 +11,7 @@ from PIL import Image
 
 from nmf_model import checkpoint
 from nmf_model.data.contact_sheet import TILE
+from nmf_model.errors import InputError
 from nmf_model.flow.dynamics import Dynamics
 from nmf_model.geometry.cameras import camera_rotation
 from nmf_model.io.meshes import read_mesh
@@ -43,7 +45,21 @@ def views_file(path, count: int = 10):
     return path
 
 
-def test_the_picture_branch_learns_and_leaves_the_auto_encoder_alone(config_file, packed, tmp_path):
+def assert_named(run, measure: str, said: str) -> None:
+    """Everything that tells of validations calls what they measure the same, and nothing else."""
+    validations = [r for r in RunDir(run).records() if r["kind"] == "validation"]
+    assert {name for r in validations for name in r} == {"kind", "step", f"validation_{measure}", "elapsed"}
+    values = [r[f"validation_{measure}"] for r in validations]
+    (head, *_) = (run / "metrics.csv").read_text().splitlines()
+    assert {name for name in head.split(",") if "chamfer_l2" in name} == {f"validation_{measure}"}
+    lines = [line for line in said.splitlines() if f"in {run}." not in line and "chamfer_l2" in line]
+    assert lines[-1].endswith(f": {measure} {values[-1]:.5f}")
+    assert checkpoint.read_header(run / "best.safetensors").metrics == {
+        f"{measure}/validation/best": min(values)
+    }
+
+
+def test_the_picture_branch_learns_and_leaves_the_auto_encoder_alone(config_file, packed, tmp_path, capsys):
     ae = autoencoder_task(load_run_config(config_file, ["training.steps=2"]), [packed], CPU)
     train(ae, RunDir(tmp_path / "ae"), CPU, resume=False, max_minutes=None)
     trained = tmp_path / "ae" / "latest.safetensors"
@@ -51,6 +67,7 @@ def test_the_picture_branch_learns_and_leaves_the_auto_encoder_alone(config_file
     views = views_file(tmp_path / "views.npz")
     task = single_view_task(config, [packed], [views], trained, CPU)
     train(task, RunDir(tmp_path / "svr"), CPU, resume=False, max_minutes=None)
+    assert_named(tmp_path / "svr", "chamfer_l2_points", capsys.readouterr().out)
     seen = [r["loss"] for r in RunDir(tmp_path / "svr").records() if r["kind"] == "train"]
     assert np.mean(seen[-5:]) < np.mean(seen[:5])
     assert {r["nfe"] for r in RunDir(tmp_path / "svr").records() if "nfe" in r} == {
@@ -62,7 +79,7 @@ def test_the_picture_branch_learns_and_leaves_the_auto_encoder_alone(config_file
     assert after.image_points(torch.zeros(1, 3, 112, 112)).shape == (1, 32, 3)
 
 
-def test_encoder_and_flow_learn_from_predicted_clouds(config_file, packed, tmp_path):
+def test_encoder_and_flow_learn_from_predicted_clouds(config_file, packed, tmp_path, capsys):
     settings = ["training.steps=40", "training.learning_rate=0.01", "training.train_flow=true"]
     ae = autoencoder_task(load_run_config(config_file, ["training.steps=2"]), [packed], CPU)
     train(ae, RunDir(tmp_path / "ae"), CPU, resume=False, max_minutes=None)
@@ -72,6 +89,7 @@ def test_encoder_and_flow_learn_from_predicted_clouds(config_file, packed, tmp_p
     untrained = task.validation()
     branch = {name: tensor.clone() for name, tensor in task.model.image.state_dict().items()}
     train(task, RunDir(tmp_path / "svr"), CPU, resume=False, max_minutes=None)
+    assert_named(tmp_path / "svr", "chamfer_l2", capsys.readouterr().out)
     records = [r for r in RunDir(tmp_path / "svr").records() if r["kind"] == "train"]
     last_surface = [r["chamfer_2"] for r in records]
     assert np.mean(last_surface[-10:]) < 0.9 * np.mean(last_surface[:10])
@@ -224,6 +242,46 @@ def test_cut_outs_learnt_in_two_pieces_give_what_they_give_in_one(config_file, t
     assert RunDir(tmp_path / "pieces").latest().step < 4
     pieces = learnt("pieces", None, resume=True)
     assert all(torch.equal(tensor, pieces[name]) for name, tensor in whole.items())
+
+
+@pytest.mark.parametrize("recorded", [True, False])
+@pytest.mark.parametrize("change", ["training.freeze_backbone=false", "training.train_flow=true"])
+def test_a_run_does_not_go_on_with_other_weights(config_file, tmp_path, change, recorded):
+    data, views, _ = bars_and_views(tmp_path)
+    ae = autoencoder_task(load_run_config(config_file, ["training.steps=1"]), [data], CPU)
+    train(ae, RunDir(tmp_path / "ae"), CPU, resume=False, max_minutes=None)
+
+    def learnt(*more: str, resume: bool) -> str:
+        settings = ["image.kind=pixels", "image.size=64", "image.points=80", *more]
+        config = load_run_config(config_file, settings)
+        task = single_view_task(config, [data], [views], tmp_path / "ae" / "latest.safetensors", CPU)
+        return train(task, RunDir(tmp_path / "run"), CPU, resume=resume, max_minutes=None)
+
+    learnt("training.steps=1", resume=False)
+    known = tmp_path / "run" / "config.json"
+    if not recorded:
+        values = json.loads(known.read_text())
+        del values["trained"]
+        known.write_text(json.dumps(values))  # as earlier versions wrote it
+    kept = {path: path.read_bytes() for path in (tmp_path / "run").rglob("*") if path.is_file()}
+    with pytest.raises(InputError, match=r"trains other weights .* --ae .*run/best\.safetensors\.$"):
+        learnt("training.steps=2", change, resume=True)
+    assert kept == {path: path.read_bytes() for path in (tmp_path / "run").rglob("*") if path.is_file()}
+    assert learnt("training.steps=2", resume=True).startswith("Finished 2 steps")
+
+
+def test_a_run_that_does_not_tell_its_weights_goes_on(config_file, packed, tmp_path):
+    def learnt(steps: int) -> str:
+        task = autoencoder_task(load_run_config(config_file, [f"training.steps={steps}"]), [packed], CPU)
+        return train(task, RunDir(tmp_path / "run"), CPU, resume=True, max_minutes=None)
+
+    learnt(1)
+    known = tmp_path / "run" / "config.json"
+    values = json.loads(known.read_text())
+    recorded = values.pop("trained")
+    known.write_text(json.dumps(values))
+    assert learnt(2).startswith("Finished 2 steps")
+    assert json.loads(known.read_text())["trained"] == recorded
 
 
 def test_the_upright_is_learnt_by_a_branch_that_did_not_tell_it(config_file, tmp_path):

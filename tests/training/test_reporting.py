@@ -104,6 +104,14 @@ def test_comet_is_told_everything_and_goes_on_in_the_same_experiment(
     assert not any(b"SECRET" in content for content in stored)
 
 
+def test_no_more_samples_are_written_than_shapes_are_measured(config_file, packed, tmp_path):
+    run(config_file, packed, tmp_path / "run", steps=(*STEPS, "training.validation_shapes=1"))
+    folders = sorted((tmp_path / "run" / "samples").iterdir())
+    assert [sorted(path.name for path in folder.iterdir()) for folder in folders] == [
+        ["00.ply", "sheet.png"]
+    ] * 2
+
+
 def test_comet_without_its_package_is_one_sentence(config_file, packed, tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "comet_ml", None)
     with pytest.raises(InputError, match="pip install comet_ml"):

@@ -49,6 +49,40 @@ def test_what_cannot_be_trained_is_one_sentence_before_any_data_is_read(config_f
     assert not (tmp_path / "run").exists()
 
 
+def test_a_split_file_without_a_folder_is_refused_by_all_commands_that_take_one(
+    config_file, packed, tmp_path
+):
+    tiny_models.save_model(tmp_path / "ae.safetensors")
+    tiny_models.save_model(tmp_path / "svr.safetensors", pictures=True)
+    alone, out = ("--packed", packed), ("--out", "out", "--split-file", "nowhere.json")
+    train = ("--config", config_file, *out)
+    for words in (
+        ("train", "ae", *alone, *train),
+        ("train", "ae", *train, "--synthetic", "1"),
+        ("train", "svr", *alone, *train, "--ae", "ae.safetensors", "--views", "nowhere"),
+        ("evaluate", "--checkpoint", "ae.safetensors", *alone, *out),
+        ("generate", "--checkpoint", "ae.safetensors", *alone, *out),
+        ("generate", config_file, "--checkpoint", "ae.safetensors", *out),
+    ):
+        outcome = in_process.training(tmp_path, *words)
+        assert outcome.code == 2, words
+        assert outcome.err.startswith("Error: --split-file is for --points_path FOLDER"), words
+        assert len(outcome.err.splitlines()) == 1
+    assert not (tmp_path / "out").exists()
+
+
+def test_data_that_is_not_there_is_said_so(config_file, tmp_path):
+    tiny_models.save_model(tmp_path / "ae.safetensors")
+    for words in (
+        ("train", "ae", "--config", config_file, "--points_path", "nowhere"),
+        ("train", "ae", "--config", config_file, "--packed", "nowhere"),
+        ("evaluate", "--checkpoint", "ae.safetensors", "--points_path", "nowhere"),
+    ):
+        outcome = in_process.training(tmp_path, *words, "--out", "out")
+        assert outcome.code == 2
+        assert outcome.err == "Error: There is no file or folder nowhere; check its name.\n"
+
+
 def test_pictures_need_a_configuration_of_pictures(packed, tmp_path):
     tiny_models.save_model(tmp_path / "ae.safetensors")
     words = ("--config", ROOT / "resources" / "configs" / "default.toml", "--ae", "ae.safetensors")
