@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import errno
-import os
 import sys
 import traceback
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, Protocol, TextIO, cast
+from typing import IO, TYPE_CHECKING, Protocol, cast
 
+from nmf_model.output_stream import OutputStream, reader_left
 from nmf_model.words import counted
 
 if TYPE_CHECKING:
@@ -32,13 +31,13 @@ class Console:
 
     def __init__(self, quiet: bool) -> None:
         self._quiet = quiet
-        self._out = _Stream(sys.stdout)
-        self._err = _Stream(sys.stderr)
+        self._out = OutputStream(sys.stdout)
+        self._err = OutputStream(sys.stderr)
 
     @property
     def lost_lines(self) -> bool:
         """Whether standard output failed, other than by a reader who left, as "head" does."""
-        return self._out.fault is not None and not _reader_left(self._out.fault)
+        return self._out.fault is not None and not reader_left(self._out.fault)
 
     def error(self, sentence: str) -> None:
         """Print one line, whatever the sentence contains."""
@@ -53,7 +52,7 @@ class Console:
         if self._quiet:
             return
         fault = self._out.print(text)
-        if fault is not None and not _reader_left(fault):
+        if fault is not None and not reader_left(fault):
             reason = fault.strerror or fault
             self.error(f"the output could not be printed ({reason}); the work goes on without it.")
 
@@ -95,56 +94,6 @@ class Console:
             yield _stage_lines(title, self._err)
 
 
-class _Stream:
-    """Standard output or error, or None where there is none: once it fails, what is written to it is lost.
-
-    ``fault`` is why it failed.
-    """
-
-    def __init__(self, stream: TextIO | None) -> None:
-        self._stream = stream
-        self.fault: OSError | None = None
-
-    def print(self, text: str) -> OSError | None:
-        """Write a line; return why that fails, if this is the first one that does."""
-        before = self.fault
-        self.write(f"{text}\n")
-        return self.fault if before is None else None
-
-    def write(self, text: str) -> int:
-        """Write at once: what is left in a buffer would fail where nobody looks, when Python ends."""
-        if self._stream is not None and self.fault is None:
-            try:
-                self._stream.write(text)
-                self._stream.flush()
-            except OSError as error:
-                self.fault = error
-                _drain(self._stream)
-        return len(text)
-
-    def flush(self) -> None:
-        """Do nothing: everything is written at once."""
-
-    def isatty(self) -> bool:
-        """Whether a person looks at it."""
-        return self._stream is not None and self._stream.isatty()
-
-    def __getattr__(self, name: str) -> Any:
-        # What else rich wants to know of a file, such as its encoding.
-        return getattr(self._stream, name)
-
-
-def _drain(stream: TextIO) -> None:
-    """Let the text that is stuck in a stream run off, or Python would change the exit code when it ends."""
-    with suppress(OSError, ValueError), open(os.devnull, "w") as nothing:
-        os.dup2(nothing.fileno(), stream.fileno())
-
-
-def _reader_left(error: OSError) -> bool:
-    # Windows calls a pipe without a reader an invalid argument.
-    return isinstance(error, BrokenPipeError) or (os.name == "nt" and error.errno == errno.EINVAL)
-
-
 def verdict(report: QualityReport) -> str:
     """Say in words how sound a mesh is: "closed, one piece, genus 0, facing outward, no faces cross"."""
     bad_joints = report.nonmanifold_edges + report.nonmanifold_vertices
@@ -177,7 +126,7 @@ def _ignore(frame: FlowFrame) -> None:
     pass
 
 
-def _stage_lines(title: str, stream: _Stream) -> OnFrame:
+def _stage_lines(title: str, stream: OutputStream) -> OnFrame:
     seen = ""
 
     def on_frame(frame: FlowFrame) -> None:
@@ -190,7 +139,7 @@ def _stage_lines(title: str, stream: _Stream) -> OnFrame:
 
 
 @contextmanager
-def _bar(title: str, stream: _Stream) -> Iterator[OnFrame]:
+def _bar(title: str, stream: OutputStream) -> Iterator[OnFrame]:
     from rich.console import Console as Terminal
     from rich.markup import escape
     from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
