@@ -298,7 +298,13 @@ def from_dict(kind: type[ConfigT], values: Mapping[str, Any], where: str = "") -
     converted = {
         name: _convert(hints[name], value, f"{where}.{name}".lstrip(".")) for name, value in values.items()
     }
-    return kind(**converted)
+    try:
+        return kind(**converted)
+    except InputError as error:
+        # What a table finds wrong with itself does not know what it is called.
+        if not where or f"{where}." in str(error):
+            raise
+        raise InputError(f"In [{where}]: {error}") from error
 
 
 def _plain(value: Any) -> Any:

@@ -45,7 +45,7 @@ def test_whole_numbers_are_welcome_where_fractions_are():
         ({"encoder": {"channels": ["a"]}}, "encoder.channels"),
         ({"flow": {"activation": "sine"}}, "activation.*relu"),
         ({"solver": {"method": ["rk4"]}}, "method"),
-        ({"flow": {"width": 0}}, "greater than 0"),
+        ({"flow": {"width": 0}}, r"^In \[flow\]: The setting .width. must be greater than 0"),
         ({"flow": {"integration_time": float("nan")}}, "greater than 0"),
         ({"flow": {"latent_size": 0, "rescale": "none"}}, "latent_size"),
         ({"encoder": {"head": [0]}}, "head"),
