@@ -212,13 +212,14 @@ def drape_of(result: Reconstruction, source: Source) -> Drape | None:
 
 
 def _baked(result: Reconstruction, source: Source) -> Drape | None:
-    if not isinstance(source, PointCloud) or source.colors is None or result.mesh.sphere is None:
-        return None
-    from nmf_model.repair import CloudColors
+    from nmf_model.repair import coloring_of
     from nmf_model.texture import bake, make_atlas
 
+    known = coloring_of(source)
+    if known is None or result.mesh.sphere is None:
+        return None
     atlas = make_atlas(result.mesh, DRAWN_CHART)
-    picture = bake(result.mesh, atlas, CloudColors(source.points, source.colors), DRAWN_CHART)
+    picture = bake(result.mesh, atlas, known, DRAWN_CHART)
     return Drape(picture, atlas.uv.astype(np.float32), atlas.vertex, atlas.faces)
 
 

@@ -27,9 +27,8 @@ def painted(result: Reconstruction, source: Source) -> Reconstruction:
 
 def cloud_colors(source: Source, places: NDArray[np.float64]) -> NDArray[np.uint8] | None:
     """Return the colours (N, 3) of a cloud's points that are nearest to places; None if it has none."""
-    if not isinstance(source, PointCloud) or source.colors is None:
-        return None
-    return nearest_colors(places, source.points, source.colors)
+    known = coloring_of(source)
+    return None if known is None else known.at(places)
 
 
 TEXTURE_SAMPLES = 150_000
@@ -55,6 +54,13 @@ class CloudColors:
     def scaled(self, factor: float) -> CloudColors:
         """See ``Coloring``."""
         return replace(self, points=self.points * factor)
+
+
+def coloring_of(source: Source) -> CloudColors | None:
+    """Return the colours of a cloud as they are; None for a picture, or a cloud without any."""
+    if not isinstance(source, PointCloud) or source.colors is None:
+        return None
+    return CloudColors(source.points, source.colors)
 
 
 def dense_colors(source: Source) -> CloudColors | None:

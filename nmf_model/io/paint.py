@@ -133,7 +133,7 @@ def _from_scene(path: Path, scene: Any, *, has_materials: bool) -> Paint | None:
     Where materials are missing, trimesh makes up a grey picture, which is passed over.
     """
     parts, textures, start = [], [], 0
-    right = vertex_colors(path)
+    srgb = vertex_colors(path)
     for node in scene.graph.nodes_geometry:
         matrix, name = scene.graph[node]
         part = scene.geometry[name]
@@ -141,12 +141,12 @@ def _from_scene(path: Path, scene: Any, *, has_materials: bool) -> Paint | None:
             continue
         vertices = np.asarray(part.vertices, dtype=np.float64) @ matrix[:3, :3].T + matrix[:3, 3]
         faces = np.asarray(part.faces, dtype=np.int64)
-        corners, uv, picture = _looks(part, right.get(name), has_materials)
+        corners, uv, picture = _looks(part, srgb.get(name), has_materials)
         textures += [picture] if picture is not None else []
         number = np.full(len(faces), len(textures) - 1 if picture is not None else -1)
         is_painted = part.visual.defined and (
             part.visual.kind != "texture"
-            or _own_colors(part, right.get(name)) is not None
+            or _own_colors(part, srgb.get(name)) is not None
             or (has_materials and not _is_blank(part.visual.material))
         )
         parts.append((vertices, start + faces, corners, uv, number, is_painted))
@@ -160,24 +160,24 @@ def _from_scene(path: Path, scene: Any, *, has_materials: bool) -> Paint | None:
 
 
 def _looks(
-    part: Any, right: NDArray[np.uint8] | None, has_materials: bool
+    part: Any, srgb: NDArray[np.uint8] | None, has_materials: bool
 ) -> tuple[NDArray[np.float32], NDArray[np.float64], NDArray[np.uint8] | None]:
     """Return corner colours, texture coordinates and the texture of one part of a scene.
 
-    ``right`` are the colours of its vertices, if trimesh reads them wrongly; ``has_materials`` tells whether
+    ``srgb`` are the colours of its vertices, if trimesh reads them wrongly; ``has_materials`` tells whether
     its picture is the file's.
     """
     faces, visual = np.asarray(part.faces), part.visual
     uv = np.zeros((len(faces), 3, 2))
     if visual.kind == "vertex":
-        shades = np.asarray(visual.vertex_colors) if right is None else right
+        shades = np.asarray(visual.vertex_colors) if srgb is None else srgb
         return shades[faces, :3].astype(np.float32), uv, None
     if visual.kind != "texture":
         by_face = np.asarray(visual.face_colors)[:, None, :3]
         return np.broadcast_to(by_face, (len(faces), 3, 3)).astype(np.float32), uv, None
     material = visual.material
     picture = getattr(material, "baseColorTexture", None) or getattr(material, "image", None)
-    own, is_gltf = _own_colors(part, right), hasattr(material, "baseColorFactor")
+    own, is_gltf = _own_colors(part, srgb), hasattr(material, "baseColorFactor")
     if own is not None and not is_gltf and (picture is None or not has_materials):
         return own[faces].astype(np.float32), uv, None
     has_texture = picture is not None and visual.uv is not None and len(visual.uv) == len(part.vertices)
@@ -200,13 +200,13 @@ def _is_blank(material: Any) -> bool:
     return hasattr(material, "metallicFactor") and all(value is None for value in own)
 
 
-def _own_colors(part: Any, right: NDArray[np.uint8] | None) -> NDArray[np.uint8] | None:
+def _own_colors(part: Any, srgb: NDArray[np.uint8] | None) -> NDArray[np.uint8] | None:
     """Return (V, 3) the colours of vertices that have a material as well, None without colours.
 
-    ``right`` are they, if trimesh reads them wrongly.
+    ``srgb`` are they, if trimesh reads them wrongly.
     """
-    if right is not None:
-        return right
+    if srgb is not None:
+        return srgb
     values = part.vertex_attributes.get("color")
     if values is None:
         return None

@@ -63,7 +63,9 @@ def _flattened(path: Path) -> Surface:
     source = plain_gltf(path) if path.suffix.lower() in GLTF_SUFFIXES else path
     scene = trimesh.load_scene(source, path.suffix[1:].lower(), resolver=files, process=False)
     vertices, faces, count = [np.zeros((0, 3))], [np.zeros((0, 3), dtype=np.int64)], 0
-    shown, colors = vertex_colors(path), list[NDArray[np.uint8] | None]()
+    # Where there are faces nobody asks for the colours of points, and reading them takes as long as all else.
+    has_faces = any(hasattr(part, "faces") for part in scene.geometry.values())
+    shown, colors = {} if has_faces else vertex_colors(path), list[NDArray[np.uint8] | None]()
     for node in scene.graph.nodes_geometry:
         matrix, name = scene.graph[node]
         part = scene.geometry[name]
