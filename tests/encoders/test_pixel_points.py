@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
 import torch
@@ -34,6 +36,47 @@ def test_features_have_the_sizes_and_channels_that_are_promised():
     assert [tuple(f.shape[1:]) for f in features] == [
         (channels, size, size) for channels, size in zip(TAP_CHANNELS, (16, 8, 4, 2), strict=True)
     ]
+
+
+def step_by_step(backbone: EfficientNetLite0, x: torch.Tensor) -> torch.Tensor:
+    """The coarsest features, by torch's own modules: pad as TensorFlow does, convolve, then norm."""
+
+    def same(conv: torch.nn.Conv2d, x: torch.Tensor) -> torch.Tensor:
+        kernel, stride = conv.kernel_size[0], conv.stride[0]
+        missing = [max((math.ceil(n / stride) - 1) * stride + kernel - n, 0) for n in x.shape[2:]]
+        down, across = missing
+        pads = (across // 2, across - across // 2, down // 2, down - down // 2)
+        return conv(torch.nn.functional.pad(x, pads))
+
+    x = torch.nn.functional.relu6(backbone.stem_norm(same(backbone.stem, x)))
+    for block in backbone.blocks:
+        y = x
+        if block.expand is not None:
+            y = torch.nn.functional.relu6(block.expand_norm(block.expand(y)))
+        y = torch.nn.functional.relu6(block.depthwise_norm(same(block.depthwise, y)))
+        y = block.project_norm(block.project(y))
+        x = x + y if x.shape == y.shape else y
+    return x
+
+
+@pytest.mark.parametrize("size", [64, 112])
+def test_norms_folded_into_convolutions_change_neither_answer_nor_gradient(size):
+    torch.manual_seed(1)
+    backbone = EfficientNetLite0().double().eval()
+    for norm in backbone.modules():
+        if isinstance(norm, torch.nn.BatchNorm2d):
+            norm.running_mean.normal_(std=0.2)
+            norm.running_var.uniform_(0.5, 2)
+            torch.nn.init.uniform_(norm.weight, 0.5, 1.5)
+            torch.nn.init.normal_(norm.bias, std=0.2)
+    pictures = torch.rand(2, 3, size, size, dtype=torch.float64) * 2 - 1
+    gradients = []
+    for answer in (backbone(pictures)[-1], step_by_step(backbone, pictures)):
+        backbone.zero_grad()
+        answer.square().sum().backward()
+        gradients.append([answer.detach(), *(p.grad for p in backbone.parameters())])
+    for folded, plain in zip(*gradients, strict=True):
+        assert torch.allclose(folded, plain, rtol=1e-9, atol=1e-9 * plain.abs().max())
 
 
 def test_points_lie_behind_the_object(branch):
