@@ -134,7 +134,7 @@ def test_a_picture_passes_the_network_once_and_is_corrected_with_what_it_saw(mon
         judged.append(outline_iou(mesh, mask))
         return judged[-1]
 
-    for module in ("plan", "reconstruct"):
+    for module in ("plan", "found_flow"):
         monkeypatch.setattr(f"nmf_model.{module}.predict_flow", counted)
     monkeypatch.setattr("nmf_model.silhouette.outline.outline_iou", compared)
     image = reconstruct_mask(example("wood_toy.png"))

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from nmf_model import reconstruct
+from nmf_model import found_flow, reconstruct
 from nmf_model.errors import Cancelled, InputError
 from nmf_model.findings import notes_of
 from nmf_model.fitting.correction import correct_flow
@@ -52,7 +52,7 @@ def short_fit(monkeypatch, fits):
         yield from seen
         return result
 
-    monkeypatch.setattr(reconstruct, "fit_flow", fit)
+    monkeypatch.setattr(found_flow, "fit_flow", fit)
 
 
 def cloud(points):
@@ -133,8 +133,8 @@ def with_a_film(model, points, **others):
 
 
 def test_a_film_that_the_start_had_is_not_kept_if_a_fit_from_inside_has_none(monkeypatch):
-    monkeypatch.setattr(reconstruct, "predict_flow", with_a_film)
-    monkeypatch.setattr(reconstruct, "is_near", lambda carrier, points: True)
+    monkeypatch.setattr(found_flow, "predict_flow", with_a_film)
+    monkeypatch.setattr(found_flow, "is_near", lambda carrier, points: True)
     frames, result = watch(ReconstructionRequest(cloud(bowl()), level=4))
     spanned = next(frame for frame in reversed(frames) if frame.stage == "Fitting")
     fractions = [frame.fraction for frame in frames]
@@ -147,8 +147,8 @@ def test_a_film_that_the_start_had_is_not_kept_if_a_fit_from_inside_has_none(mon
 
 
 def test_a_gap_that_any_fit_must_span_is_said(monkeypatch):
-    monkeypatch.setattr(reconstruct, "predict_flow", with_a_film)
-    monkeypatch.setattr(reconstruct, "is_near", lambda carrier, points: True)
+    monkeypatch.setattr(found_flow, "predict_flow", with_a_film)
+    monkeypatch.setattr(found_flow, "is_near", lambda carrier, points: True)
     points = ellipsoid(3000, (1.0, 0.9, 0.8))
     frames, result = watch(ReconstructionRequest(cloud(points[points[:, 2] < 0.65]), level=3))
     assert any(frame.stage == "Fitting from inside" for frame in frames)
@@ -264,7 +264,7 @@ def test_a_part_that_the_fit_leaves_out_is_said_where_it_is(monkeypatch):
     """The flow is fitted to the body alone, as if it had not reached the other part."""
     body, far = ellipsoid(2000).astype(np.float64), ellipsoid(300).astype(np.float64) * 0.3 + [0, 1.2, 0]
     fit = functools.partial(fit_flow, settings=QUICK)
-    monkeypatch.setattr(reconstruct, "fit_flow", lambda points, **options: fit(points[:2000], **options))
+    monkeypatch.setattr(found_flow, "fit_flow", lambda points, **options: fit(points[:2000], **options))
     result = reconstruct.run(ReconstructionRequest(cloud(np.concatenate([body, far]) * 100), "fit", level=3))
     (missed,) = result.residual.missed
     assert np.linalg.norm(missed.centre - [0, 120, 0]) < 40
@@ -328,8 +328,8 @@ def spoil(monkeypatch, sizes, answer=0.0):
         carrier, strays = predict_flow(*args, **others)
         return crumpled(carrier, answer), strays
 
-    monkeypatch.setattr(reconstruct, "correct_flow", correct)
-    monkeypatch.setattr(reconstruct, "predict_flow", predict)
+    monkeypatch.setattr(found_flow, "correct_flow", correct)
+    monkeypatch.setattr(found_flow, "predict_flow", predict)
     return made
 
 

@@ -62,14 +62,12 @@ def texts(widget):
 @pytest.mark.timeout(180)
 def test_from_a_drop_on_the_view_to_a_verified_file(open_window, qtbot, cloud_file, tmp_path, monkeypatch):
     """The whole way, with the real reader, the real fit (fewer steps) and the real writer."""
-    import nmf_model.reconstruct as reconstruction
+    from nmf_model import found_flow
     from nmf_model.fitting.fit import FitSettings, Stage
 
     stages = (Stage(2, 3, 60), Stage(3, 3, 60, settles=True))
     quick = FitSettings(stages=stages, stages_from_start=stages)
-    monkeypatch.setattr(
-        reconstruction, "fit_flow", functools.partial(reconstruction.fit_flow, settings=quick)
-    )
+    monkeypatch.setattr(found_flow, "fit_flow", functools.partial(found_flow.fit_flow, settings=quick))
     app = open_window(stream=None)
     parameters = replace(app.session.state.parameters, level=2)
     app.controller.set_parameters(parameters)

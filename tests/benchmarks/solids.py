@@ -17,10 +17,10 @@ from nmf_model.geometry.ball import ball
 from nmf_model.geometry.relax import not_positive
 from nmf_model.geometry.template import Template, icosphere
 from nmf_model.quality import enclosed_volume, inspect_mesh
-from nmf_model.reconstruct import BASE_LEVEL, BUDGETS
 from nmf_model.solid import flow_solid, measure
 from nmf_model.sound.certify import make_sound
 from nmf_model.sound.forms import written_forms
+from nmf_model.sound_flow import BASE_LEVEL, BUDGETS
 from nmf_model.types import Mesh
 from tests.benchmarks.cached_fits import CachedFit, cached_fit
 

@@ -29,11 +29,11 @@ from nmf_model.io.images import IMAGE_SUFFIXES, read_image
 from nmf_model.metrics import chamfer_l2, f1_score
 from nmf_model.network import predict_cloud, predict_flow
 from nmf_model.quality import inspect_mesh
-from nmf_model.reconstruct import BASE_LEVEL, BUDGETS
 from nmf_model.silhouette import find_mask, inflate
 from nmf_model.silhouette.viewing import placed_on_mask
 from nmf_model.sound.certify import PLAIN, Budget, make_sound
 from nmf_model.sound.forms import written_forms
+from nmf_model.sound_flow import BASE_LEVEL, BUDGETS
 from nmf_model.streams import drain
 from nmf_model.types import Carrier, Mesh, Normalization, QualityReport
 from nmf_model.weights import load_weights
