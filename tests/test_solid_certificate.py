@@ -238,6 +238,23 @@ def test_a_turned_face_of_the_surface_group_is_told(tmp_path):
     assert "The triangles in the file are not the boundary of its tetrahedra." in found.notes
 
 
+def test_vertices_of_no_tetrahedron_are_told_since_solvers_stop_at_them(tmp_path):
+    path = tmp_path / "a.vtu"
+    corners, cell = np.eye(4)[:, 1:], np.array([[0, 1, 2, 3]])
+    notes = {}
+    for idle in (0, 1, 2):
+        points = np.concatenate([corners, np.full((idle, 3), 9.0)])
+        write_solid(TetMesh(points, cell, boundary_faces(cell)), path)
+        found = verify(path)
+        assert found.passed
+        notes[idle] = [note for note in found.notes if "to no tetrahedron" in note]
+    assert notes == {
+        0: [],
+        1: ["1 vertex belongs to no tetrahedron."],
+        2: ["2 vertices belong to no tetrahedron."],
+    }
+
+
 def test_a_forged_certificate_is_told(path):
     inverse = pulled_through(read_solid(path))
     write_solid(inverse, path)
