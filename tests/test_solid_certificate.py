@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections import Counter
 from dataclasses import replace
@@ -146,6 +147,23 @@ def test_another_reader_and_rational_arithmetic_find_what_the_certificate_says(p
     angles = [smallest_angle(four - FRAME.offset) for four in corners]
     assert report["min_dihedral_degrees"] == pytest.approx(min(angles), abs=1e-4)
     assert report["p5_dihedral_degrees"] == pytest.approx(np.percentile(angles, 5), abs=1e-4)
+
+
+def test_anyone_can_compute_the_hash_of_a_solid_as_the_readme_says(path):
+    mesh, certificate = meshio.read(path), json.loads(certificate_path(path).read_text())
+    tetrahedra = mesh.cells_dict["tetra"].tolist()
+    owners = Counter(frozenset(face) for four in tetrahedra for face in combinations(four, 3))
+    outside = [
+        face
+        for a, b, c, d in tetrahedra
+        for face in ((a, c, b), (a, b, d), (b, c, d), (c, a, d))
+        if owners[frozenset(face)] == 1
+    ]
+    faces = sorted(face[face.index(min(face)) :] + face[: face.index(min(face))] for face in outside)
+    words = np.array([len(mesh.points), len(tetrahedra), len(faces)], "<i8").tobytes()
+    words += mesh.points.astype("<f8").tobytes() + np.array(tetrahedra, "<i8").tobytes()
+    words += np.array(faces, "<i8").tobytes()
+    assert hashlib.sha256(words).hexdigest() == certificate["geometry_sha256"]
 
 
 def test_other_readers_see_the_same_with_and_without(path, tmp_path):
