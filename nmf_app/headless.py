@@ -199,7 +199,7 @@ class _Run:
     def _write(
         self, result: Reconstruction, target: Target, origin: Origin | None, colors: Coloring | None
     ) -> None:
-        from nmf_model.export import export_reconstruction, precision_warning, report_values
+        from nmf_model.export import export_reconstruction, precision_warning, report_values, unit_warning
 
         if self._args.texture and colors is None:
             from nmf_model.repair import picture_colors
@@ -215,8 +215,8 @@ class _Run:
             notes += [SEAM_NOTE] if target.output.suffix.lower() == ".glb" else []
         else:
             report = export_reconstruction(result, target.output, origin, self._cancel)
-        warning = precision_warning(result.mesh, target.output)
-        notes += [warning] if warning else []
+        cautions = [warn(result.mesh, target.output) for warn in (precision_warning, unit_warning)]
+        notes += filter(None, cautions)
         certified = origin is not None
         self._console.result(target.source, target.output, report, notes, certified=certified)
         values = report_values(report, notes, certified and report.is_sound)

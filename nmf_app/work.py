@@ -285,7 +285,7 @@ def export(outcome: Outcome, choice: ExportChoice, source: Source | None = None)
     origin = outcome.origin if choice.with_certificate else None
 
     def task(report: Report, cancel: CancelCheck) -> Exported:
-        from nmf_model.export import export_reconstruction, precision_warning, write_report
+        from nmf_model.export import export_reconstruction, precision_warning, unit_warning, write_report
 
         report(Progress("Writing and reading back", 0.2))
         wanted = scaled(result, choice.scale, choice.unit)
@@ -295,7 +295,9 @@ def export(outcome: Outcome, choice: ExportChoice, source: Source | None = None)
             quality = _export_textured(wanted, choice, source, origin, cancel)
         else:
             quality = export_reconstruction(wanted, choice.path, origin, cancel)
-        warning = precision_warning(wanted.mesh, choice.path) or ""
+        # A unit that was chosen in the dialog needs no warning.
+        lost = None if choice.unit else unit_warning(wanted.mesh, choice.path)
+        warning = " ".join(filter(None, (precision_warning(wanted.mesh, choice.path), lost)))
         if choice.with_report:
             notes = [*result.notes, *filter(None, [warning])]
             certified = choice.with_certificate and quality.is_sound

@@ -24,6 +24,7 @@ from nmf_model.certificate import (
 )
 from nmf_model.errors import Cancelled, InputError
 from nmf_model.geometry.sampling import sample_surface
+from nmf_model.io.archive_3mf import DEFAULT_UNIT
 from nmf_model.io.atomic import FileGroup, write_text_atomically
 from nmf_model.io.meshes import read_joined, stage_mesh
 from nmf_model.io.output_formats import output_format
@@ -213,6 +214,21 @@ def precision_warning(mesh: Mesh, path: Path) -> str | None:
     return (
         f"{path.name} rounds coordinates by up to {error:.2g} units, which harms this mesh's detail; "
         "export PLY or 3MF instead."
+    )
+
+
+def unit_warning(mesh: Mesh, path: Path) -> str | None:
+    """Return one sentence if the format of ``path`` loses a unit that programs will not guess, else None.
+
+    Slicers take lengths for millimetres where nothing is said, and GLB is in metres by its own text.
+    """
+    suffix = path.suffix.lower()
+    usual = {".glb": "meter"}.get(suffix, DEFAULT_UNIT)
+    if suffix == ".3mf" or mesh.unit in (None, DEFAULT_UNIT, usual):
+        return None
+    return (
+        f"{path.name} cannot say that its lengths are in the input's unit ({mesh.unit}), and other programs "
+        f"may take them for another one ({usual}); 3MF keeps it."
     )
 
 

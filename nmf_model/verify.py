@@ -19,6 +19,7 @@ from nmf_model.io.meshes import read_joined
 from nmf_model.io.suffixes import SOLID_SUFFIXES
 from nmf_model.quality import inspect_mesh
 from nmf_model.types import Mesh, QualityReport, SolidFacts, SolidReport, TetMesh
+from nmf_model.words import counted
 
 
 @dataclass(frozen=True)
@@ -100,6 +101,11 @@ def _verify_solid(path: Path) -> Verification:
         *map(frozenset, boundary_faces(solid.tetrahedra).tolist())
     }:
         notes.append("The triangles in the file are not the boundary of its tetrahedra.")
+    idle = len(solid.vertices) - len(np.unique(solid.tetrahedra))
+    if idle:
+        # Solvers that give each node its unknowns stop at these with a singular matrix.
+        verb = "belongs" if idle == 1 else "belong"
+        notes.append(f"{counted(idle, 'vertex', 'vertices')} {verb} to no tetrahedron.")
     return _verification(path, solid, boundary, report, tuple(notes))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections import Counter
 from dataclasses import replace
@@ -148,6 +149,23 @@ def test_another_reader_and_rational_arithmetic_find_what_the_certificate_says(p
     assert report["p5_dihedral_degrees"] == pytest.approx(np.percentile(angles, 5), abs=1e-4)
 
 
+def test_anyone_can_compute_the_hash_of_a_solid_as_the_readme_says(path):
+    mesh, certificate = meshio.read(path), json.loads(certificate_path(path).read_text())
+    tetrahedra = mesh.cells_dict["tetra"].tolist()
+    owners = Counter(frozenset(face) for four in tetrahedra for face in combinations(four, 3))
+    outside = [
+        face
+        for a, b, c, d in tetrahedra
+        for face in ((a, c, b), (a, b, d), (b, c, d), (c, a, d))
+        if owners[frozenset(face)] == 1
+    ]
+    faces = sorted(face[face.index(min(face)) :] + face[: face.index(min(face))] for face in outside)
+    words = np.array([len(mesh.points), len(tetrahedra), len(faces)], "<i8").tobytes()
+    words += mesh.points.astype("<f8").tobytes() + np.array(tetrahedra, "<i8").tobytes()
+    words += np.array(faces, "<i8").tobytes()
+    assert hashlib.sha256(words).hexdigest() == certificate["geometry_sha256"]
+
+
 def test_other_readers_see_the_same_with_and_without(path, tmp_path):
     without = tmp_path / f"without{path.suffix}"
     export_reconstruction(result(), without)
@@ -236,6 +254,23 @@ def test_a_turned_face_of_the_surface_group_is_told(tmp_path):
     found = verify(path)
     assert found.passed, "the tetrahedra are as they were"
     assert "The triangles in the file are not the boundary of its tetrahedra." in found.notes
+
+
+def test_vertices_of_no_tetrahedron_are_told_since_solvers_stop_at_them(tmp_path):
+    path = tmp_path / "a.vtu"
+    corners, cell = np.eye(4)[:, 1:], np.array([[0, 1, 2, 3]])
+    notes = {}
+    for idle in (0, 1, 2):
+        points = np.concatenate([corners, np.full((idle, 3), 9.0)])
+        write_solid(TetMesh(points, cell, boundary_faces(cell)), path)
+        found = verify(path)
+        assert found.passed
+        notes[idle] = [note for note in found.notes if "to no tetrahedron" in note]
+    assert notes == {
+        0: [],
+        1: ["1 vertex belongs to no tetrahedron."],
+        2: ["2 vertices belong to no tetrahedron."],
+    }
 
 
 def test_a_forged_certificate_is_told(path):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import zipfile
+from pathlib import Path
 from xml.etree import ElementTree
 
 import numpy as np
@@ -12,6 +13,7 @@ import pytest
 import trimesh
 
 from nmf_app.__main__ import main
+from nmf_model.export import unit_warning
 from nmf_model.fitting.findings import split_bodies
 from nmf_model.io.apart import load_cloud
 from nmf_model.io.apart import main as read_apart
@@ -19,6 +21,7 @@ from nmf_model.io.archive_3mf import with_unit
 from nmf_model.io.meshes import read_joined, read_mesh, write_mesh
 from nmf_model.io.notes import read_note
 from nmf_model.io.points import read_points
+from nmf_model.io.suffixes import OUTPUT_SUFFIXES
 from nmf_model.training.generate import Outcome, file_tasks, generate
 from nmf_model.types import LENGTH_UNITS, Mesh
 from nmf_model.verify import verify
@@ -139,6 +142,32 @@ def test_the_command_line_keeps_numbers_and_unit(tmp_path, unit, certificate):
     found = read_mesh(path).vertices
     np.testing.assert_allclose(found.min(axis=0), mesh.vertices.min(axis=0), atol=0.4)
     np.testing.assert_allclose(found.max(axis=0), mesh.vertices.max(axis=0), atol=0.4)
+
+
+def test_a_unit_that_the_format_loses_is_told_by_the_command_line(tmp_path):
+    """An inch file written as STL would be printed 25.4 times too small."""
+    theirs(tmp_path / "in.3mf", ball(), 'unit="inch"')
+    notes = {}
+    for suffix in (".stl", ".3mf"):
+        report = tmp_path / "report.json"
+        assert run(tmp_path / "in.3mf", "--output", tmp_path / f"out{suffix}", "--report", report) == 0
+        notes[suffix] = [note for note in json.loads(report.read_text())["notes"] if "unit" in note]
+    assert notes == {
+        ".stl": [
+            "out.stl cannot say that its lengths are in the input's unit (inch), and other programs may take "
+            "them for another one (millimeter); 3MF keeps it."
+        ],
+        ".3mf": [],
+    }
+
+
+@pytest.mark.parametrize("unit", [*SPECIFIED, None])
+def test_only_a_unit_that_would_be_guessed_wrong_is_told(unit):
+    mesh = Mesh(ball().vertices, ball().faces, unit=unit)
+    told = {suffix for suffix in OUTPUT_SUFFIXES if unit_warning(mesh, Path(f"a{suffix}"))}
+    right = {None: OUTPUT_SUFFIXES, "millimeter": OUTPUT_SUFFIXES, "meter": (".3mf", ".glb")}
+    assert told == set(OUTPUT_SUFFIXES) - set(right.get(unit, (".3mf",)))
+    assert ".msh" in OUTPUT_SUFFIXES
 
 
 def test_the_command_line_keeps_the_unit_of_each_body(tmp_path):

@@ -14,6 +14,7 @@ from nmf_model.geometry.tetrahedra import boundary_faces
 from nmf_model.io.atomic import FileGroup
 from nmf_model.io.notes import carries, in_solid
 from nmf_model.io.opening import check_file, reading
+from nmf_model.io.solid_kinds import readable_kind, refuse_pieces
 from nmf_model.io.suffixes import SOLID_SUFFIXES, listed
 from nmf_model.types import TetMesh
 
@@ -22,14 +23,6 @@ _GROUPS = {"surface": (1, 2), "solid": (2, 3)}
 
 _CORNERS = {"vertex": 1, "line": 2, "triangle": 3, "tetra": 4}
 """What a file of tetrahedra may hold beside them, by meshio's names, and how many corners each has."""
-
-_WHOLE = {".msh": (b"$MeshFormat", b"\n$End"), ".vtu": (b"<VTKFile", b"</VTKFile>")}
-"""What stands near the beginning and the end of a file that is not cut off."""
-_READABLE = {
-    ".msh": "in version 2.2, without parametric coordinates",
-    ".vtu": "without compression, or compressed with zlib",
-}
-_END_BYTES = 200
 
 
 def write_solid(solid: TetMesh, path: Path, note: str = "") -> None:
@@ -74,18 +67,19 @@ def _read(path: Path) -> TetMesh:
     import meshio
 
     check_file(path, SOLID_SUFFIXES)
+    refuse_pieces(path)
     # Its general reader ends the process where a file is broken.
     read = meshio.gmsh.read if path.suffix.lower() == ".msh" else meshio.vtu.read
     try:
         mesh = read(str(path))
     except Exception as error:
-        if not _is_whole(path):
+        how = readable_kind(path)
+        if how is None:
             raise
-        how = _READABLE[path.suffix.lower()]
         raise InputError(f"{path.name} is of a kind that cannot be read here; save it {how}.") from error
     others = sorted({block.type for block in mesh.cells} - set(_CORNERS))
     if others:
-        raise InputError(f"{path.name} holds cells other than tetrahedra ({', '.join(others)}).")
+        raise InputError(f"{path.name} holds {_unlike(others)}.")
     vertices = np.asarray(mesh.points, dtype=np.float64).reshape(-1, 3)
     tetrahedra, triangles = (_cells(path, mesh, kind, len(vertices)) for kind in ("tetra", "triangle"))
     if len(tetrahedra) == 0:
@@ -93,13 +87,12 @@ def _read(path: Path) -> TetMesh:
     return TetMesh(vertices, tetrahedra, triangles if len(triangles) else boundary_faces(tetrahedra))
 
 
-def _is_whole(path: Path) -> bool:
-    """Whether a file begins and ends as its format says, so that another program may well read it."""
-    opening, closing = _WHOLE[path.suffix.lower()]
-    with open(path, "rb") as stream:
-        head = stream.read(_END_BYTES)
-        stream.seek(max(0, path.stat().st_size - _END_BYTES))
-        return opening in head and closing in stream.read()
+def _unlike(kinds: list[str]) -> str:
+    """Say what cells of these kinds, by meshio's names, are."""
+    listing = ", ".join(kinds)
+    if any(kind.startswith("tetra") for kind in kinds):
+        return f"tetrahedra with more nodes than their corners ({listing}); save it in first order"
+    return f"cells other than tetrahedra ({listing})"
 
 
 def _cells(path: Path, mesh: Any, kind: str, count: int) -> NDArray[np.int64]:

@@ -109,6 +109,18 @@ def test_numbers_that_are_not_converted_stay_in_the_input_s_unit(ask, known, mod
     assert dialog._result.text() == size + symbol
 
 
+@pytest.mark.parametrize("mode", [KEEP, CONVERT])
+def test_a_unit_that_the_format_loses_is_told_unless_it_was_chosen(ask, tmp_path, mode):
+    outcome = outcome_in("inch")
+    dialog = ask(outcome)
+    dialog._path.setText(str(tmp_path / "egg.stl"))
+    dialog._units.setCurrentIndex(mode)
+    dialog._wanted.setCurrentIndex(index_of("foot"))
+    written = work.export(outcome, dialog.choice)(lambda progress: None, lambda: False)
+    told = "egg.stl cannot say that its lengths are in the input's unit (inch)"
+    assert written.warning.startswith(told) if mode == KEEP else written.warning == ""
+
+
 @pytest.mark.parametrize("known", LENGTH_UNITS)
 def test_the_dialog_proposes_the_input_s_own_unit_to_convert_from(ask, known):
     dialog = ask(outcome_in(known))

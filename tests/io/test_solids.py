@@ -107,6 +107,75 @@ def test_a_sound_file_that_cannot_be_read_is_not_called_damaged(solid, tmp_path,
     assert "is damaged" in refusal(read_solid, path)
 
 
+def test_a_damaged_file_of_a_kind_that_can_be_read_is_not_told_to_be_saved_as_that_kind(solid, tmp_path):
+    vtu, msh = tmp_path / "a.vtu", tmp_path / "a.msh"
+    for path, count in ((vtu, b'NumberOfCells="'), (msh, b"$Elements\n")):
+        write_solid(solid, path)
+        path.write_bytes(path.read_bytes().replace(count, count + b"9", 1))
+        assert "is damaged" in refusal(read_solid, path)
+
+
+def several_pieces(path, *solids):
+    """A VTU file by VTK's own text, with one piece for each solid, as parallel programs write."""
+    import pyvista
+    from vtkmodules.vtkIOXML import vtkXMLUnstructuredGridWriter
+
+    texts = []
+    for solid in solids:
+        writer = vtkXMLUnstructuredGridWriter()
+        writer.SetInputData(pyvista.UnstructuredGrid({10: solid.tetrahedra}, solid.vertices))
+        writer.SetDataModeToAscii()
+        writer.WriteToOutputStringOn()
+        writer.Write()
+        texts.append(writer.GetOutputString())
+    pieces = [text[text.index("<Piece") : text.index("</UnstructuredGrid>")] for text in texts]
+    head, tail = texts[0].split(pieces[0])
+    path.write_text(head + "".join(pieces) + tail)
+
+
+def test_a_vtu_of_several_pieces_is_refused_since_only_the_last_would_be_measured(solid, tmp_path):
+    import pyvista
+
+    path = tmp_path / "a.vtu"
+    inverted = TetMesh(solid.vertices, solid.tetrahedra[:, [0, 2, 1, 3]], solid.boundary)
+    several_pieces(path, inverted, solid)
+    assert pyvista.read(path).n_cells == 2 * len(solid.tetrahedra)
+    assert refusal(read_solid, path).startswith("a.vtu holds 2 pieces, which share no points; join them")
+    several_pieces(path, solid)
+    np.testing.assert_array_equal(read_solid(path).tetrahedra, solid.tetrahedra)
+
+
+def test_pieces_in_front_of_raw_data_are_counted(solid, tmp_path):
+    import pyvista
+    from vtkmodules.vtkIOXML import vtkXMLUnstructuredGridWriter
+
+    path = tmp_path / "a.vtu"
+    writer = vtkXMLUnstructuredGridWriter()
+    writer.SetInputData(pyvista.UnstructuredGrid({10: solid.tetrahedra}, solid.vertices))
+    writer.SetDataModeToAppended()
+    writer.EncodeAppendedDataOff()
+    writer.SetFileName(str(path))
+    for pieces in (1, 2):
+        writer.SetNumberOfPieces(pieces)
+        writer.Write()
+        if pieces == 1:
+            np.testing.assert_array_equal(read_solid(path).tetrahedra, solid.tetrahedra)
+    assert "holds 2 pieces" in refusal(read_solid, path)
+
+
+@pytest.mark.parametrize("suffix", SOLID_SUFFIXES)
+def test_tetrahedra_of_second_order_are_called_so(suffix, tmp_path):
+    path = tmp_path / f"a{suffix}"
+    corners = np.eye(4)[:, 1:]
+    ends = np.array([(0, 1), (1, 2), (0, 2), (0, 3), (1, 3), (2, 3)])
+    points = np.concatenate([corners, corners[ends].mean(axis=1)])
+    mesh = meshio.Mesh(points, [("tetra10", np.arange(10, dtype=np.int32)[None])])
+    meshio.write(path, mesh, "vtu" if suffix == ".vtu" else "gmsh22")
+    assert refusal(read_solid, path) == (
+        f"a{suffix} holds tetrahedra with more nodes than their corners (tetra10); save it in first order."
+    )
+
+
 def test_what_no_format_holds_is_refused(tmp_path):
     empty = TetMesh(np.eye(3), np.zeros((0, 4), dtype=np.int64), np.zeros((0, 3), dtype=np.int64))
     with pytest.raises(InputError, match="empty"):
