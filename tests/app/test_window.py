@@ -56,7 +56,10 @@ def picture(app):
 
 
 def texts(widget):
-    return " | ".join(found.text() for found in widget.findChildren(QLabel) if found.isVisible())
+    """Return the visible words, without the places where long ones may wrap."""
+    return " | ".join(found.text() for found in widget.findChildren(QLabel) if found.isVisible()).replace(
+        "\u200b", ""
+    )
 
 
 @pytest.mark.timeout(180)
