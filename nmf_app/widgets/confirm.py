@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from PySide6.QtCore import Qt
 from PySide6.QtGui import QIcon
 from PySide6.QtWidgets import QMessageBox, QWidget
+
+from nmf_app.wording import breakable
 
 
 def may_replace(parent: QWidget, existing: Sequence[Path]) -> bool:
@@ -33,10 +36,16 @@ def may_lose_exports(parent: QWidget, names: Sequence[str]) -> bool:
     )
 
 
+def say_why(parent: QWidget, title: str, text: str) -> None:
+    """Say why something is not done."""
+    box = _box(parent, title, text)
+    box.addButton("Close", QMessageBox.ButtonRole.AcceptRole)
+    box.exec()
+    box.deleteLater()
+
+
 def _agreed(parent: QWidget, title: str, text: str, action: str) -> bool:
-    box = QMessageBox(parent)
-    box.setWindowTitle(title)
-    box.setText(text)
+    box = _box(parent, title, text)
     agreed = box.addButton(action, QMessageBox.ButtonRole.AcceptRole)
     cancel = box.addButton(QMessageBox.StandardButton.Cancel)
     cancel.setIcon(QIcon())
@@ -46,3 +55,11 @@ def _agreed(parent: QWidget, title: str, text: str, action: str) -> bool:
     # Not on closing: it would be gone before it could be asked which button was pressed.
     box.deleteLater()
     return answer
+
+
+def _box(parent: QWidget, title: str, text: str) -> QMessageBox:
+    box = QMessageBox(parent)
+    box.setWindowTitle(title)
+    box.setTextFormat(Qt.TextFormat.PlainText)  # a name may look like HTML
+    box.setText(breakable(text))
+    return box
