@@ -6,7 +6,7 @@ from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QFrame, QPushButton, QScrollArea, QVBoxLayout, QWidget
 
 from nmf_app.actions import Actions
-from nmf_app.session import ItemState, SessionState
+from nmf_app.session import Item, ItemState, SessionState
 from nmf_app.widgets.basics import GRID, action_button, rule
 from nmf_app.widgets.broken import BrokenPanel
 from nmf_app.widgets.input_card import InputCard
@@ -48,11 +48,9 @@ class SidePanel(QFrame):
     def _show(self, state: SessionState) -> None:
         item, theme = state.current_item, state.view.theme
         working = state.reconstructing_current
-        done = item is not None and item.state is ItemState.DONE
+        done = item is not None and item.outcome is not None and not working
         self._reconstruct.setVisible(not working)
-        broken = item is not None and item.loaded is not None and item.loaded.broken is not None
-        first = "Repair by wrapping" if broken else "Reconstruct"
-        self._reconstruct.setText("Reconstruct again" if done else first)
+        self._reconstruct.setText(_offer(item))
         self._cancel.setVisible(working)
         self._export.setVisible(done)
         way = other_way(item)
@@ -94,6 +92,16 @@ class SidePanel(QFrame):
         outer.addWidget(scroll, 1)
         outer.addWidget(rule())
         outer.addLayout(buttons)
+
+
+def _offer(item: Item | None) -> str:
+    """Say what can be done next with an item."""
+    if item is not None and item.outcome is not None:
+        return "Reconstruct again"
+    if item is not None and item.loaded is None and item.state is not ItemState.READING:
+        return "Read again"
+    broken = item is not None and item.loaded is not None and item.loaded.broken is not None
+    return "Repair by wrapping" if broken else "Reconstruct"
 
 
 def _set_primary(button: QPushButton, primary: bool) -> None:
