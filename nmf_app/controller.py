@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
+from weakref import WeakSet
 
 from PySide6.QtCore import QObject, Slot
 
@@ -89,6 +90,7 @@ class Controller(QObject):
         self._stream = stream
         self._ids = itertools.count(1)
         self._known: dict[int, _Known] = {}
+        self._written: WeakSet[Outcome] = WeakSet()
         self._follow_running = True
 
     # Intents.
@@ -195,7 +197,8 @@ class Controller(QObject):
         items = tuple(item for item in state.items if item.key != key)
         current = state.current
         if current == key:
-            current = items[-1].key if items else None
+            row = next(row for row, item in enumerate(state.items) if item.key == key)
+            current = items[min(row, len(items) - 1)].key if items else None
         active = state.active
         if active is not None and active.item == key and active.kind not in _WRITING:
             active = None
@@ -279,6 +282,15 @@ class Controller(QObject):
         """Return the names of the files that are still to be written."""
         return tuple(known.file for known in self._known.values() if known.kind in _WRITING)
 
+    def unexported(self) -> tuple[int, float]:
+        """Return of how many items no result was written yet, and how many seconds it took to make those."""
+        lost = [
+            item.outcome.reconstruction.seconds
+            for item in self._session.state.items
+            if item.outcome is not None and not {item.outcome, item.other} & set(self._written)
+        ]
+        return len(lost), sum(lost)
+
     def shutdown(self, timeout_s: float = 10.0) -> bool:
         """Cancel everything and wait for each worker; True if they ended. May be called again to ask that."""
         self._known.clear()
@@ -353,6 +365,8 @@ class Controller(QObject):
             kind = NoticeKind.SUCCESS if result.report.is_sound else NoticeKind.INFO
             self._notify(kind, done_sentence(known.title, result))
         elif isinstance(result, Exported):
+            if known.outcome is not None:
+                self._written.add(known.outcome)
             item = self._session.state.item(known.item)
             # Meanwhile another outcome may be shown, of which this file says nothing.
             if item is not None and item.outcome is known.outcome:

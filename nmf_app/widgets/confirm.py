@@ -9,7 +9,10 @@ from PySide6.QtCore import Qt
 from PySide6.QtGui import QIcon
 from PySide6.QtWidgets import QMessageBox, QWidget
 
-from nmf_app.wording import breakable
+from nmf_app.wording import breakable, duration
+from nmf_model.words import counted
+
+WORTH_ASKING_S = 60.0
 
 
 def may_replace(parent: QWidget, existing: Sequence[Path]) -> bool:
@@ -32,6 +35,19 @@ def may_lose_exports(parent: QWidget, names: Sequence[str]) -> bool:
         "Close without the export?" if one else "Close without the exports?",
         f"{', '.join(f'“{name}”' for name in names)} {'is' if one else 'are'} not written yet, and may "
         f"not be if the window is closed now.",
+        "Close all the same",
+    )
+
+
+def may_lose_results(parent: QWidget, results: int, seconds: float) -> bool:
+    """Ask whether results may be given up that were not exported; those that are soon made again may."""
+    if seconds < WORTH_ASKING_S:
+        return True
+    what = counted(results, "result", "results")
+    return _agreed(
+        parent,
+        "Close without exporting?",
+        f"{what} that took {duration(seconds)} to make {'was' if results == 1 else 'were'} not exported.",
         "Close all the same",
     )
 

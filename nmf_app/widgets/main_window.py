@@ -21,7 +21,7 @@ from nmf_app.controller import Controller
 from nmf_app.session import ItemState, Session, SessionState, Shading, Theme
 from nmf_app.settings import Settings
 from nmf_app.widgets.basics import GRID
-from nmf_app.widgets.confirm import may_lose_exports
+from nmf_app.widgets.confirm import may_lose_exports, may_lose_results
 from nmf_app.widgets.dialogs import Dialogs
 from nmf_app.widgets.drop_zone import DropHint, DropZone
 from nmf_app.widgets.job_bar import JobBar
@@ -78,7 +78,7 @@ class MainWindow(QMainWindow):
             "open": controller.choose_files,
             "export": controller.export,
             "animation": controller.save_animation,
-            "clear": controller.remove_all,
+            "clear": self._close_files,
             "reconstruct": controller.reconstruct,
             "other": controller.show_other,
             "split": controller.split_bodies,
@@ -153,8 +153,9 @@ class MainWindow(QMainWindow):
     def closeEvent(self, event: QCloseEvent) -> None:
         """Cancel the work, wait for it, close the view, remember the settings; in this order.
 
-        Files that wait to be written are asked about first. What does not end soon is waited for with the
-        window open and disabled; closed once more, it does not wait.
+        Files that wait to be written are asked about first, and results that took long and were not
+        exported. What does not end soon is waited for with the window open and disabled; closed once more, it
+        does not wait.
         """
         if not self._leaving and not self._leave():
             event.ignore()
@@ -173,6 +174,8 @@ class MainWindow(QMainWindow):
         """Stop the work if the user agrees; True if it ended at once."""
         waiting = self._controller.unwritten()
         if waiting and not self._may_lose(waiting):
+            return False
+        if not may_lose_results(self, *self._controller.unexported()):
             return False
         self._leaving = True
         self.setEnabled(False)
@@ -346,6 +349,11 @@ class MainWindow(QMainWindow):
     @Slot(object)
     def _open_one(self, path: Path) -> None:
         self._controller.open_files([path])
+
+    @Slot()
+    def _close_files(self) -> None:
+        if may_lose_results(self, *self._controller.unexported()):
+            self._controller.remove_all()
 
     @Slot()
     def _forget_recent(self) -> None:

@@ -329,6 +329,19 @@ def test_what_could_not_be_read_is_read_again_on_request(bench):
     assert bench.jobs()[-1].kind is JobKind.RECONSTRUCT
 
 
+def test_removing_the_shown_item_shows_the_next_one_or_the_last(bench):
+    for name in ("a.xyz", "b.xyz", "c.xyz"):
+        bench.controller.open_files([Path(name)])
+    first, second, third = bench.state.items
+    bench.controller.select(second.key)
+    bench.controller.remove(second.key)
+    assert bench.state.current == third.key
+    bench.controller.remove(third.key)
+    assert bench.state.current == first.key
+    bench.controller.remove(first.key)
+    assert bench.state.current is None
+
+
 def test_an_animation_goes_before_the_queue_and_outlives_its_item(bench):
     finish_one(bench)
     item = bench.state.current_item

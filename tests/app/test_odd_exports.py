@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from PIL import Image
-from PySide6.QtWidgets import QFileDialog
+from PySide6.QtCore import QTimer
+from PySide6.QtWidgets import QApplication, QFileDialog
 
 from nmf_app import work
+from nmf_app.ports import ExportChoice
 from nmf_app.session import ItemState, NoticeKind
 from nmf_app.widgets.export_dialog import ExportDialog
 from nmf_model.errors import InputError
@@ -109,6 +113,33 @@ def test_a_result_can_be_exported_after_another_attempt_failed(open_window, qtbo
     qtbot.waitUntil(lambda: "Certified" in texts(app.window.side_panel))
     assert app.window.side_panel._export.isVisible()
     assert app.window.side_panel._reconstruct.text() == "Reconstruct again"
+
+
+def test_results_that_took_long_are_asked_about(open_window, qtbot, cloud_file, tmp_path, monkeypatch):
+    def stream(request, cancel):
+        return replace((yield from short_stream(request, cancel)), seconds=61.0)
+
+    app = open_window(stream, viewport=False)
+    app.controller.open_files([cloud_file])
+    wait_for(qtbot, app, ItemState.DONE)
+    asked = []
+
+    def answer():
+        asked.append(QApplication.activeModalWidget().text())
+
+    for act in (app.window.actions_by_name["clear"].trigger, app.window.close):
+        QTimer.singleShot(100, answer)
+        press(qtbot, "Cancel")
+        act()
+        assert asked.pop() == "1 result that took 1:01 min to make was not exported."
+        assert app.window.isVisible()
+        assert len(app.session.state.items) == 1
+    target = tmp_path / "egg.ply"
+    monkeypatch.setattr(app.window.dialogs, "choose_export", lambda *_: ExportChoice(target))
+    app.window.actions_by_name["export"].trigger()
+    qtbot.waitUntil(lambda: app.session.state.current_item.exported is not None, timeout=20_000)
+    app.window.actions_by_name["clear"].trigger()
+    assert not app.session.state.items
 
 
 def test_what_was_not_read_says_so_and_can_be_read_again(open_window, qtbot, tmp_path, cloud_file):
