@@ -86,6 +86,22 @@ def test_a_long_name_hides_neither_the_stage_nor_the_report(open_window, qtbot, 
     assert place(bar.dismiss, bar).right() < bar.width() <= app.window.width()
 
 
+def test_a_report_has_its_height_at_once(open_window, qtbot, cloud_file):
+    """Not in the next picture or the one after it: the first would show its lines one over the other."""
+    app = open_window(viewport=False)
+    panel, heights = app.window.side_panel.report, []
+
+    def look(_, new):
+        if new.current_item is not None and new.current_item.outcome is not None:
+            heights.append((panel.height(), panel.heightForWidth(panel.width())))
+
+    app.session.changed.connect(look)
+    drop(app.window, [cloud_file])
+    wait_for(qtbot, app, ItemState.DONE)
+    assert heights
+    assert all(given >= needed > 200 for given, needed in heights)
+
+
 def test_a_name_of_two_lines_is_one_line(open_window, qtbot, cloud_file, tmp_path):
     path = cloud_file.rename(tmp_path / "one\ntwo & <b>three.xyz")
     app = open_window(viewport=False)
