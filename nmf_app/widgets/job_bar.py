@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 
 from PySide6.QtCore import QSize, QTimer
+from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QProgressBar, QStackedLayout, QWidget
 
 from nmf_app import resources
@@ -14,6 +15,7 @@ from nmf_app.widgets.basics import GRID, label, link_button
 from nmf_app.wording import breakable, duration, remaining, shortened
 
 STEPS = 1000
+HEIGHT = 48
 NAME_LENGTH = 32
 """Of a name beside the bar; what is longer would hide the stage."""
 ICON = QSize(16, 16)
@@ -38,7 +40,7 @@ class JobBar(QFrame):
     def __init__(self) -> None:
         super().__init__()
         self.setObjectName("jobBar")
-        self.setFixedHeight(48)
+        self.setFixedHeight(HEIGHT)
         self._active: ActiveJob | None = None
         self._texts: tuple[str, str, str] | None = None
         self._clock = QTimer(self, interval=500)
@@ -58,9 +60,11 @@ class JobBar(QFrame):
             self._clock.stop()
             self._pages.setCurrentIndex(0)
             self._show_notice(state.notice, state.view.theme)
+            self._fit()
             return
         job = state.active
         self._pages.setCurrentIndex(1)
+        self._fit()
         stage = f" · {job.stage}" if job.stage else ""
         self._bar.setValue(round(job.fraction * STEPS))
         texts = (
@@ -75,6 +79,16 @@ class JobBar(QFrame):
         if not self._clock.isActive():
             self._clock.start()
             self._show_times()
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        """Keep a long notice whole."""
+        super().resizeEvent(event)
+        self._fit()
+
+    def _fit(self) -> None:
+        """Be as high as the notice needs: its end says what to do."""
+        needed = self._notice_layout.totalHeightForWidth(self.width()) + GRID
+        self.setFixedHeight(max(HEIGHT, needed if self._active is None else 0))
 
     def _show_times(self) -> None:
         if self._active is not None:
@@ -97,6 +111,7 @@ class JobBar(QFrame):
         layout = QHBoxLayout(page)
         layout.setContentsMargins(2 * GRID, 0, GRID, 0)
         layout.setSpacing(GRID)
+        self._notice_layout = layout
         layout.addWidget(self._icon)
         layout.addWidget(self._sentence, 1)
         layout.addWidget(self.details)

@@ -38,11 +38,13 @@ def test_delete_takes_a_file_off_the_list(open_window, qtbot, cloud_file, tmp_pa
     other.write_bytes(cloud_file.read_bytes())
     app = open_window(viewport=False)
     app.controller.open_files([cloud_file, other])
-    qtbot.waitUntil(lambda: {item.state for item in app.session.state.items} == {ItemState.DONE})
+    qtbot.waitUntil(
+        lambda: {item.state for item in app.session.state.items} == {ItemState.DONE}, timeout=20_000
+    )
     app.controller.select(app.session.state.items[0].key)
     app.window.activateWindow()
     app.window.queue._list.setFocus()
-    qtbot.waitUntil(lambda: QApplication.focusWidget() is app.window.queue._list)
+    qtbot.waitUntil(lambda: QApplication.focusWidget() is app.window.queue._list, timeout=20_000)
     qtbot.keyClick(app.window.queue._list, Qt.Key.Key_Delete)
     assert [item.path for item in app.session.state.items] == [other]
 

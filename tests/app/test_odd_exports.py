@@ -110,7 +110,7 @@ def test_a_result_can_be_exported_after_another_attempt_failed(open_window, qtbo
     app.window.actions_by_name["reconstruct"].trigger()
     wait_for(qtbot, app, ItemState.FAILED)
     assert app.session.state.notice.kind is NoticeKind.ERROR
-    qtbot.waitUntil(lambda: "Certified" in texts(app.window.side_panel))
+    qtbot.waitUntil(lambda: "Certified" in texts(app.window.side_panel), timeout=20_000)
     assert app.window.side_panel._export.isVisible()
     assert app.window.side_panel._reconstruct.text() == "Reconstruct again"
 
@@ -154,7 +154,7 @@ def test_what_was_not_read_says_so_and_can_be_read_again(open_window, qtbot, tmp
     wait_for(qtbot, app, ItemState.DONE)
     key = app.session.state.current
     app.session.update_item(key, state=ItemState.CANCELLED, loaded=None, outcome=None)
-    qtbot.waitUntil(lambda: "Reading it was cancelled." in texts(app.window.side_panel))
+    qtbot.waitUntil(lambda: "Reading it was cancelled." in texts(app.window.side_panel), timeout=20_000)
 
 
 def test_cancel_beside_the_running_job_stops_that_job(open_window, qtbot, cloud_file, tmp_path):
@@ -163,11 +163,13 @@ def test_cancel_beside_the_running_job_stops_that_job(open_window, qtbot, cloud_
     app = open_window(endless_stream, viewport=False)
     app.controller.open_files([cloud_file, other])
     qtbot.waitUntil(
-        lambda: [item.state for item in app.session.state.items] == [ItemState.RUNNING, ItemState.WAITING]
+        lambda: [item.state for item in app.session.state.items] == [ItemState.RUNNING, ItemState.WAITING],
+        timeout=20_000,
     )
     app.controller.select(app.session.state.items[1].key)
     assert cloud_file.name in texts(app.window.job_bar)
     app.window.job_bar.cancel.click()
     qtbot.waitUntil(
-        lambda: [item.state for item in app.session.state.items] == [ItemState.CANCELLED, ItemState.RUNNING]
+        lambda: [item.state for item in app.session.state.items] == [ItemState.CANCELLED, ItemState.RUNNING],
+        timeout=20_000,
     )

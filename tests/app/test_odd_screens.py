@@ -9,7 +9,7 @@ import pytest
 from PySide6.QtCore import QPoint, QRect, QSize
 from PySide6.QtWidgets import QLabel
 
-from nmf_app.session import ItemState
+from nmf_app.session import ItemState, Notice, NoticeKind
 from nmf_app.widgets.drop_zone import CARD_WIDTH, GAP, MARGIN, columns_for
 from nmf_app.widgets.main_window import SMALLEST, MainWindow
 
@@ -58,7 +58,9 @@ def test_the_flow_s_controls_fit_beside_the_list_of_files(open_window, qtbot, cl
     other = tmp_path / "other.xyz"
     other.write_bytes(cloud_file.read_bytes())
     app.controller.open_files([cloud_file, other])
-    qtbot.waitUntil(lambda: {item.state for item in app.session.state.items} == {ItemState.DONE})
+    qtbot.waitUntil(
+        lambda: {item.state for item in app.session.state.items} == {ItemState.DONE}, timeout=20_000
+    )
     qtbot.wait(100)
     timeline = app.window.timeline
     assert app.window.queue.isVisible()
@@ -84,6 +86,19 @@ def test_a_long_name_hides_neither_the_stage_nor_the_report(open_window, qtbot, 
             assert place(found, panel).right() < panel.width(), found.text()
     bar = app.window.job_bar
     assert place(bar.dismiss, bar).right() < bar.width() <= app.window.width()
+
+
+def test_a_long_notice_is_seen_to_its_end(open_window, qtbot):
+    app = open_window(viewport=False)
+    app.window.resize(SMALLEST)
+    bar = app.window.job_bar
+    usual = bar.height()
+    app.session.update(notice=Notice(NoticeKind.ERROR, "It could not be written. " * 20))
+    qtbot.waitUntil(lambda: bar.height() > usual, timeout=20_000)
+    sentence = bar._sentence
+    assert sentence.height() >= sentence.heightForWidth(sentence.width())
+    app.session.update(notice=None)
+    qtbot.waitUntil(lambda: bar.height() == usual, timeout=20_000)
 
 
 def test_a_report_has_its_height_at_once(open_window, qtbot, cloud_file):
