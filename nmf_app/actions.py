@@ -37,7 +37,7 @@ COMMANDS = {
     ),
     "reset": Command("&Reset view", "Look at the whole object again", "reset", "Home"),
     "dark": Command("&Dark theme", "Switch between light and dark colours", "moon", "D", True),
-    "panel": Command("Side &panel", "Show or hide the panel on the right", None, "Ctrl+B", True),
+    "panel": Command("Side pa&nel", "Show or hide the panel on the right", None, "Ctrl+B", True),
     "play": Command("&Play the flow", "Play or pause the flow from sphere to object", "play", "Space"),
     "reconstruct": Command("&Reconstruct", "Make a mesh of the shown file", "reconstruct", "Ctrl+R"),
     "other": Command("Show the &other way", "Network or inflated outline: what the other makes of it"),

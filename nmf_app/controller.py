@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
+from weakref import WeakSet
 
 from PySide6.QtCore import QObject, Slot
 
@@ -41,12 +42,14 @@ from nmf_model.types import Method, PointCloud, ReconstructionRequest
 _FINISHING = Notice(
     NoticeKind.INFO, "Finishing what cannot be stopped halfway; the window closes after that."
 )
+_WRITING = (JobKind.EXPORT, JobKind.ANIMATION)
+"""Work whose file would be missed."""
 _STATE_WHILE_RUNNING = {JobKind.READ: ItemState.READING, JobKind.RECONSTRUCT: ItemState.RUNNING}
 
 
 @dataclass(frozen=True)
 class _Known:
-    """A job whose events still matter, and the item it belongs to; an export's outcome and file name."""
+    """A job whose events still matter, and the item it belongs to; an export's outcome, a file's name."""
 
     kind: JobKind
     item: int
@@ -87,6 +90,7 @@ class Controller(QObject):
         self._stream = stream
         self._ids = itertools.count(1)
         self._known: dict[int, _Known] = {}
+        self._written: WeakSet[Outcome] = WeakSet()
         self._follow_running = True
 
     # Intents.
@@ -116,11 +120,16 @@ class Controller(QObject):
 
     @Slot()
     def reconstruct(self) -> None:
-        """Queue the shown item for reconstruction with the present parameters."""
+        """Queue the shown item for reconstruction with the present parameters; read it first if it is not."""
         item = self._session.state.current_item
-        if item is not None and item.loaded is not None and not self._jobs_of(item.key, JobKind.RECONSTRUCT):
+        if item is None or self._jobs_of(item.key, JobKind.RECONSTRUCT):
+            return
+        if item.loaded is not None:
             self._follow_running = True
             self._submit_reconstruction(item)
+        elif not self._jobs_of(item.key, JobKind.READ):
+            self._session.update_item(item.key, state=ItemState.READING, sentence="", details="")
+            self._submit(JobKind.READ, item, work.read(item.path))
 
     @Slot()
     def show_other(self) -> None:
@@ -178,9 +187,9 @@ class Controller(QObject):
 
     @Slot(int)
     def remove(self, key: int) -> None:
-        """Forget an item; its jobs are cancelled and their late events ignored, but exports go on."""
+        """Forget an item; its jobs are cancelled and their late events ignored, but files are written."""
         for job in self._jobs_of(key):
-            if self._known[job].kind is JobKind.EXPORT:
+            if self._known[job].kind in _WRITING:
                 continue
             del self._known[job]
             self._cancel_job(job)
@@ -188,9 +197,10 @@ class Controller(QObject):
         items = tuple(item for item in state.items if item.key != key)
         current = state.current
         if current == key:
-            current = items[-1].key if items else None
+            row = next(row for row, item in enumerate(state.items) if item.key == key)
+            current = items[min(row, len(items) - 1)].key if items else None
         active = state.active
-        if active is not None and active.item == key and active.kind is not JobKind.EXPORT:
+        if active is not None and active.item == key and active.kind not in _WRITING:
             active = None
         self._session.update(items=items, current=current, active=active, waiting=self._waiting())
 
@@ -222,13 +232,13 @@ class Controller(QObject):
         item = self._session.state.current_item
         if item is None or item.outcome is None:
             return
-        path = self._dialogs.choose_animation(item.stem, self._settings.folder())
+        path = self._dialogs.choose_animation(item.stem, self._settings.folder(), item.path)
         if path is not None:
             view = self._session.state.view
             self._settings.save_folder(path.parent)
             theme = view.theme.value
             task = work.save_animation(item.outcome, path, theme, in_color=view.show_colors)
-            self._submit(JobKind.ANIMATION, item, task)
+            self._submit(JobKind.ANIMATION, item, task, file=path.name)
 
     @Slot(object)
     def set_parameters(self, parameters: Parameters) -> None:
@@ -270,7 +280,16 @@ class Controller(QObject):
 
     def unwritten(self) -> tuple[str, ...]:
         """Return the names of the files that are still to be written."""
-        return tuple(known.file for known in self._known.values() if known.kind is JobKind.EXPORT)
+        return tuple(known.file for known in self._known.values() if known.kind in _WRITING)
+
+    def unexported(self) -> tuple[int, float]:
+        """Return of how many items no result was written yet, and how many seconds it took to make those."""
+        lost = [
+            item.outcome.reconstruction.seconds
+            for item in self._session.state.items
+            if item.outcome is not None and not {item.outcome, item.other} & set(self._written)
+        ]
+        return len(lost), sum(lost)
 
     def shutdown(self, timeout_s: float = 10.0) -> bool:
         """Cancel everything and wait for each worker; True if they ended. May be called again to ask that."""
@@ -346,6 +365,8 @@ class Controller(QObject):
             kind = NoticeKind.SUCCESS if result.report.is_sound else NoticeKind.INFO
             self._notify(kind, done_sentence(known.title, result))
         elif isinstance(result, Exported):
+            if known.outcome is not None:
+                self._written.add(known.outcome)
             item = self._session.state.item(known.item)
             # Meanwhile another outcome may be shown, of which this file says nothing.
             if item is not None and item.outcome is known.outcome:
@@ -421,7 +442,7 @@ class Controller(QObject):
     def _submit(
         self, kind: JobKind, item: Item, task: Task, outcome: Outcome | None = None, file: str = ""
     ) -> None:
-        priority = Priority.LONG if kind in (JobKind.RECONSTRUCT, JobKind.ANIMATION) else Priority.QUICK
+        priority = Priority.LONG if kind is JobKind.RECONSTRUCT else Priority.QUICK
         job = Job(next(self._ids), kind, item.title, task, priority)
         self._known[job.id] = _Known(kind, item.key, item.title, outcome, file)
         (self._writer if kind is JobKind.EXPORT else self._runner).submit(job)

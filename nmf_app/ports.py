@@ -62,7 +62,7 @@ class DialogsPort(Protocol):
     ) -> ExportChoice | None:
         """Ask where and how to write a mesh."""
 
-    def choose_animation(self, name: str, folder: Path | None) -> Path | None:
+    def choose_animation(self, name: str, folder: Path | None, source: Path | None) -> Path | None:
         """Ask where to write an animation."""
 
     def show_details(self, sentence: str, details: str) -> None:

@@ -191,8 +191,9 @@ class Item:
 
     @property
     def title(self) -> str:
-        """The name shown to the user: the file's, and which of its bodies this is."""
-        return f"{self.path.name} · body {self.body}" if self.body else self.path.name
+        """The name shown to the user, in one line: the file's, and which of its bodies this is."""
+        name = " ".join(self.path.name.split())
+        return f"{name} · body {self.body}" if self.body else name
 
     @property
     def has_colors(self) -> bool:

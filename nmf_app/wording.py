@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 
 from nmf_app.session import BrokenSurface, Exported, Item, ItemState, Loaded, Outcome
 from nmf_model.checks import CheckLine, check_lines, faults
@@ -37,6 +38,9 @@ STATES = {
 _LEVEL_WORDS = ("Tiny", "Very coarse", "Coarse", "Draft", "Medium", "Fine", "Very fine", "Extreme")
 
 
+_LONG_WORD = re.compile(r"\S{17,}")
+_PLACE_TO_WRAP = re.compile(r"[-_./\\](?=.)|[^-_./\\]{16}(?=.)")
+
 _JOINTS, _CROSSINGS = 4, 5
 _MARKS = {0: "open_edges", 3: "flipped_edges", _JOINTS: "crowded_edges", _CROSSINGS: "crossing_faces"}
 """The colours that mark the places of a fault in the view, by the number of its check."""
@@ -62,6 +66,22 @@ def level_words(level: int | None) -> str:
     if level is None:
         return "Automatic"
     return f"{_LEVEL_WORDS[level]} · {10 * 4**level + 2:,} vertices"
+
+
+def shortened(name: str, limit: int) -> str:
+    """Leave the middle of a long name out: its beginning and its ending tell most."""
+    if len(name) <= limit:
+        return name
+    tail = (limit - 1) // 2
+    return f"{name[: limit - 1 - tail]}…{name[len(name) - tail :]}"
+
+
+def breakable(text: str) -> str:
+    """Let long names wrap: after their joints, and anywhere in what has none.
+
+    A label is as wide as its longest word, and would push what is beside it out of sight.
+    """
+    return _LONG_WORD.sub(lambda word: _PLACE_TO_WRAP.sub("\\g<0>\u200b", word[0]), text)
 
 
 def duration(seconds: float) -> str:

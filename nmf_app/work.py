@@ -25,7 +25,7 @@ from nmf_app.jobs import Progress, Report, Task
 from nmf_app.ports import ExportChoice
 from nmf_app.session import BrokenSurface, Drape, Exported, Loaded, Marks, Outcome
 from nmf_model.certificate import Origin, certificate_path, file_sha256
-from nmf_model.errors import Cancelled, InputError
+from nmf_model.errors import Cancelled
 from nmf_model.findings import Region, Tunnel
 from nmf_model.geometry.normalization import normalize
 from nmf_model.io.output_formats import report_path
@@ -344,6 +344,9 @@ def save_animation(outcome: Outcome, path: Path, theme: str, *, in_color: bool =
     result, drape = outcome.reconstruction, outcome.drape
 
     def task(report: Report, cancel: CancelCheck) -> Path:
+        from nmf_model.io.atomic import require_place, write_atomically
+
+        require_place(path)
         report(Progress("Preparing the animation", 0.0))
         with tempfile.TemporaryDirectory(prefix="nmf-") as folder:
             flow = Path(folder) / "flow.npz"
@@ -361,7 +364,7 @@ def save_animation(outcome: Outcome, path: Path, theme: str, *, in_color: bool =
             finished = Path(folder) / "flow.gif"
             command = [sys.executable, "-m", "nmf_app.widgets.animation", str(flow), str(finished), theme]
             _follow(command, report, cancel)
-            _move_into_place(finished, path)
+            write_atomically(path, lambda stream: stream.write(finished.read_bytes()))
         return path
 
     return task
@@ -393,15 +396,3 @@ def _follow(command: list[str], report: Report, cancel: CancelCheck) -> None:
 def _relay(lines: Iterable[str], report: Report) -> None:
     for line in lines:
         report(Progress("Drawing the animation", float(line)))
-
-
-def _move_into_place(finished: Path, target: Path) -> None:
-    partial = target.with_name(f".{target.name}.part")
-    try:
-        partial.write_bytes(finished.read_bytes())
-        partial.replace(target)
-    except OSError as error:
-        partial.unlink(missing_ok=True)
-        raise InputError(
-            f"“{target}” could not be written ({error.strerror}): choose another folder."
-        ) from error

@@ -79,7 +79,7 @@ class Origin:
     def of_file(cls, path: Path, level: int | None = None, device: str = "auto") -> Origin:
         """Describe the input by its name and its present content; a file that is gone keeps its name."""
         try:
-            digest = file_sha256(path)
+            digest = file_sha256(path) if path.is_file() else None  # a pipe may never end
         except OSError:
             digest = None
         return cls(path.name, digest, level, device)

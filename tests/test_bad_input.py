@@ -85,6 +85,8 @@ WHITE = np.full((128, 128, 3), 255, dtype=np.uint8)
 BAD_FILES: dict[str, tuple[str, str, Build]] = {
     "missing": ("gone.xyz", "does not exist", lambda path: None),
     "a folder": ("folder.ply", "folder", lambda path: path.mkdir()),
+    "a pipe of points": ("pipe.xyz", "is a pipe", os.mkfifo),
+    "a pipe of a picture": ("pipe.png", "is a pipe", os.mkfifo),
     "unknown type": ("thing.docx", "docx", text("hello")),
     "no suffix": ("thing", "no file ending", rows(POINTS)),
     "empty text": ("empty.xyz", "empty", text("")),

@@ -76,6 +76,17 @@ def set_flag(widget: QWidget, name: str, value: bool) -> None:
     widget.style().polish(widget)
 
 
+def show_all(panel: QWidget) -> None:
+    """Show new widgets of a panel and lay them out now, not later as their layout would."""
+    layout = panel.layout()
+    assert layout is not None
+    for item in (layout.itemAt(row) for row in range(layout.count())):
+        widget = item.widget() if item is not None else None
+        if widget is not None and not widget.testAttribute(Qt.WidgetAttribute.WA_WState_ExplicitShowHide):
+            widget.show()
+    layout.activate()
+
+
 def clear(layout: QLayout) -> None:
     """Delete every widget in a layout."""
     while (item := layout.takeAt(0)) is not None:

@@ -24,8 +24,8 @@ from nmf_app.formats import open_filter
 from nmf_app.ports import ExportChoice
 from nmf_app.session import Outcome
 from nmf_app.widgets.basics import GRID, label
-from nmf_app.widgets.confirm import may_replace
-from nmf_app.widgets.export_dialog import ExportDialog
+from nmf_app.widgets.confirm import may_replace, say_why
+from nmf_app.widgets.export_dialog import ExportDialog, is_same
 
 GUIDE = (
     (
@@ -88,17 +88,21 @@ class Dialogs:
         dialog.deleteLater()
         return choice
 
-    def choose_animation(self, name: str, folder: Path | None) -> Path | None:
-        """Ask where to write an animation."""
-        start = str((folder or Path.home()) / f"{name}.gif")
+    def choose_animation(self, name: str, folder: Path | None, source: Path | None) -> Path | None:
+        """Ask where to write an animation, which never replaces the picture that it comes from."""
+        start = folder or Path.home()
+        start /= f"{name}-flow.gif" if _is_there(start / f"{name}.gif", source) else f"{name}.gif"
         chosen, _ = QFileDialog.getSaveFileName(
-            self._window, "Save animation", start, "GIF animation (*.gif)", "",
+            self._window, "Save animation", str(start), "GIF animation (*.gif)", "",
             QFileDialog.Option.DontConfirmOverwrite,
         )  # fmt: skip
         if not chosen:
             return None
         path = Path(chosen)
         path = path if path.suffix.lower() == ".gif" else path.with_name(f"{path.name}.gif")
+        if _is_there(path, source):
+            say_why(self._window, "Choose another name", f"“{path.name}” is what the mesh was made from.")
+            return None
         # Asked here, for the name that is written: Qt would ask for the one that was typed.
         return path if not path.exists() or may_replace(self._window, [path]) else None
 
@@ -147,6 +151,10 @@ class Dialogs:
         dialog.resize(size)
         dialog.exec()
         dialog.deleteLater()
+
+
+def _is_there(path: Path, source: Path | None) -> bool:
+    return source is not None and is_same(path, source)
 
 
 def _scrolled(widgets: list[QWidget]) -> QScrollArea:

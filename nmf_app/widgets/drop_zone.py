@@ -7,8 +7,16 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 from PySide6.QtCore import QSize, Qt, Signal
-from PySide6.QtGui import QAction, QIcon, QPixmap
-from PySide6.QtWidgets import QFrame, QGridLayout, QLabel, QPushButton, QVBoxLayout, QWidget
+from PySide6.QtGui import QAction, QIcon, QPixmap, QResizeEvent
+from PySide6.QtWidgets import (
+    QFrame,
+    QGridLayout,
+    QLabel,
+    QPushButton,
+    QScrollArea,
+    QVBoxLayout,
+    QWidget,
+)
 
 from nmf_app import resources
 from nmf_app.resources import Example
@@ -17,7 +25,8 @@ from nmf_app.widgets import thumbnails
 from nmf_app.widgets.basics import GRID, action_button, label, set_flag
 
 PICTURE = QSize(128, 88)
-COLUMNS = 6
+CARD_WIDTH = 144
+MARGIN, GAP = 4 * GRID, 2 * GRID
 
 
 class ExampleCard(QPushButton):
@@ -74,14 +83,25 @@ class DropZone(QWidget):
         self._previews: dict[Path, NDArray[np.float32]] = {}
         self._cards = [ExampleCard(example) for example in examples]
         self._target = self._make_target(open_action)
-        layout = QVBoxLayout(self)
-        layout.setContentsMargins(4 * GRID, 4 * GRID, 4 * GRID, 3 * GRID)
-        layout.setSpacing(2 * GRID)
+        page = QWidget()
+        layout = QVBoxLayout(page)
+        layout.setContentsMargins(MARGIN, MARGIN, MARGIN, 3 * GRID)
+        layout.setSpacing(GAP)
         layout.addWidget(self._target, 1)
         if self._cards:
             layout.addSpacing(GRID)
             layout.addWidget(label("Or try an example", "section"), alignment=Qt.AlignmentFlag.AlignHCenter)
-            layout.addWidget(self._make_row(), alignment=Qt.AlignmentFlag.AlignHCenter)
+            layout.addWidget(self._make_cards(), alignment=Qt.AlignmentFlag.AlignHCenter)
+        whole = QVBoxLayout(self)
+        whole.setContentsMargins(0, 0, 0, 0)
+        whole.addWidget(_scrolled(page))
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        """Put as many examples beside each other as there is room for, in rows of one length."""
+        super().resizeEvent(event)
+        columns = columns_for(len(self._cards), self.width())
+        for index, card in enumerate(self._cards):
+            self._grid.addWidget(card, index // columns, index % columns)
 
     def set_theme(self, theme: Theme) -> None:
         """Redraw icon and thumbnails in a theme's colours."""
@@ -128,15 +148,33 @@ class DropZone(QWidget):
         layout.addStretch(1)
         return target
 
-    def _make_row(self) -> QWidget:
-        row = QWidget()
-        grid = QGridLayout(row)
-        grid.setContentsMargins(0, 0, 0, 0)
-        grid.setSpacing(2 * GRID)
-        for index, card in enumerate(self._cards):
+    def _make_cards(self) -> QWidget:
+        cards = QWidget()
+        self._grid = QGridLayout(cards)
+        self._grid.setContentsMargins(0, 0, 0, 0)
+        self._grid.setSpacing(GAP)
+        for number, card in enumerate(self._cards):
             card.chosen.connect(self.example_chosen)
-            grid.addWidget(card, index // COLUMNS, index % COLUMNS)
-        return row
+            self._grid.addWidget(card, 0, number)
+        return cards
+
+
+def columns_for(cards: int, width: int) -> int:
+    """Return how many of the cards to put in a row of a page so many pixels wide."""
+    fitting = max(1, (width - 2 * MARGIN + GAP) // (CARD_WIDTH + GAP))
+    rows = max(1, -(-cards // fitting))
+    return max(1, -(-cards // rows))
+
+
+def _scrolled(page: QWidget) -> QScrollArea:
+    """Let a page be moved where it does not fit: squeezed, its parts would cover each other."""
+    area = QScrollArea()
+    area.setWidgetResizable(True)
+    area.setFrameShape(QFrame.Shape.NoFrame)
+    area.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+    area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+    area.setWidget(page)
+    return area
 
 
 class DropHint(QLabel):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 from pathlib import Path
 
 import numpy as np
@@ -37,7 +39,7 @@ from nmf_app.ports import ExportChoice
 from nmf_app.session import Outcome
 from nmf_app.widgets.basics import GRID, label
 from nmf_app.widgets.confirm import may_replace
-from nmf_app.wording import number
+from nmf_app.wording import breakable, number
 
 KEEP, CONVERT, FACTOR = range(3)
 _TEXTURE_TIPS = {
@@ -75,8 +77,9 @@ class ExportDialog(QDialog):
         self._wants_texture = outcome.drape is not None and outcome.drape.has_light
         self._size = np.ptp(outcome.reconstruction.mesh.vertices, axis=0)
         self._known = unit_named(outcome.reconstruction.mesh.unit)
-        self._source = source
+        self._source, self._folder = source, folder
         self._path = QLineEdit(str(_proposed(folder, name, source)))
+        self._path.setAccessibleName("File to write")
         self._format = QComboBox()
         for entry in EXPORT_FORMATS:
             self._format.addItem(f"{entry.title}: {entry.use}", entry.suffix)
@@ -95,7 +98,7 @@ class ExportDialog(QDialog):
         for box in (self._texture, self._certificate, self._report):
             box.toggled.connect(self._show_problem)
         self._on_units()
-        self._on_path(self._path.text())
+        self._on_path()
 
     @property
     def scale(self) -> float:
@@ -109,7 +112,7 @@ class ExportDialog(QDialog):
     def choice(self) -> ExportChoice:
         """What the user chose."""
         return ExportChoice(
-            Path(self._path.text()).expanduser(),
+            self._typed(),
             self.scale,
             self._report.isChecked(),
             self._certificate.isChecked(),
@@ -119,10 +122,17 @@ class ExportDialog(QDialog):
 
     def accept(self) -> None:
         """Close, unless files exist and the user would rather keep them."""
-        existing = [path for path in self._written() if path.is_file()]
+        existing = [path for path in self._written() if os.path.isfile(path)]
         if existing and not self._may_replace(existing):
             return
         super().accept()
+
+    def _typed(self) -> Path:
+        """Return the file that is meant: a bare name is one in the folder that was proposed."""
+        path = Path(self._path.text().strip())
+        with contextlib.suppress(RuntimeError):  # there is no such user
+            path = path.expanduser()
+        return self._folder / path if path.name else path
 
     def _written(self) -> tuple[Path, ...]:
         """Return every file that is written as things stand."""
@@ -223,8 +233,8 @@ class ExportDialog(QDialog):
             stem = path.stem if known else path.name
             self._path.setText(str(path.with_name(f"{stem}.{self._format.currentData()}")))
 
-    def _on_path(self, text: str) -> None:
-        row = self._row(Path(text).expanduser())
+    def _on_path(self) -> None:
+        row = self._row(self._typed())
         if row >= 0:
             with QSignalBlocker(self._format):
                 self._format.setCurrentIndex(row)
@@ -232,11 +242,10 @@ class ExportDialog(QDialog):
         self._show_problem()
 
     def _show_problem(self) -> None:
-        path = Path(self._path.text()).expanduser()
-        problem = self._problem_with(path)
+        problem = self._problem_with(self._typed())
         self._save.setEnabled(not problem)
         self._save.setToolTip(problem)
-        self._problem.setText(problem)
+        self._problem.setText(breakable(problem))
         self._problem.setVisible(bool(problem))
 
     def _row(self, path: Path) -> int:
@@ -247,15 +256,19 @@ class ExportDialog(QDialog):
         """Return why nothing can be written there, or nothing."""
         if not path.name:
             return "Type the name of the file to write."
-        if not path.parent.is_dir():
+        # Unlike the methods of a path these never raise, whatever is typed.
+        if not os.path.isdir(path.parent):
             return f"There is no folder {path.parent}."
+        if not os.access(path.parent, os.W_OK):
+            return f"There is no permission to write into {path.parent}; choose another folder."
         if self._row(path) < 0:
             listed = ", ".join(f".{entry.suffix}" for entry in EXPORT_FORMATS)
             return f"The name must end in one of {listed}."
+        folder = next((written for written in self._written() if os.path.isdir(written)), None)
+        if folder is not None:
+            return f"“{folder.name}” is a folder there; choose another name."
         source = self._source
-        replaced = [
-            written for written in self._written() if source is not None and _is_same(written, source)
-        ]
+        replaced = [written for written in self._written() if source is not None and is_same(written, source)]
         if path in replaced:
             return "This is the file that the mesh was made from; choose another name."
         if replaced:
@@ -307,11 +320,12 @@ class ExportDialog(QDialog):
 def _proposed(folder: Path, name: str, source: Path | None) -> Path:
     """Return the file to propose: never the one that the mesh was made from."""
     path = folder / f"{name}.obj"
-    return folder / f"{name}-mesh.obj" if source is not None and _is_same(path, source) else path
+    return folder / f"{name}-mesh.obj" if source is not None and is_same(path, source) else path
 
 
-def _is_same(path: Path, other: Path) -> bool:
+def is_same(path: Path, other: Path) -> bool:
+    """Return whether two names mean one file that exists."""
     try:
         return path.samefile(other)
-    except OSError:
+    except (OSError, ValueError):
         return False

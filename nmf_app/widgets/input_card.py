@@ -10,10 +10,12 @@ from nmf_app import resources
 from nmf_app.session import Item, ItemState, Loaded, Theme, ViewOptions
 from nmf_app.widgets import thumbnails
 from nmf_app.widgets.basics import GRID, label
-from nmf_app.wording import describe, extent, input_notes
+from nmf_app.wording import breakable, describe, extent, input_notes, shortened
 from nmf_model.types import ShapeImage
 
 PICTURE = QSize(88, 88)
+NAME_LENGTH = 80
+"""Of a name that is shown whole; what is longer would push the report off the panel."""
 
 
 class InputCard(QWidget):
@@ -47,19 +49,18 @@ class InputCard(QWidget):
     def show_item(self, item: Item | None, view: ViewOptions) -> None:
         """Describe an item; None empties the card."""
         source = item.loaded.source if item is not None and item.loaded is not None else None
-        self._name.setText(_breakable(item.title) if item is not None else "")
+        self._name.setText(breakable(shortened(item.title, NAME_LENGTH)) if item is not None else "")
         self._name.setToolTip(str(item.path) if item is not None else "")
         self._picture.setVisible(source is not None)
         if item is None or item.loaded is None or source is None:
-            failed = item is not None and item.state is ItemState.FAILED
-            self._kind.setText(item.sentence if failed and item is not None else "Reading…")
+            self._kind.setText(_instead(item))
             self._extent.setText("")
             self._notes.setText("")
             return
         self._kind.setText(describe(source))
         self._extent.setText(extent(source))
         notes = input_notes(item)
-        self._notes.setText("\n".join(notes))
+        self._notes.setText(breakable("\n".join(notes)))
         self._notes.setVisible(bool(notes))
         drawn = item.loaded, view.theme, view.show_colors, self.devicePixelRatioF()
         if drawn != self._drawn:
@@ -67,15 +68,17 @@ class InputCard(QWidget):
             self._picture.setPixmap(_picture_of(*drawn))
 
 
+def _instead(item: Item | None) -> str:
+    """Say why there is nothing to describe."""
+    if item is not None and item.state is ItemState.FAILED:
+        return breakable(item.sentence)
+    if item is not None and item.state is ItemState.CANCELLED:
+        return "Reading it was cancelled."
+    return "Reading…"
+
+
 def _picture_of(loaded: Loaded, theme: Theme, in_color: bool, scale: float) -> QPixmap:
     tint = resources.palette(theme)["points"]
     if isinstance(loaded.source, ShapeImage):
         return thumbnails.of_picture(loaded.source, PICTURE, tint, scale)
     return thumbnails.of_cloud(loaded.preview, PICTURE, tint, scale, loaded.colors if in_color else None)
-
-
-def _breakable(name: str) -> str:
-    """Let a long file name wrap after its joints."""
-    for joint in "_-.":
-        name = name.replace(joint, joint + "\u200b")
-    return name

@@ -5,16 +5,19 @@ from __future__ import annotations
 import time
 
 from PySide6.QtCore import QSize, QTimer
-from PySide6.QtGui import QAction
+from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QProgressBar, QStackedLayout, QWidget
 
 from nmf_app import resources
 from nmf_app.jobs import JobKind
 from nmf_app.session import ActiveJob, Notice, NoticeKind, SessionState, Theme
 from nmf_app.widgets.basics import GRID, label, link_button
-from nmf_app.wording import duration, remaining
+from nmf_app.wording import breakable, duration, remaining, shortened
 
 STEPS = 1000
+HEIGHT = 48
+NAME_LENGTH = 32
+"""Of a name beside the bar; what is longer would hide the stage."""
 ICON = QSize(16, 16)
 _NOTICE_ICONS = {
     NoticeKind.INFO: ("info", "muted"),
@@ -32,16 +35,12 @@ _VERBS = {
 
 
 class JobBar(QFrame):
-    """Shows ``active``, ``waiting`` and ``notice`` of the session.
+    """Shows ``active``, ``waiting`` and ``notice`` of the session; the window connects its buttons."""
 
-    Args:
-        cancel_active: triggered by the Cancel button.
-    """
-
-    def __init__(self, cancel_active: QAction) -> None:
+    def __init__(self) -> None:
         super().__init__()
         self.setObjectName("jobBar")
-        self.setFixedHeight(48)
+        self.setFixedHeight(HEIGHT)
         self._active: ActiveJob | None = None
         self._texts: tuple[str, str, str] | None = None
         self._clock = QTimer(self, interval=500)
@@ -49,8 +48,7 @@ class JobBar(QFrame):
         self.details = link_button("Details…")
         self.dismiss = link_button("Dismiss")
         self.cancel = link_button("Cancel")
-        self.cancel.setToolTip(cancel_active.toolTip())
-        self.cancel.clicked.connect(cancel_active.trigger)
+        self.cancel.setToolTip("Stop what is running; what waits goes on")
         self._pages = QStackedLayout(self)
         self._pages.addWidget(self._make_notice())
         self._pages.addWidget(self._make_progress())
@@ -62,13 +60,15 @@ class JobBar(QFrame):
             self._clock.stop()
             self._pages.setCurrentIndex(0)
             self._show_notice(state.notice, state.view.theme)
+            self._fit()
             return
         job = state.active
         self._pages.setCurrentIndex(1)
+        self._fit()
         stage = f" · {job.stage}" if job.stage else ""
         self._bar.setValue(round(job.fraction * STEPS))
         texts = (
-            f"{_VERBS[job.kind]} “{job.title}”{stage}",
+            f"{_VERBS[job.kind]} “{shortened(job.title, NAME_LENGTH)}”{stage}",
             f"{int(100 * job.fraction)} %",
             f"{state.waiting} waiting" if state.waiting else "",
         )
@@ -80,6 +80,16 @@ class JobBar(QFrame):
             self._clock.start()
             self._show_times()
 
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        """Keep a long notice whole."""
+        super().resizeEvent(event)
+        self._fit()
+
+    def _fit(self) -> None:
+        """Be as high as the notice needs: its end says what to do."""
+        needed = self._notice_layout.totalHeightForWidth(self.width()) + GRID
+        self.setFixedHeight(max(HEIGHT, needed if self._active is None else 0))
+
     def _show_times(self) -> None:
         if self._active is not None:
             elapsed = time.monotonic() - self._active.started
@@ -89,7 +99,7 @@ class JobBar(QFrame):
     def _show_notice(self, notice: Notice | None, theme: Theme) -> None:
         name, role = _NOTICE_ICONS[notice.kind] if notice else ("info", "muted")
         self._icon.setPixmap(resources.icon(name, theme, role).pixmap(ICON))
-        self._sentence.setText(notice.sentence if notice else "Ready")
+        self._sentence.setText(breakable(notice.sentence) if notice else "Ready")
         self._sentence.setToolTip(notice.sentence if notice else "")
         self._sentence.setProperty("role", "bad" if notice and notice.kind is NoticeKind.ERROR else "body")
         self._sentence.style().polish(self._sentence)
@@ -101,6 +111,7 @@ class JobBar(QFrame):
         layout = QHBoxLayout(page)
         layout.setContentsMargins(2 * GRID, 0, GRID, 0)
         layout.setSpacing(GRID)
+        self._notice_layout = layout
         layout.addWidget(self._icon)
         layout.addWidget(self._sentence, 1)
         layout.addWidget(self.details)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from PySide6.QtCore import QByteArray, Qt, QTimer, Signal, Slot
+from PySide6.QtCore import QByteArray, QSize, Qt, QTimer, Signal, Slot
 from PySide6.QtGui import (
     QCloseEvent,
     QDragEnterEvent,
@@ -18,10 +18,10 @@ from PySide6.QtWidgets import QApplication, QHBoxLayout, QMainWindow, QVBoxLayou
 from nmf_app import resources
 from nmf_app.actions import Actions
 from nmf_app.controller import Controller
-from nmf_app.session import Session, SessionState, Shading, Theme
+from nmf_app.session import ItemState, Session, SessionState, Shading, Theme
 from nmf_app.settings import Settings
 from nmf_app.widgets.basics import GRID
-from nmf_app.widgets.confirm import may_lose_exports
+from nmf_app.widgets.confirm import may_lose_exports, may_lose_results
 from nmf_app.widgets.dialogs import Dialogs
 from nmf_app.widgets.drop_zone import DropHint, DropZone
 from nmf_app.widgets.job_bar import JobBar
@@ -33,6 +33,9 @@ from nmf_app.widgets.timeline import Timeline
 from nmf_app.widgets.warmup import Warmup
 
 TITLE = "Neural Mesh Flow"
+SIZE, SMALLEST = QSize(1280, 800), QSize(880, 480)
+FRAME = QSize(0, 5 * GRID)
+"""What the desktop may put around a window."""
 SOON_S = 0.5  # how long a closing window stands still for work that is about to end
 
 
@@ -75,7 +78,7 @@ class MainWindow(QMainWindow):
             "open": controller.choose_files,
             "export": controller.export,
             "animation": controller.save_animation,
-            "clear": controller.remove_all,
+            "clear": self._close_files,
             "reconstruct": controller.reconstruct,
             "other": controller.show_other,
             "split": controller.split_bodies,
@@ -87,6 +90,7 @@ class MainWindow(QMainWindow):
         self.queue.selected.connect(controller.select)
         self.queue.removed.connect(controller.remove)
         self.side_panel.parameters.edited.connect(controller.set_parameters)
+        self.job_bar.cancel.clicked.connect(controller.cancel_active)
         self.job_bar.details.clicked.connect(controller.show_details)
         self.job_bar.dismiss.clicked.connect(controller.dismiss_notice)
         self.drop_zone.example_chosen.connect(self._open_one)
@@ -149,8 +153,9 @@ class MainWindow(QMainWindow):
     def closeEvent(self, event: QCloseEvent) -> None:
         """Cancel the work, wait for it, close the view, remember the settings; in this order.
 
-        Files that wait to be written are asked about first. What does not end soon is waited for with the
-        window open and disabled; closed once more, it does not wait.
+        Files that wait to be written are asked about first, and results that took long and were not
+        exported. What does not end soon is waited for with the window open and disabled; closed once more, it
+        does not wait.
         """
         if not self._leaving and not self._leave():
             event.ignore()
@@ -169,6 +174,8 @@ class MainWindow(QMainWindow):
         """Stop the work if the user agrees; True if it ended at once."""
         waiting = self._controller.unwritten()
         if waiting and not self._may_lose(waiting):
+            return False
+        if not may_lose_results(self, *self._controller.unexported()):
             return False
         self._leaving = True
         self.setEnabled(False)
@@ -194,14 +201,14 @@ class MainWindow(QMainWindow):
         self.setWindowTitle(TITLE)
         self.setWindowIcon(resources.app_icon())
         self.setAcceptDrops(True)
-        self.setMinimumSize(960, 600)
+        self.setMinimumSize(SMALLEST)
         self.warmup = Warmup(examples, self)
         self.drop_zone = DropZone(actions["open"], examples)
         self.stage = Stage(self.drop_zone, actions)
         self.timeline = Timeline(actions["play"])
         self.queue = QueuePanel()
         self.side_panel = SidePanel(actions, state)
-        self.job_bar = JobBar(actions["cancel"])
+        self.job_bar = JobBar()
         self.recent_menu = build_menus(self.menuBar(), actions)
         self.setCentralWidget(self._arrange())
         self._hint = DropHint(self)
@@ -246,7 +253,8 @@ class MainWindow(QMainWindow):
 
     def _restore(self) -> None:
         geometry, state = self._settings.geometry()
-        self.resize(1280, 800)
+        # Of a smaller screen the window would hide its buttons and its progress.
+        self.resize(SIZE.boundedTo(self.screen().availableSize() - FRAME))
         if isinstance(geometry, QByteArray) and not geometry.isEmpty():
             self.restoreGeometry(geometry)
             self.restoreState(state)
@@ -259,7 +267,6 @@ class MainWindow(QMainWindow):
 
         viewport = Viewport(self)
         self.stage.adopt(viewport, self._session.state)
-        QWidget.setTabOrder(viewport, self.timeline)
         viewport.painted.connect(self._announce, Qt.ConnectionType.SingleShotConnection)
         viewport.painted.connect(self.drawn)
 
@@ -311,7 +318,8 @@ class MainWindow(QMainWindow):
         actions, item = self.actions_by_name, state.current_item
         done = item is not None and item.outcome is not None
         busy = state.reconstructing_current
-        actions["reconstruct"].setEnabled(item is not None and item.loaded is not None and not busy)
+        begun = busy or (item is not None and item.state is ItemState.READING)
+        actions["reconstruct"].setEnabled(item is not None and not begun)
         actions["split"].setEnabled(item is not None and item.loaded is not None and item.loaded.bodies > 1)
         actions["cancel"].setEnabled(state.active is not None or busy)
         actions["cancel_all"].setEnabled(state.active is not None)
@@ -341,6 +349,11 @@ class MainWindow(QMainWindow):
     @Slot(object)
     def _open_one(self, path: Path) -> None:
         self._controller.open_files([path])
+
+    @Slot()
+    def _close_files(self) -> None:
+        if may_lose_results(self, *self._controller.unexported()):
+            self._controller.remove_all()
 
     @Slot()
     def _forget_recent(self) -> None:

@@ -9,7 +9,9 @@ from pathlib import Path
 from PySide6.QtWidgets import QMenu, QMenuBar
 
 from nmf_app.actions import Actions
+from nmf_app.wording import shortened
 
+NAME_LENGTH = 60
 MENUS = {
     "&File": ("open", "recent", "|", "export", "animation", "|", "clear", "quit"),
     "&View": ("smooth", "flat", "wireframe", "|", "input", "colors", "reset", "play", "|", "dark", "panel"),
@@ -42,7 +44,8 @@ def fill_recent(
     menu.setProperty("shown", [str(path) for path in paths])
     menu.setEnabled(bool(paths))
     for number, path in enumerate(paths, start=1):
-        action = menu.addAction(f"&{number}  {path.name}")
+        name = " ".join(shortened(path.name, NAME_LENGTH).split()).replace("&", "&&")
+        action = menu.addAction(f"&{number}  {name}")
         action.setToolTip(str(path))
         action.triggered.connect(partial(_open, open_one, path))
     if paths:

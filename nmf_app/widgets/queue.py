@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from PySide6.QtCore import QModelIndex, QPersistentModelIndex, QRect, QSize, Qt, Signal
-from PySide6.QtGui import QColor, QFontMetrics, QIcon, QPainter
+from PySide6.QtGui import QColor, QFontMetrics, QIcon, QKeySequence, QPainter, QShortcut
 from PySide6.QtWidgets import (
     QFrame,
     QListWidget,
@@ -50,6 +50,9 @@ class QueuePanel(QFrame):
         self._list.setContextMenuPolicy(Qt.ContextMenuPolicy.CustomContextMenu)
         self._list.customContextMenuRequested.connect(self._menu)
         self._list.currentItemChanged.connect(self._on_selected)
+        delete = QShortcut(QKeySequence.StandardKey.Delete, self._list)
+        delete.setContext(Qt.ShortcutContext.WidgetShortcut)
+        delete.activated.connect(self._on_delete)
         self._delegate = _RowPainter(self._list)
         self._list.setItemDelegate(self._delegate)
         layout = QVBoxLayout(self)
@@ -86,11 +89,17 @@ class QueuePanel(QFrame):
         if row is not None:
             self.selected.emit(row.data(_KEY))
 
+    def _on_delete(self) -> None:
+        row = self._list.currentItem()
+        if row is not None:
+            self.removed.emit(row.data(_KEY))
+
     def _menu(self, position: object) -> None:
         row = self._list.itemAt(position)  # type: ignore[call-overload]
         if row is not None:
             menu = QMenu(self)
             remove = menu.addAction("Remove from the list")
+            remove.setShortcut(QKeySequence.StandardKey.Delete)  # shown only; the list has its own
             if menu.exec(self._list.mapToGlobal(position)) is remove:  # type: ignore[call-overload]
                 self.removed.emit(row.data(_KEY))
             menu.deleteLater()
@@ -135,6 +144,8 @@ def _background(
     flags: QStyle.StateFlag = option.state
     painter.setRenderHint(QPainter.RenderHint.Antialiasing)
     painter.setPen(Qt.PenStyle.NoPen)
+    if flags & QStyle.StateFlag.State_HasFocus:
+        painter.setPen(QColor(colours["accent"]))
     if flags & QStyle.StateFlag.State_Selected:
         painter.setBrush(QColor(colours["accent_soft"]))
         painter.drawRoundedRect(area, 6, 6)

@@ -9,7 +9,7 @@ from nmf_app import resources
 from nmf_app.session import Item, Theme
 from nmf_app.widgets.basics import GRID, clear, colour_dot, column, label, rule
 from nmf_app.widgets.seal import Seal
-from nmf_app.wording import facts, result_lines, result_notes
+from nmf_app.wording import breakable, facts, result_lines, result_notes
 from nmf_model.checks import CheckLine
 
 ICON = QSize(16, 16)
@@ -34,7 +34,9 @@ class ReportPanel(QWidget):
         self._layout.addSpacing(GRID)
         self._layout.addWidget(label("Quality", "section"))
         if item.exported is not None:
-            self._layout.addWidget(label(f"As read back from {item.exported.path.name}", "caption"))
+            self._layout.addWidget(
+                label(breakable(f"As read back from {item.exported.path.name}"), "caption")
+            )
         for mark, line in result_lines(report, len(outcome.crossing_faces) > 0):
             self._layout.addWidget(_line(line, theme, mark))
         self._layout.addWidget(rule())
@@ -44,7 +46,7 @@ class ReportPanel(QWidget):
             self._layout.addWidget(rule())
             self._layout.addWidget(label("Notes", "section"))
             for note in notes:
-                self._layout.addWidget(label(note, "caption"))
+                self._layout.addWidget(label(breakable(note), "caption"))
 
 
 def _line(line: CheckLine, theme: Theme, mark_colour: str) -> QWidget:

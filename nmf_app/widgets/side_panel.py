@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import Qt
-from PySide6.QtWidgets import QFrame, QPushButton, QScrollArea, QVBoxLayout, QWidget
+from PySide6.QtCore import QEvent, Qt
+from PySide6.QtWidgets import QApplication, QFrame, QPushButton, QScrollArea, QVBoxLayout, QWidget
 
 from nmf_app.actions import Actions
-from nmf_app.session import ItemState, SessionState
-from nmf_app.widgets.basics import GRID, action_button, rule
+from nmf_app.session import Item, ItemState, SessionState
+from nmf_app.widgets.basics import GRID, action_button, rule, show_all
 from nmf_app.widgets.broken import BrokenPanel
 from nmf_app.widgets.input_card import InputCard
 from nmf_app.widgets.parameters import ParametersPanel
@@ -48,11 +48,9 @@ class SidePanel(QFrame):
     def _show(self, state: SessionState) -> None:
         item, theme = state.current_item, state.view.theme
         working = state.reconstructing_current
-        done = item is not None and item.state is ItemState.DONE
+        done = item is not None and item.outcome is not None and not working
         self._reconstruct.setVisible(not working)
-        broken = item is not None and item.loaded is not None and item.loaded.broken is not None
-        first = "Repair by wrapping" if broken else "Reconstruct"
-        self._reconstruct.setText("Reconstruct again" if done else first)
+        self._reconstruct.setText(_offer(item))
         self._cancel.setVisible(working)
         self._export.setVisible(done)
         way = other_way(item)
@@ -65,10 +63,17 @@ class SidePanel(QFrame):
         self.broken.show_item(item, theme)
         loaded = item.loaded if item is not None else None
         self.parameters.show_source(loaded.source if loaded is not None else None)
+        self._arrange()
+
+    def _arrange(self) -> None:
+        """Give everything its height now: left to later, new lines share the height of old ones."""
+        for panel in (self.broken, self.report, self._content):
+            show_all(panel)
+        QApplication.sendEvent(self._scroll, QEvent(QEvent.Type.LayoutRequest))
 
     def _build(self) -> None:
-        content = QWidget()
-        layout = QVBoxLayout(content)
+        self._content = QWidget()
+        layout = QVBoxLayout(self._content)
         layout.setContentsMargins(2 * GRID, 2 * GRID, 2 * GRID, 2 * GRID)
         layout.setSpacing(2 * GRID)
         layout.addWidget(self.input)
@@ -77,12 +82,12 @@ class SidePanel(QFrame):
         layout.addWidget(self.report)
         layout.addWidget(self.parameters)
         layout.addStretch(1)
-        scroll = QScrollArea()
+        scroll = self._scroll = QScrollArea()
         scroll.setWidgetResizable(True)
         scroll.setFrameShape(QFrame.Shape.NoFrame)
         scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         scroll.setFocusPolicy(Qt.FocusPolicy.NoFocus)
-        scroll.setWidget(content)
+        scroll.setWidget(self._content)
         buttons = QVBoxLayout()
         buttons.setContentsMargins(2 * GRID, GRID + 4, 2 * GRID, GRID + 4)
         buttons.setSpacing(GRID)
@@ -94,6 +99,16 @@ class SidePanel(QFrame):
         outer.addWidget(scroll, 1)
         outer.addWidget(rule())
         outer.addLayout(buttons)
+
+
+def _offer(item: Item | None) -> str:
+    """Say what can be done next with an item."""
+    if item is not None and item.outcome is not None:
+        return "Reconstruct again"
+    if item is not None and item.loaded is None and item.state is not ItemState.READING:
+        return "Read again"
+    broken = item is not None and item.loaded is not None and item.loaded.broken is not None
+    return "Repair by wrapping" if broken else "Reconstruct"
 
 
 def _set_primary(button: QPushButton, primary: bool) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 from PySide6.QtCore import QEvent, QObject, QSize, Qt
-from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QStackedLayout, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QStackedLayout, QToolButton, QVBoxLayout, QWidget
 
 from nmf_app import resources
 from nmf_app.actions import Actions
@@ -53,6 +53,7 @@ class Stage(QWidget):
         self._layout.addWidget(self._scene)
         self._layout.addWidget(drop_zone)
         self._layout.setCurrentWidget(drop_zone)
+        self._scene.setEnabled(False)
         self._tools = _make_tools(actions, self._scene)
         self._inset = QLabel(self._scene)
         self._inset.setObjectName("inset")
@@ -74,6 +75,7 @@ class Stage(QWidget):
         viewport.set_theme(state.view.theme)
         self._scene_layout.replaceWidget(self._waiting, viewport)
         self._waiting.deleteLater()
+        QWidget.setTabOrder(self._tools.findChildren(QToolButton)[-1], viewport)
         self._tools.show()
         for overlay in (self._tools, self._inset):
             overlay.raise_()
@@ -89,6 +91,7 @@ class Stage(QWidget):
         empty = not new.items
         if empty != (not old.items):
             self._drop_zone.setVisible(empty)
+            self._scene.setEnabled(not empty)  # the keyboard shall not reach what lies behind the page
             self._layout.setCurrentWidget(self._drop_zone if empty else self._scene)
         if self.viewport is None:
             return

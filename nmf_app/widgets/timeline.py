@@ -7,7 +7,7 @@ import time
 import numpy as np
 from numpy.typing import NDArray
 from PySide6.QtCore import Qt, QTimer, Signal
-from PySide6.QtGui import QAction
+from PySide6.QtGui import QAction, QResizeEvent
 from PySide6.QtWidgets import QComboBox, QFrame, QHBoxLayout, QSlider
 
 from nmf_app import resources
@@ -18,6 +18,7 @@ from nmf_model.types import Trajectory
 SECONDS_AT_NORMAL_SPEED = 4.0
 TICK_MS = 33
 STEPS = 20  # slider positions between two frames
+WIDE = 62 * GRID
 SPEEDS = (0.25, 0.5, 1.0, 2.0, 4.0)
 
 
@@ -63,6 +64,11 @@ class Timeline(QFrame):
         self._go(0.0 if play else float(last))
         if play:
             self.play()
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        """Leave out where the flow stands where words and slider would cover each other."""
+        super().resizeEvent(event)
+        self._label.setVisible(self.width() >= WIDE)
 
     def set_theme(self, theme: Theme) -> None:
         """Redraw the play button in a theme's colours."""

@@ -9,6 +9,7 @@ import os
 import secrets
 import shutil
 import stat
+import tempfile
 import threading
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -74,6 +75,13 @@ def write_atomically(
         group.write(path, write, verify)
 
 
+def require_place(path: Path) -> None:
+    """Raise InputError if no file can be written there: ask before what takes long to make."""
+    target = _free(path)
+    with _explained(path), tempfile.TemporaryFile(dir=target.parent):
+        pass
+
+
 class _Staged(NamedTuple):
     """A file that waits for its name: what it is called in messages, what it will replace, where it is."""
 
@@ -124,12 +132,7 @@ class FileGroup:
         Raises:
             InputError: the file cannot be written here; one sentence says why and what to do.
         """
-        target = Path(os.path.realpath(path))
-        if os.path.isdir(target):
-            raise InputError(f"{path} could not be written: {_REMEDIES[errno.EISDIR]}.")
-        if os.path.exists(target) and not os.access(target, os.W_OK):
-            # Renaming over it would succeed, but a write-protected file is meant to stay.
-            raise InputError(f"{path} could not be written: it is write-protected; choose another name.")
+        target = _free(path)
         temporary = _new_name(target)
         self._staged.append(_Staged(path, target, temporary))
         mode = _mode(target)
@@ -171,6 +174,17 @@ class FileGroup:
                 _remove(older)
         for folder in {file.target.parent for file in self._staged}:
             _sync_folder(folder)
+
+
+def _free(path: Path) -> Path:
+    """Return what a path stands for, unless what is there is to stay."""
+    target = Path(os.path.realpath(path))
+    if os.path.isdir(target):
+        raise InputError(f"{path} could not be written: {_REMEDIES[errno.EISDIR]}.")
+    if os.path.exists(target) and not os.access(target, os.W_OK):
+        # Renaming over it would succeed, but a write-protected file is meant to stay.
+        raise InputError(f"{path} could not be written: it is write-protected; choose another name.")
+    return target
 
 
 @contextlib.contextmanager

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from nmf_model.errors import InputError
+from nmf_model.io.pipes import refuse_pipe
 from nmf_model.types import ShapeImage
 
 WORK_SIZE = 1024
@@ -88,6 +89,7 @@ def read_image(path: str | Path) -> ShapeImage:
 def _check_suffix(path: Path) -> None:
     if path.is_dir():
         raise InputError(f"{path.name} is a folder: choose a picture in it.")
+    refuse_pipe(path)
     if path.suffix.lower() not in _FORMATS_OF_SUFFIX:
         known = " ".join(suffix[1:] for suffix in IMAGE_SUFFIXES)
         raise InputError(f"{path.name} is not a picture this program reads: save it as one of {known}.")

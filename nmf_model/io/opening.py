@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from nmf_model.errors import InputError
+from nmf_model.io.pipes import refuse_pipe
 from nmf_model.io.suffixes import listed
 
 T = TypeVar("T")
@@ -41,6 +42,7 @@ def check_file(path: Path, supported: Collection[str]) -> None:
     name = path.name
     if path.is_dir():
         raise InputError(f"{name} is a folder; choose the files inside it instead.")
+    refuse_pipe(path)
     if path.suffix.lower() in _PACKED:
         raise InputError(f"{name} is compressed; unpack it first, then choose the unpacked file.")
     if path.suffix.lower() not in supported:

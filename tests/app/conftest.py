@@ -90,6 +90,7 @@ def open_window(qtbot, settings_file):
 
     yield open_app
     for app in opened:
+        app.controller.remove_all()  # results that took long would be asked about
         app.window.close()
         qtbot.waitUntil(app.window.isHidden, timeout=10_000)
         app.window.deleteLater()

@@ -315,3 +315,46 @@ def test_one_body_is_not_split(bench):
     before = len(bench.jobs())
     bench.controller.split_bodies()
     assert len(bench.jobs()) == before
+
+
+def test_what_could_not_be_read_is_read_again_on_request(bench):
+    bench.controller.open_files([Path("egg.xyz")])
+    bench.tell(bench.jobs()[-1], JobState.FAILED, sentence="egg.xyz is empty.")
+    bench.controller.reconstruct()
+    bench.controller.reconstruct()
+    assert [job.kind for job in bench.jobs()] == [JobKind.READ, JobKind.READ]
+    item = bench.state.current_item
+    assert (item.state, item.sentence) == (ItemState.READING, "")
+    bench.finish(bench.jobs()[-1], loaded())
+    assert bench.jobs()[-1].kind is JobKind.RECONSTRUCT
+
+
+def test_removing_the_shown_item_shows_the_next_one_or_the_last(bench):
+    for name in ("a.xyz", "b.xyz", "c.xyz"):
+        bench.controller.open_files([Path(name)])
+    first, second, third = bench.state.items
+    bench.controller.select(second.key)
+    bench.controller.remove(second.key)
+    assert bench.state.current == third.key
+    bench.controller.remove(third.key)
+    assert bench.state.current == first.key
+    bench.controller.remove(first.key)
+    assert bench.state.current is None
+
+
+def test_an_animation_goes_before_the_queue_and_outlives_its_item(bench):
+    finish_one(bench)
+    item = bench.state.current_item
+    bench.dialogs.choose_animation.return_value = Path("/tmp/egg.gif")
+    bench.controller.save_animation()
+    recording = bench.jobs()[-1]
+    reconstruction = open_one(bench, "other.xyz")
+    assert recording.priority < reconstruction.priority
+    assert bench.controller.unwritten() == ("egg.gif",)
+    bench.tell(recording)
+    bench.controller.remove_all()
+    assert recording.id not in [call.args[0] for call in bench.runner.cancel.call_args_list]
+    assert bench.state.active.kind is JobKind.ANIMATION
+    bench.tell(recording, JobState.DONE, result=Path("/tmp/egg.gif"))
+    assert "/tmp/egg.gif" in bench.state.notice.sentence
+    assert bench.state.item(item.key) is None
