@@ -6,12 +6,14 @@
 radius cannot come from outside without touching points, so its inside is full. At a radius just too big for
 the voids between random points the solid keeps every hole through the object that the sampling resolves; as
 the ball grows, holes close one by one. A hole counts only if it lasts well beyond the first radius, so that
-chance gaps and noise do not count. Tunnels are counted by the Euler characteristic, b1 = b0 + b2 - chi;
-where new cells close a hole is its place, and the ball that closes it its width.
+chance gaps and noise do not count; nor do holes that open later, as between spikes. Tunnels are counted by
+the Euler characteristic, b1 = b0 + b2 - chi, those that last by ``lasting_tunnels``; where new cells close a
+hole is its place, and the ball that closes it its width.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -24,6 +26,7 @@ from scipy.spatial import cKDTree
 from nmf_model.defects import MeshSurface
 from nmf_model.findings import Body, InputFindings, Tunnel
 from nmf_model.fitting.ground import ground_share
+from nmf_model.fitting.lasting import lasting_tunnels
 from nmf_model.geometry.normalization import normalize
 from nmf_model.geometry.outliers import neighbours_of
 from nmf_model.geometry.topology import analyse
@@ -49,6 +52,8 @@ _SPARSE_VOID_RATIO = 1.45
 _LASTING = 1.4
 """A tunnel must survive a ball this many times larger than the first one."""
 _GROWTH = 1.13
+_MOST_PLUGS = 8
+"""Places that are asked whether a hole closed there, of those where much was filled at once."""
 _FINE, _COARSE = 0.04, 0.08
 """Cells, unit-sphere units."""
 _FINE_BALL, _WIDE_BALL = 0.3, 1.1
@@ -175,21 +180,30 @@ def _radii(first: float, last: float) -> NDArray[np.float64]:
 
 
 def _followed(grid: _Grid, radii: NDArray[np.float64], lasting: float) -> tuple[int, int, list[Tunnel]]:
-    """Return the tunnels left at the end, the fewest up to ``lasting``, and those closed beyond."""
-    before = grid.solid(float(radii[0]))
-    tunnels = fewest = tunnel_count(before)
+    """Return the tunnels of the first solid left at the end and at ``lasting``, and those closed between."""
+    first = before = grid.solid(float(radii[0]))
+    left = fewest = tunnel_count(first)
     holes: list[Tunnel] = []
     for radius in radii[1:]:
-        if fewest == 0 or tunnels == 0:
+        if left == 0:
             break
-        solid, earlier = grid.solid(float(radius)), tunnels
-        tunnels = tunnel_count(solid)
+        solid, earlier = grid.solid(float(radius)), left
+        left = _still_open(first, solid, left)
         if radius <= lasting:
-            fewest = min(fewest, tunnels)
-        elif tunnels < earlier:
-            holes += grid.closed_between(before, solid)[: earlier - tunnels]
+            fewest = left
+        elif left < earlier:
+            holes += grid.closed_between(first, before, solid, (earlier, left))
         before = solid
-    return tunnels, fewest, holes
+    return left, fewest, holes
+
+
+def _still_open(first: NDArray[np.bool_], solid: NDArray[np.bool_], most: int) -> int:
+    """Return how many tunnels of a solid, ``most`` at most, a larger one still has."""
+    count = tunnel_count(solid)
+    if count == 0:
+        return 0
+    lasting = lasting_tunnels(first, solid)
+    return min(most, count if lasting is None else lasting)
 
 
 @dataclass(frozen=True)
@@ -227,33 +241,57 @@ class _Grid:
         solid: NDArray[np.bool_] = regions != regions[0, 0, 0]
         return solid
 
-    def closed_between(self, before: NDArray[np.bool_], after: NDArray[np.bool_]) -> list[Tunnel]:
-        """Return the tunnels of ``before`` that the new cells of ``after`` close.
+    def closed_between(
+        self,
+        first: NDArray[np.bool_],
+        before: NDArray[np.bool_],
+        after: NDArray[np.bool_],
+        counts: tuple[int, int],
+    ) -> list[Tunnel]:
+        """Return the tunnels of ``first`` that are still there in ``before`` and closed in ``after``.
 
         As the ball grows the solid gains a thin layer all around. Where it gains more than that, far from
         any place the ball still reaches, a passage has closed.
+
+        Args:
+            first: a solid.
+            before: one that it is within.
+            after: one that both are within.
+            counts: how many tunnels of the first the others have.
         """
+        earlier, wanted = counts[0], counts[0] - counts[1]
         new = after & ~before
         away = ndimage.distance_transform_edt(after)
-        found: list[Tunnel] = []
+        best: list[Tunnel] = []
         for least in (2.5, 1.5, 0.0):
-            regions, _ = ndimage.label(new & (away > least), structure=_CONNECTED)
-            for number, box in enumerate(ndimage.find_objects(regions), start=1):
-                near = tuple(slice(max(0, part.start - 1), part.stop + 1) for part in box)
-                plug, old = regions[near] == number, before[near]
-                closed = euler_characteristic(old | plug) - euler_characteristic(old)
-                if closed > 0:
-                    found += [self._hole(plug, away[near], near)] * min(closed, 3)
-            if found:
-                break
-        return found
+            found: list[Tunnel] = []
+            for plug in _plugs(new & (away > least), before):
+                closed = earlier - _still_open(first, before | plug, earlier)
+                found += [self._hole(plug, away)] * closed
+                if len(found) >= wanted:
+                    return found[:wanted]
+            best = max(best, found, key=len)
+        return best
 
-    def _hole(self, plug: NDArray[np.bool_], away: NDArray[np.float64], near: tuple[slice, ...]) -> Tunnel:
+    def _hole(self, plug: NDArray[np.bool_], away: NDArray[np.float64]) -> Tunnel:
         """Return the middle of a plug's deepest cells, and the ball that just fitted there."""
         depth = np.where(plug, away, -1.0)
         deepest = depth >= depth.max() - 0.5
-        middle = np.argwhere(deepest).mean(axis=0) + [part.start for part in near]
-        return Tunnel(self.origin + (middle + 0.5) * self.cell, float(self.distance[near][deepest].max()))
+        middle = np.argwhere(deepest).mean(axis=0)
+        return Tunnel(self.origin + (middle + 0.5) * self.cell, float(self.distance[deepest].max()))
+
+
+def _plugs(new: NDArray[np.bool_], solid: NDArray[np.bool_]) -> Iterator[NDArray[np.bool_]]:
+    """Yield a few pieces of new cells, first those that close more holes of a solid than they open."""
+    regions, _ = ndimage.label(new, structure=_CONNECTED)
+    closing = []
+    for number, box in enumerate(ndimage.find_objects(regions), start=1):
+        near = tuple(slice(max(0, part.start - 1), part.stop + 1) for part in box)
+        plug, old = regions[near] == number, solid[near]
+        gain = euler_characteristic(old | plug) - euler_characteristic(old)
+        closing.append((gain > 0, int(np.count_nonzero(plug)), number))
+    for _, _, number in sorted(closing, reverse=True)[:_MOST_PLUGS]:
+        yield regions == number
 
 
 def tunnel_count(solid: NDArray[np.bool_]) -> int:

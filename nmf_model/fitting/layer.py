@@ -3,7 +3,8 @@
 Around points of one surface, as of one side of a solid, a closed mesh can only be a skin; so can it around a
 plate thinner than the points are apart. These differ in the points themselves. About a smooth sheet through
 a few dozen neighbours, those of a plate's two faces lie half of its thickness to either side and hardly
-between; those of one surface lie on the sheet, or about it as noise does, mostly near the middle.
+between; those of one surface lie on the sheet, or about it as noise does, mostly near the middle. Around a
+rod or a spike thinner than the neighbourhood there is no sheet: it is nearly as thick as it is wide.
 """
 
 from __future__ import annotations
@@ -29,6 +30,8 @@ _PEAKED = 2.5
 _UNIFORM = 1.4
 """... if their size is everywhere the same, its upper quartile up to this many times the lower: else they are
 the edges and bends of a shape too fine for its points."""
+_WIDE = 2.5
+"""... and a sheet at least this many times as wide as they scatter about it, by root mean square."""
 _MOST = 0.5
 
 Places = NDArray[np.float64]
@@ -51,7 +54,7 @@ def is_one_layer(
     sides = face_normals(vertices, faces)[facing]
     count = min(_ASKED, len(points))
     asked = points[np.random.default_rng(0).choice(len(points), count, replace=False)].astype(np.float64)
-    frames, sheets, deviations = _sheets_at(asked, points)
+    frames, widths, sheets, deviations = _sheets_at(asked, points)
     size = np.sqrt(np.square(deviations).sum(axis=1) / (deviations.shape[1] - sheets.shape[1]))
     thickness = np.zeros(count)
     for k, near in enumerate(cKDTree(samples).query_ball_point(asked, _REACH * spacing)):
@@ -64,7 +67,11 @@ def is_one_layer(
     wrapped, flat = thickness > 0, size < _FLAT * thickness
     if wrapped.mean() < _MOST:
         return False
-    return bool(flat[wrapped].mean() >= _MOST) or _is_noise(size, deviations, wrapped & ~flat)
+    if flat[wrapped].mean() >= _MOST:
+        return True
+    rough = wrapped & ~flat
+    is_sheet = float(np.median(widths[rough] / size[rough])) > _WIDE
+    return is_sheet and _is_noise(size, deviations, rough)
 
 
 def _is_noise(size: Places, deviations: Places, chosen: NDArray[np.bool_]) -> bool:
@@ -75,15 +82,19 @@ def _is_noise(size: Places, deviations: Places, chosen: NDArray[np.bool_]) -> bo
     return bool(upper < _UNIFORM * lower and np.median(kurtosis) > _PEAKED)
 
 
-def _sheets_at(asked: Places, points: NDArray[np.floating]) -> tuple[Places, Places, Places]:
-    """Return of a quadric through the neighbours of each of K places: axes (K, 3, 3), terms, deviations."""
+def _sheets_at(asked: Places, points: NDArray[np.floating]) -> tuple[Places, Places, Places, Places]:
+    """Return of a quadric through the neighbours of each of K places: axes, widths, terms, deviations.
+
+    The width is that along the shorter axis of the sheet, the root mean square of the neighbours' places.
+    """
     near = cKDTree(points).query(asked, k=min(_NEIGHBOURS, len(points)))[1]
     around = points[near].astype(np.float64)
-    frames = np.linalg.svd(around - around.mean(axis=1, keepdims=True), full_matrices=False)[2]
+    _, spreads, frames = np.linalg.svd(around - around.mean(axis=1, keepdims=True), full_matrices=False)
+    widths = spreads[:, 1] / np.sqrt(around.shape[1])
     along = np.einsum("kni,kji->knj", around - asked[:, None], frames)
     terms = _terms(along[..., 0], along[..., 1])
     sheets = np.einsum("ktn,kn->kt", np.linalg.pinv(terms), along[..., 2])
-    return frames, sheets, along[..., 2] - np.einsum("knt,kt->kn", terms, sheets)
+    return frames, widths, sheets, along[..., 2] - np.einsum("knt,kt->kn", terms, sheets)
 
 
 def _terms(x: Places, y: Places) -> Places:

@@ -16,8 +16,10 @@ from nmf_model.fitting.findings import (
     split_bodies,
     tunnel_count,
 )
+from nmf_model.fitting.lasting import lasting_tunnels
 from nmf_model.geometry.defects import diagnose
 from nmf_model.geometry.normalization import normalize
+from nmf_model.geometry.sampling import sample_surface
 from nmf_model.types import PointCloud
 
 COUNT = 6000
@@ -103,6 +105,40 @@ def test_a_body_of_genus_0_has_one_body_and_no_tunnel(name, noise, rng):
     assert len(found.bodies) == 1
     assert found.tunnels == ()
     assert notes_of(found) == ()
+
+
+@pytest.mark.parametrize("noise", [0.0, 0.01])
+def test_between_spikes_there_are_no_holes(noise, rng):
+    ball = trimesh.creation.icosphere(1, radius=0.5)
+    tips = ball.face_normals
+    corners = np.concatenate([ball.vertices, tips])
+    faces = [
+        [face[k], face[k - 2], len(ball.vertices) + n] for n, face in enumerate(ball.faces) for k in range(3)
+    ]
+    points, _ = sample_surface(corners, np.array(faces), 4000, rng)
+    assert look(points, rng, noise).tunnels == ()
+
+
+def test_a_hole_lasts_if_it_is_still_the_same_in_the_larger_solid():
+    plate = np.zeros((12, 12, 6), dtype=bool)
+    plate[2:10, 2:10, 2:4] = True
+    left, right, both = plate.copy(), plate.copy(), plate.copy()
+    for solid in (left, both):
+        solid[3:5, 3:5] = False
+    for solid in (right, both):
+        solid[7:9, 7:9] = False
+    bar = left & right & ~plate
+    bar[2:10, 2, 2:4] = True
+    assert [lasting_tunnels(both, solid) for solid in (both, left, right, plate)] == [2, 1, 1, 0]
+    # The bar has no hole, though what it is a part of has one.
+    assert tunnel_count(left) == 1
+    assert lasting_tunnels(bar, left) == 0
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_all_holes_of_a_solid_last_in_itself(seed):
+    solid = np.random.default_rng(seed).random((7, 8, 9)) < 0.45
+    assert lasting_tunnels(solid, solid) == tunnel_count(solid) > 20
 
 
 @pytest.mark.parametrize(("ring", "tube"), [(1.0, 0.3), (1.0, 0.6), (1.0, 0.06), (40.0, 12.0)])

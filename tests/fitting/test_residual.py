@@ -196,6 +196,13 @@ def test_a_solid_thinner_than_its_points_are_apart_is_no_shell_if_they_are_of_bo
     assert residual_of(vertices, BALL.faces, points).shell is None
 
 
+@pytest.mark.parametrize("seed", range(3))
+def test_a_rod_of_few_points_is_no_shell(seed):
+    thin = BALL.vertices * np.array([1, 0.08, 0.08])
+    points, _ = sample_surface(thin, BALL.faces, 200, np.random.default_rng(seed))
+    assert residual_of(thin, BALL.faces, points).shell is None
+
+
 def test_a_plate_whose_points_tell_its_sides_apart_is_no_shell():
     rng = np.random.default_rng(0)
     flat = BALL.vertices * np.array([1, 1, 0.12])
