@@ -34,7 +34,7 @@ exit codes: 0 done, 2 bad use or bad input, 3 checked and not sound, 1 internal 
 --verify that could not be printed, 130 interrupted."""
 
 
-NEED_OUTPUT = ("certificate", "bodies", "texture")
+NEED_OUTPUT = ("certificate", "bodies", "texture", "template")
 """Options of what is written; the window's export dialog asks for it."""
 NOT_TO_VERIFY = ("method", "level", "weights", *NEED_OUTPUT, "device", "seed")
 """Options of how a mesh is made."""
@@ -66,6 +66,12 @@ def build_parser() -> argparse.ArgumentParser:
         type=_level,
         metavar="0-7",
         help="resolution: 10·4^k+2 vertices; default: the method chooses",
+    )
+    parser.add_argument(
+        "--template",
+        metavar="RESULT",
+        type=Path,
+        help="with --output: the vertices and faces of an earlier result (.ply or .glb), in another shape",
     )
     parser.add_argument(
         "--weights",
@@ -132,6 +138,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             parser.error("--output needs at least one FILE to read")
         if args.weights is not None and args.method in ("fit", "silhouette"):
             parser.error(f"--method {args.method} asks no network; leave out --weights")
+        if args.template is not None and args.level is not None:
+            parser.error("--template brings its own vertices; leave out --level")
         from nmf_app.headless import run
 
         return run(args)

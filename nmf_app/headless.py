@@ -21,9 +21,11 @@ from nmf_app.targets import Target, check_device, check_options, check_weights, 
 from nmf_model.certificate import Origin
 from nmf_model.errors import Cancelled, CheckpointError, InputError, NmfError
 from nmf_model.io.atomic import write_text_atomically
+from nmf_model.io.templates import read_template
 from nmf_model.types import (
     CancelCheck,
     Coloring,
+    Mesh,
     PointCloud,
     Reconstruction,
     ReconstructionRequest,
@@ -54,17 +56,21 @@ def run(args: argparse.Namespace) -> int:
             if args.weights is not None:
                 check_weights(args.weights)
             check_device(args.device)
+            template = None if args.template is None else read_template(args.template)
         except (InputError, CheckpointError) as error:
             console.error(str(error))
             return BAD_USE
-        return _Run(args, console, cancel).all(targets)
+        return _Run(args, console, cancel, template).all(targets)
 
 
 class _Run:
     """One call of the command line: the options shared by all inputs, and what came of each."""
 
-    def __init__(self, args: argparse.Namespace, console: Console, cancel: CancelCheck) -> None:
+    def __init__(
+        self, args: argparse.Namespace, console: Console, cancel: CancelCheck, template: Mesh | None
+    ) -> None:
         self._args = args
+        self._template = template
         self._console = console
         self._cancel = cancel
         self._entries: list[Entry] = []
@@ -161,7 +167,7 @@ class _Run:
         """Describe the input for the certificate, before it is read; None if none is wanted."""
         if not self._args.certificate:
             return None
-        return Origin.of_file(target.source, self._args.level, self._args.device)
+        return Origin.of_file(target.source, self._args.level, self._args.device, self._args.template)
 
     def _bodies(self, source: Source) -> list[Source]:
         if self._args.bodies != "split" or not isinstance(source, PointCloud):
@@ -193,6 +199,7 @@ class _Run:
                 seed=self._args.seed,
                 device=self._args.device,
                 weights=self._args.weights,
+                template=self._template,
             )
             return painted(reconstruct.run(request, cancel=self._cancel, on_frame=on_frame), source)
 

@@ -212,8 +212,9 @@ def drape_of(result: Reconstruction, source: Source) -> Drape | None:
 
 
 def _baked(result: Reconstruction, source: Source) -> Drape | None:
+    from nmf_model.geometry.atlas import make_atlas
     from nmf_model.repair import coloring_of
-    from nmf_model.texture import bake, make_atlas
+    from nmf_model.texture import bake
 
     known = coloring_of(source)
     if known is None or result.mesh.sphere is None:

@@ -68,21 +68,25 @@ class Origin:
         input_name, input_sha256: of the file that was reconstructed.
         level: as asked for; None if the method chose.
         device: as asked for: "auto", "cpu" or "cuda".
+        template_sha256: of the file whose places on the sphere and faces were asked for, if one was.
     """
 
     input_name: str | None = None
     input_sha256: str | None = None
     level: int | None = None
     device: str = "auto"
+    template_sha256: str | None = None
 
     @classmethod
-    def of_file(cls, path: Path, level: int | None = None, device: str = "auto") -> Origin:
+    def of_file(
+        cls, path: Path, level: int | None = None, device: str = "auto", template: Path | None = None
+    ) -> Origin:
         """Describe the input by its name and its present content; a file that is gone keeps its name."""
         try:
             digest = file_sha256(path) if path.is_file() else None  # a pipe may never end
         except OSError:
             digest = None
-        return cls(path.name, digest, level, device)
+        return cls(path.name, digest, level, device, None if template is None else file_sha256(template))
 
 
 def certificate_path(mesh: Path) -> Path:
@@ -155,6 +159,7 @@ def embedded(
             "level": origin.level,
             "seed": report.seed,
             "device": origin.device,
+            **({} if origin.template_sha256 is None else {"template_sha256": origin.template_sha256}),
         },
         "input": {"sha256": origin.input_sha256},
         "program": f"Neural Mesh Flow {program_version()}",

@@ -48,6 +48,7 @@ _ONLY_CLAIMED: dict[Field, str] = {
     ("report", "seed"): "seed",
     ("settings", "seed"): "seed",
     ("settings", "device"): "device",
+    ("settings", "template_sha256"): "template",
     ("report", "nfe"): "evaluations of the flow",
     ("report", "seconds"): "time taken",
     ("input", "name"): "name of the input",

@@ -15,6 +15,7 @@ from nmf_model.fitting.correction import GUESSED, MEASURED, correct_flow
 from nmf_model.fitting.fit import FitProgress, FitSettings, FittedFlow, fit_flow
 from nmf_model.fitting.residual import emptiness_of, spanned_share
 from nmf_model.flow.carrier import GridCarrier, MovingCarrier, TurnedCarrier
+from nmf_model.flow.facing import facing
 from nmf_model.geometry.cameras import turned
 from nmf_model.geometry.template import icosphere
 from nmf_model.network import predict_flow
@@ -99,7 +100,7 @@ def find_flow(
     """Find the flow: ask the network, fit, or first the one and then the other."""
     if plan.model is None and plan.answer is None:
         fitted, _ = yield from _fit_frames(points, None, 0.0, request, device, cancel)
-        return FoundFlow(fitted.carrier, plan.method, _stray(fitted.outliers))
+        return FoundFlow(facing(fitted.carrier), plan.method, _stray(fitted.outliers))
     if plan.answer is not None:
         carrier, outliers = plan.answer
     else:
@@ -112,7 +113,10 @@ def find_flow(
     if not plan.fits:
         # The strays of a picture are the network's own guesses, which nobody gave.
         notes = () if plan.is_picture else _stray(outliers)
-        place = partial(placed, plan)
+
+        def place(flow: MovingCarrier) -> MovingCarrier:
+            return facing(placed(plan, flow))
+
         if on_grids is None:
             return FoundFlow(place(answer), plan.method, notes)
         seen = turned(points, plan.view).astype(np.float32)
@@ -122,7 +126,7 @@ def find_flow(
     start = on_grids if on_grids is not None and _can_start(on_grids, points) else None
     fitted, began = yield from _fit_frames(points, start, NETWORK_SHARE, request, device, cancel)
     method = plan.method if plan.is_picture else "network+fit" if began else "fit"
-    return FoundFlow(fitted.carrier, method, _stray(fitted.outliers))
+    return FoundFlow(facing(fitted.carrier), method, _stray(fitted.outliers))
 
 
 def _can_start(answer: GridCarrier, points: NDArray[np.float32]) -> bool:

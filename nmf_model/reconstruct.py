@@ -85,7 +85,7 @@ def _frames(
     flow, surface = yield from sound_flow(flow, chosen, request, normalization, cancel)
     trajectory, nfe = yield from _flow_frames(flow.carrier, surface, request.frames, cancel)
     residual, found = _residual(plan, request, chosen, surface, normalization)
-    notes = (*plan.notes, *found, *flow.notes, *_notes_on(surface, request.level))
+    notes = (*plan.notes, *found, *flow.notes, *_notes_on(surface, request))
     vertices = normalization.to_file(surface.image)
     colors = None if plan.coloring is None else plan.coloring.at(vertices)
     mesh = Mesh(vertices, surface.faces, surface.sphere, colors=colors, unit=plan.cloud.unit)
@@ -145,12 +145,17 @@ def _residual(
     return residual, (*notes_of(findings), *residual_notes(residual, findings.tunnels))
 
 
-def _notes_on(surface: SoundSurface, level: int | None) -> tuple[str, ...]:
+def _notes_on(surface: SoundSurface, request: ReconstructionRequest) -> tuple[str, ...]:
     notes = surface.report.notes()
-    added = len(surface.sphere) - (len(surface.sphere) if level is None else 10 * 4**level + 2)
-    if added:
+    if request.template is not None:
+        begun, of_what, still = len(request.template.vertices), "the template", "; its own come first"
+    elif request.level is not None:
+        begun, of_what, still = 10 * 4**request.level + 2, f"level {request.level}", ""
+    else:
+        return notes
+    if added := len(surface.sphere) - begun:
         were = f"{counted(added, 'vertex', 'vertices')} {'was' if added == 1 else 'were'}"
-        notes = (f"{were} added to those of level {level} so that no faces cross.", *notes)
+        notes = (f"{were} added to those of {of_what} so that no faces cross{still}.", *notes)
     return notes
 
 

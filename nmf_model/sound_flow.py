@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from dataclasses import replace
 from functools import partial
 
@@ -18,7 +18,7 @@ from nmf_model.shares import AGAIN_SHARE, SOUND_SHARE
 from nmf_model.sound.certify import PLAIN, Budget, SoundProgress, SoundSurface, sound_stages
 from nmf_model.sound.forms import written_forms
 from nmf_model.streams import mapped
-from nmf_model.types import CancelCheck, Carrier, FlowFrame, Normalization, ReconstructionRequest
+from nmf_model.types import CancelCheck, FlowFrame, Normalization, ReconstructionRequest
 
 BASE_LEVEL = 3
 """Template level that the adaptive template starts from, if no level was asked for."""
@@ -59,7 +59,11 @@ def sound_flow(
     is the least bad is taken.
     """
     check = partial(
-        _sound_frames, level=request.level, points=points, normalization=normalization, cancel=cancel
+        _sound_frames,
+        begin=partial(_template_for, request=request),
+        points=points,
+        normalization=normalization,
+        cancel=cancel,
     )
     if flow.correction is None:
         return flow, (yield from check(flow))
@@ -97,7 +101,7 @@ def _sound_share(fraction: float) -> float:
 
 def _sound_frames(
     flow: FoundFlow,
-    level: int | None,
+    begin: Callable[[FoundFlow], tuple[Template, Budget]],
     points: NDArray[np.float32],
     normalization: Normalization,
     cancel: CancelCheck,
@@ -109,7 +113,7 @@ def _sound_frames(
 
     Args:
         flow: whose surface.
-        level: of the template that was asked for, if one was.
+        begin: returns the template to begin with, and how much may be added.
         points: of the shape, unit-sphere units.
         normalization: tells what files will hold.
         cancel: polled between steps.
@@ -122,20 +126,25 @@ def _sound_frames(
         shown = progress.surface
         return FlowFrame(shown.image.astype(np.float32), shown.faces, progress.stage, share)
 
-    template, budget = _template_for(flow.carrier, flow.method, level)
+    template, budget = begin(flow)
     if is_quick:
         budget = replace(budget, turns=1, rounds=_FEW_ROUNDS, patience=_LITTLE_PATIENCE)
     stages = sound_stages(flow.carrier, points, template, budget, cancel, written_forms(normalization))
     return (yield from mapped(stages, frame))
 
 
-def _template_for(carrier: Carrier, method: str, level: int | None) -> tuple[Template, Budget]:
+def _template_for(found: FoundFlow, request: ReconstructionRequest) -> tuple[Template, Budget]:
     """Return what to begin with and how much may be added.
 
-    A level that was asked for is kept, its vertices moved to where they are needed if there are few.
+    A level that was asked for is kept, its vertices moved to where they are needed if there are few. That of
+    an earlier result is kept as it is: turned, its vertices would no longer correspond to this one's.
     """
+    if request.template is not None:
+        assert request.template.sphere is not None
+        return Template(request.template.sphere, request.template.faces), replace(PLAIN, turns=1)
+    level, carrier = request.level, found.carrier
     if level is None:
-        return icosphere(BASE_LEVEL), BUDGETS.get(method, BUDGETS["fit"])
+        return icosphere(BASE_LEVEL), BUDGETS.get(found.method, BUDGETS["fit"])
     template = icosphere(level)
     if level > COARSE_LEVEL:
         return template, PLAIN

@@ -1,16 +1,12 @@
-"""A picture of an object's colours over the sphere that its mesh came from.
+"""A picture of an object's colours over the sphere that its mesh came from, laid out by ``geometry.atlas``.
 
-The sphere is cut along the edges of a cube: each face of the mesh belongs to the cube side its middle looks
-to, and each side is one chart, flattened stereographically (angles are kept, and faces that reach over an
-edge of the cube stay whole). The charts lie in two rows of three. No triangle crosses a seam: vertices on
-seams have one place in the picture for every chart that uses them. Only files hold them twice, and only
-where the format cannot do otherwise (GLB); the mesh itself stays closed.
+Vertices on seams have one place in the picture for every chart that uses them. Only files hold them twice,
+and only where the format cannot do otherwise (GLB); the mesh itself stays closed.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
@@ -21,55 +17,15 @@ from scipy import ndimage
 from nmf_model.certificate import Origin, texture_sha256
 from nmf_model.errors import InputError
 from nmf_model.export import export_surface
+from nmf_model.geometry.atlas import CHART, Atlas, make_atlas
 from nmf_model.io.atomic import FileGroup
 from nmf_model.io.meshes import load_surface
-from nmf_model.io.notes import as_comments, carries
+from nmf_model.io.notes import carries
 from nmf_model.io.opening import reading
 from nmf_model.io.output_formats import texture_files
 from nmf_model.io.suffixes import TEXTURE_SUFFIXES, listed
-from nmf_model.io.writers import glb_bytes, local_origin
+from nmf_model.io.writers import glb_bytes, local_origin, sphere_attribute, write_obj
 from nmf_model.types import CancelCheck, Coloring, Mesh, QualityReport, Reconstruction
-
-CHART = 384
-"""Side of a chart, pixels, if not said otherwise; the picture is three charts wide and two high."""
-_GUTTER = 4
-"""Pixels between a chart's content and its border, so that neighbours do not bleed into each other."""
-
-
-@dataclass(frozen=True)
-class Atlas:
-    """Where the faces of a mesh lie in the picture.
-
-    Attributes:
-        vertex: (W,) int64: the mesh's vertex behind each place of the picture; seams repeat some.
-        uv: (W, 2) float64 in 0..1, the origin at the picture's lower left.
-        faces: (F, 3) int64, the mesh's faces in terms of the places.
-    """
-
-    vertex: NDArray[np.int64]
-    uv: NDArray[np.float64]
-    faces: NDArray[np.int64]
-
-
-def make_atlas(mesh: Mesh, chart_size: int = CHART) -> Atlas:
-    """Lay a mesh that came from the sphere out in six charts.
-
-    Raises:
-        InputError: the mesh does not know its sphere.
-    """
-    if mesh.sphere is None:
-        raise InputError("This mesh did not come from a sphere, so it has no texture coordinates.")
-    sphere = mesh.sphere.astype(np.float64)
-    middle = sphere[mesh.faces].sum(axis=1)
-    axis = np.abs(middle).argmax(axis=1)
-    chart = 2 * axis + (np.take_along_axis(middle, axis[:, None], axis=1)[:, 0] < 0)
-    keys, place = np.unique(chart[:, None] * len(sphere) + mesh.faces, return_inverse=True)
-    chart_of, vertex = keys // len(sphere), keys % len(sphere)
-    flat = _stereographic(sphere[vertex], chart_of)
-    inner = chart_size - 2 * _GUTTER
-    pixel = (flat / np.abs(flat).max() + 1) / 2 * inner + _GUTTER
-    corner = np.stack([chart_of % 3, chart_of // 3], axis=1) * chart_size
-    return Atlas(vertex, (pixel + corner) / (3 * chart_size, 2 * chart_size), place.reshape(-1, 3))
 
 
 def bake(mesh: Mesh, atlas: Atlas, coloring: Coloring, chart_size: int = CHART) -> NDArray[np.uint8]:
@@ -127,7 +83,8 @@ def export_textured(
         if path.suffix.lower() == ".glb":
             return _stage(group, place, mesh, note, lambda f: _write_glb(mesh, atlas, picture, f, note))
         _stage_companions(group, place, picture)
-        return _stage(group, place, mesh, note, lambda f: _write_obj(mesh, atlas, place, f, note))
+        material = texture_files(place)[0].name
+        return _stage(group, place, mesh, note, lambda f: write_obj(mesh, f, note, atlas, material))
 
     return export_surface(result, path, stage, origin, {"texture_sha256": texture_sha256(picture)}, cancel)
 
@@ -137,17 +94,6 @@ def _stage_companions(group: FileGroup, path: Path, picture: NDArray[np.uint8]) 
     material, image = texture_files(path)
     group.write(image, lambda stream: _write_png(picture, stream))
     group.write_text(material, f"newmtl surface\nKd 1 1 1\nmap_Kd {image.name}\n")
-
-
-def _stereographic(sphere: NDArray[np.float64], chart: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Return (W, 2) flat places of (W, 3) unit vectors seen along their chart's axis, not mirrored."""
-    axis, sign = chart // 2, np.where(chart % 2, -1.0, 1.0)
-    rows = np.arange(len(sphere))
-    along = sphere[rows, axis] * sign
-    right = sphere[rows, (axis + 1) % 3] * sign
-    up = sphere[rows, (axis + 2) % 3]
-    flat: NDArray[np.float64] = np.stack([right, up], axis=1) / np.maximum(1 + along, 1e-3)[:, None]
-    return flat
 
 
 def _rasterise(
@@ -202,16 +148,6 @@ def _write_png(picture: NDArray[np.uint8], stream: BinaryIO) -> None:
     Image.fromarray(picture).save(stream, format="PNG")
 
 
-def _write_obj(mesh: Mesh, atlas: Atlas, path: Path, stream: BinaryIO, note: str) -> None:
-    stream.write(as_comments(note, "#"))
-    stream.write(f"mtllib {texture_files(path)[0].name}\n".encode())
-    np.savetxt(stream, mesh.vertices, fmt="v %.17g %.17g %.17g")
-    np.savetxt(stream, atlas.uv, fmt="vt %.6f %.6f")
-    stream.write(b"usemtl surface\n")
-    corners = np.stack([mesh.faces, atlas.faces], axis=2).reshape(-1, 6) + 1
-    np.savetxt(stream, corners, fmt="f %d/%d %d/%d %d/%d")
-
-
 def _write_glb(mesh: Mesh, atlas: Atlas, picture: NDArray[np.uint8], stream: BinaryIO, note: str) -> None:
     import trimesh
     from PIL import Image
@@ -219,4 +155,5 @@ def _write_glb(mesh: Mesh, atlas: Atlas, picture: NDArray[np.uint8], stream: Bin
     origin = local_origin(mesh.vertices)
     places = (mesh.vertices - origin)[atlas.vertex]
     textured = trimesh.Trimesh(places, atlas.faces, process=False)
+    textured.vertex_attributes.update(sphere_attribute(mesh, atlas.vertex))
     stream.write(glb_bytes(textured, origin, note, Image.fromarray(picture), atlas.uv))

@@ -282,6 +282,8 @@ class ReconstructionRequest:
         frames: how many frames of the final flow the trajectory keeps (T).
         weights: trained weights of the user's instead of those that ship.
         findings: what a sphere cannot become in a cloud, file units, if that was looked for already.
+        template: an earlier result, with ``sphere``, whose places on the sphere and faces this one is to
+            have; instead of ``level``.
     """
 
     source: Source
@@ -292,6 +294,7 @@ class ReconstructionRequest:
     frames: int = 61
     weights: Path | None = None
     findings: InputFindings | None = None
+    template: Mesh | None = None
 
 
 class Coloring(Protocol):

@@ -7,6 +7,7 @@ import pytest
 import trimesh
 from PIL import Image
 
+from nmf_model.geometry.atlas import make_atlas
 from nmf_model.geometry.coincidence import merge_coincident
 from nmf_model.geometry.defects import diagnose
 from nmf_model.geometry.holes import boundary_loops, patches
@@ -17,7 +18,7 @@ from nmf_model.io.meshes import load_surface, read_mesh
 from nmf_model.io.paint import load_paint
 from nmf_model.io.points import read_points
 from nmf_model.repair import CloudColors, painted
-from nmf_model.texture import export_textured, make_atlas
+from nmf_model.texture import export_textured
 from nmf_model.types import Mesh, Normalization, PointCloud, Reconstruction, Trajectory
 
 LOST = [5, 100, 101, 333]

@@ -31,6 +31,7 @@ __all__ = [
     "Moment",
     "MovingCarrier",
     "PlacedCarrier",
+    "ReframedCarrier",
     "TurnedCarrier",
 ]
 
@@ -139,7 +140,7 @@ class GridCarrier:
 
 
 @dataclass(frozen=True)
-class _ReframedCarrier(ABC):
+class ReframedCarrier(ABC):
     """A flow whose places are mapped one to one, in a way that may depend on the share of its time.
 
     Attributes:
@@ -191,7 +192,7 @@ class _ReframedCarrier(ABC):
 
 
 @dataclass(frozen=True)
-class PlacedCarrier(_ReframedCarrier):
+class PlacedCarrier(ReframedCarrier):
     """A flow that also stretches its result along the axes, evenly over its time: it still begins at a ball.
 
     Attributes:
@@ -216,7 +217,7 @@ class PlacedCarrier(_ReframedCarrier):
 
 
 @dataclass(frozen=True)
-class TurnedCarrier(_ReframedCarrier):
+class TurnedCarrier(ReframedCarrier):
     """A flow in a frame that is turned against its own.
 
     Attributes:

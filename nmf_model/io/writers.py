@@ -12,6 +12,7 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
+from nmf_model.geometry.atlas import Atlas, make_atlas
 from nmf_model.geometry.normals import face_normals
 from nmf_model.io.archive_3mf import DEFAULT_UNIT, rewritten, with_lasting_ids, with_unit
 from nmf_model.io.colored_3mf import colored_model
@@ -20,19 +21,40 @@ from nmf_model.io.notes import as_comments, as_extras, with_metadata
 from nmf_model.io.stl import HEADER_BYTES, RECORD
 from nmf_model.types import Mesh
 
+SPHERE_PROPERTIES = ("sphere_x", "sphere_y", "sphere_z")
+"""What PLY files call where on the unit sphere a vertex came from."""
+SPHERE_ATTRIBUTE = "_SPHERE"
+"""What glTF files call it: names of a program's own begin with an underscore."""
 _EXACT = "%.17g %.17g %.17g"
 
 
-def write_obj(mesh: Mesh, stream: BinaryIO, note: str = "") -> None:
-    """Write text with 17 significant digits, enough to restore every float64; colours follow each vertex."""
+def write_obj(
+    mesh: Mesh, stream: BinaryIO, note: str = "", atlas: Atlas | None = None, material: str = ""
+) -> None:
+    """Write text with 17 significant digits, enough to restore every float64; colours follow each vertex.
+
+    What came from a sphere gets texture coordinates: those of ``atlas``, or of its own. With a ``material``,
+    a file beside this one, the colours are that file's.
+    """
     stream.write(as_comments(note, "#"))
-    if mesh.colors is None:
+    if material:
+        stream.write(f"mtllib {material}\n".encode())
+    if mesh.colors is None or material:
         np.savetxt(stream, mesh.vertices, fmt=f"v {_EXACT}")
     else:
         # Six numbers a vertex: no standard, but what MeshLab, Blender and most others read.
         rows = np.concatenate([mesh.vertices, mesh.colors / 255], axis=1)
         np.savetxt(stream, rows, fmt=f"v {_EXACT} %.4f %.4f %.4f")
-    np.savetxt(stream, mesh.faces + 1, fmt="f %d %d %d")
+    if atlas is None and mesh.sphere is not None:
+        atlas = make_atlas(mesh)
+    if atlas is None:
+        np.savetxt(stream, mesh.faces + 1, fmt="f %d %d %d")
+        return
+    np.savetxt(stream, atlas.uv, fmt="vt %.6f %.6f")
+    if material:
+        stream.write(b"usemtl surface\n")
+    corners = np.stack([mesh.faces, atlas.faces], axis=2).reshape(-1, 6) + 1
+    np.savetxt(stream, corners, fmt="f %d/%d %d/%d %d/%d")
 
 
 def write_off(mesh: Mesh, stream: BinaryIO, note: str = "") -> None:
@@ -45,24 +67,27 @@ def write_off(mesh: Mesh, stream: BinaryIO, note: str = "") -> None:
 
 
 def write_ply(mesh: Mesh, stream: BinaryIO, note: str = "") -> None:
-    """Write binary with float64 coordinates, and colours as bytes."""
-    colored = (
-        "" if mesh.colors is None else "".join(f"property uchar {c}\n" for c in ("red", "green", "blue"))
-    )
-    stream.write(b"ply\nformat binary_little_endian 1.0\n" + as_comments(note, "comment"))
-    stream.write(
-        f"element vertex {len(mesh.vertices)}\n"
-        f"property double x\nproperty double y\nproperty double z\n{colored}"
-        f"element face {len(mesh.faces)}\nproperty list uchar int vertex_indices\nend_header\n".encode()
-    )
-    if mesh.colors is None:
-        stream.write(mesh.vertices.astype("<f8").tobytes())
-    else:
-        vertices = np.empty(len(mesh.vertices), dtype=[("place", "<f8", 3), ("color", "u1", 3)])
-        vertices["place"], vertices["color"] = mesh.vertices, mesh.colors
-        stream.write(vertices.tobytes())
+    """Write binary with float64 coordinates, colours as bytes, and float32 places on the sphere."""
+    fields = [("place", "<f8", 3)]
+    values: dict[str, NDArray[Any]] = {"place": mesh.vertices}
+    header = [f"property double {axis}" for axis in "xyz"]
+    if mesh.colors is not None:
+        fields.append(("color", "u1", 3))
+        values["color"] = mesh.colors
+        header += [f"property uchar {color}" for color in ("red", "green", "blue")]
+    if mesh.sphere is not None:
+        fields.append(("sphere", "<f4", 3))
+        values["sphere"] = mesh.sphere
+        header += [f"property float {name}" for name in SPHERE_PROPERTIES]
+    vertices = np.empty(len(mesh.vertices), dtype=fields)
+    for name, column in values.items():
+        vertices[name] = column
     faces = np.empty(len(mesh.faces), dtype=[("count", "u1"), ("corners", "<i4", 3)])
     faces["count"], faces["corners"] = 3, mesh.faces
+    stream.write(b"ply\nformat binary_little_endian 1.0\n" + as_comments(note, "comment"))
+    stream.write("\n".join([f"element vertex {len(vertices)}", *header, ""]).encode())
+    stream.write(f"element face {len(faces)}\nproperty list uchar int vertex_indices\nend_header\n".encode())
+    stream.write(vertices.tobytes())
     stream.write(faces.tobytes())
 
 
@@ -90,7 +115,20 @@ def write_glb(mesh: Mesh, stream: BinaryIO, note: str = "") -> None:
     plain = trimesh.Trimesh(mesh.vertices - origin, mesh.faces, process=False)
     if mesh.colors is not None:
         plain.vertex_attributes.update(light_attributes(mesh.colors))
+    plain.vertex_attributes.update(sphere_attribute(mesh))
     stream.write(glb_bytes(plain, origin, note))
+
+
+def sphere_attribute(mesh: Mesh, rows: NDArray[np.int64] | None = None) -> dict[str, NDArray[np.float32]]:
+    """Return the attribute, for trimesh's writer, of where vertices lie on the sphere, if that is known.
+
+    Args:
+        mesh: whose.
+        rows: (W,) the vertices in the order of the file, if that is another.
+    """
+    if mesh.sphere is None:
+        return {}
+    return {SPHERE_ATTRIBUTE: mesh.sphere if rows is None else mesh.sphere[rows]}
 
 
 def glb_bytes(

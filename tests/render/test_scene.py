@@ -15,9 +15,10 @@ from PIL import Image
 from nmf_app import resources
 from nmf_app.session import Drape, Shading, Theme
 from nmf_app.widgets.scene import Scene, vertex_normals
+from nmf_model.geometry.atlas import make_atlas
 from nmf_model.geometry.template import icosphere
 from nmf_model.repair import CloudColors
-from nmf_model.texture import bake, make_atlas
+from nmf_model.texture import bake
 from nmf_model.types import Mesh
 
 ROOT = Path(__file__).resolve().parents[2]
