@@ -17,7 +17,16 @@ from typing import Any
 
 from nmf_app.console import Console
 from nmf_app.exit_codes import BAD_USE, DONE, INTERNAL_FAILURE, INTERRUPTED
-from nmf_app.targets import Target, check_device, check_options, check_weights, numbered, plan, renamed_note
+from nmf_app.targets import (
+    Target,
+    check_device,
+    check_options,
+    check_template,
+    check_weights,
+    numbered,
+    plan,
+    renamed_note,
+)
 from nmf_model.certificate import Origin
 from nmf_model.errors import Cancelled, CheckpointError, InputError, NmfError
 from nmf_model.io.atomic import write_text_atomically
@@ -158,6 +167,8 @@ class _Run:
         if len(bodies) > 1:
             others = [other for other in self._targets if other is not target]
             targets = numbered(target, len(bodies), others, self._args.report)
+        if self._args.template is not None:
+            check_template(self._args.template, targets)
         for number, (body, place) in enumerate(zip(bodies, targets, strict=True), start=1):
             suffix = f" (body {number} of {len(bodies)})" if len(bodies) > 1 else ""
             colors = self._colors(body)

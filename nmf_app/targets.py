@@ -119,6 +119,13 @@ def numbered(
     return bodies
 
 
+def check_template(template: Path, targets: Sequence[Target]) -> None:
+    """Raise InputError if a result would take the place of the file of ``--template``, which others need."""
+    for path in (path for target in targets for path in target.files):
+        if _key(path) == _key(template):
+            raise InputError(f"{path} is the template: choose another --output.")
+
+
 def check_weights(weights: Path) -> None:
     """Raise CheckpointError unless a file of ``--weights`` says that it is a checkpoint.
 

@@ -142,6 +142,19 @@ def test_from_the_command_line_to_a_certificate_that_names_the_template(tmp_path
     assert "template" in capsys.readouterr().out
 
 
+def test_a_result_does_not_take_the_place_of_its_template(tmp_path, capsys):
+    write_mesh(ball(3), tmp_path / "egg.ply")
+    before = (tmp_path / "egg.ply").read_bytes()
+    for cloud in (egg(), pebble()):
+        np.savetxt(tmp_path / f"{cloud.name}.xyz", cloud.points)
+    inputs = [str(tmp_path / "egg.xyz"), str(tmp_path / "pebble.xyz")]
+    options = ["--method", "network", "--quiet", "--template", str(tmp_path / "egg.ply")]
+    assert main([*inputs, "--output", str(tmp_path), *options]) == 2
+    assert "egg.ply is the template: choose another --output." in capsys.readouterr().err
+    assert (tmp_path / "egg.ply").read_bytes() == before
+    assert np.array_equal(read_template(tmp_path / "pebble.ply").faces, ball(3).faces)  # the others go on
+
+
 def refused(tmp_path, capsys, template, words):
     cloud = tmp_path / "egg.xyz"
     np.savetxt(cloud, egg().points)
