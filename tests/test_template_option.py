@@ -73,8 +73,15 @@ def test_a_mesh_without_a_sphere_is_written_as_it_always_was(tmp_path):
     assert b"vt" not in (tmp_path / "ball.obj").read_bytes()
 
 
+def test_colours_of_vertices_go_before_texture_coordinates_with_which_programs_leave_them_out(tmp_path):
+    write_mesh(ball(), tmp_path / "ball.obj")
+    assert b"vt" not in (tmp_path / "ball.obj").read_bytes()
+    read = trimesh.load_mesh(tmp_path / "ball.obj", process=False)
+    assert np.array_equal(read.visual.vertex_colors[:, :3], ball().colors)
+
+
 def test_an_obj_file_has_texture_coordinates_in_which_no_two_faces_overlap(tmp_path):
-    mesh, path = ball(), tmp_path / "ball.obj"
+    mesh, path = replace(ball(), colors=None), tmp_path / "ball.obj"
     write_mesh(mesh, path)
     assert np.array_equal(read_mesh(path).faces, mesh.faces)
     lines = [line.split() for line in path.read_text().splitlines()]

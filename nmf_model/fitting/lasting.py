@@ -16,6 +16,8 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array
 from scipy.sparse.csgraph import breadth_first_order, connected_components, minimum_spanning_tree
 
+from nmf_model.fitting.compiled.spreading import spread
+
 Solid = NDArray[np.bool_]
 Numbers = NDArray[np.int64]
 
@@ -97,27 +99,10 @@ def _values(edges: Numbers, squares: Numbers, shape: tuple[int, ...]) -> tuple[N
     axis = np.searchsorted(-np.array(_strides(shape)), -(high - low))
     fresh = low + axis * _corners(shape)
     known[fresh] = True
-    around = csr_array(
-        (np.ones(squares.size, dtype=np.int8), (squares.ravel(), np.repeat(np.arange(len(squares)), 4))),
-        shape=(count, len(squares)),
-    )
-    waiting, unknowns, asked = edges, 0, np.arange(len(squares))
-    while True:
-        while len(asked):
-            open_edges = ~known[squares[asked]]
-            single = open_edges.sum(axis=1) == 1
-            asked, open_edges = asked[single], open_edges[single]
-            fresh, first = np.unique(squares[asked][open_edges], return_index=True)
-            values[fresh] = np.bitwise_xor.reduce(values[squares[asked[first]]], axis=1)
-            known[fresh] = True
-            asked = np.unique(around[fresh].indices).astype(np.int64)
-        waiting = waiting[~known[waiting]]
-        if not len(waiting):
-            break
-        if unknowns == _MOST_UNKNOWNS:
-            return None
-        values[waiting[0]], known[waiting[0]] = 1 << unknowns, True
-        unknowns, asked = unknowns + 1, around[waiting[:1]].indices.astype(np.int64)
+    around = np.argsort(squares.ravel(), kind="stable") // 4
+    starts = np.concatenate([[0], np.cumsum(np.bincount(squares.ravel(), minlength=count))])
+    if spread(squares, starts, around, edges, values, known, _MOST_UNKNOWNS) < 0:
+        return None
     sums = np.bitwise_xor.reduce(values[squares], axis=1)
     return values, [int(value) for value in np.unique(sums) if value]
 

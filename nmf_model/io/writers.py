@@ -33,8 +33,9 @@ def write_obj(
 ) -> None:
     """Write text with 17 significant digits, enough to restore every float64; colours follow each vertex.
 
-    What came from a sphere gets texture coordinates: those of ``atlas``, or of its own. With a ``material``,
-    a file beside this one, the colours are that file's.
+    What came from a sphere gets texture coordinates, unless its vertices have colours, which some programs
+    leave out then. With a ``material``, a file beside this one, the colours are that file's, at the places of
+    the ``atlas``.
     """
     stream.write(as_comments(note, "#"))
     if material:
@@ -45,7 +46,7 @@ def write_obj(
         # Six numbers a vertex: no standard, but what MeshLab, Blender and most others read.
         rows = np.concatenate([mesh.vertices, mesh.colors / 255], axis=1)
         np.savetxt(stream, rows, fmt=f"v {_EXACT} %.4f %.4f %.4f")
-    if atlas is None and mesh.sphere is not None:
+    if atlas is None and mesh.sphere is not None and mesh.colors is None:
         atlas = make_atlas(mesh)
     if atlas is None:
         np.savetxt(stream, mesh.faces + 1, fmt="f %d %d %d")

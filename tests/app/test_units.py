@@ -153,7 +153,7 @@ def test_an_inch_file_that_is_dropped_is_exported_in_inches(
     assert dialog._result.text().endswith(" in")
     monkeypatch.setattr(app.window.dialogs, "choose_export", lambda *_: dialog.choice)
     app.window.actions_by_name["export"].trigger()
-    qtbot.waitUntil(lambda: app.session.state.current_item.exported is not None, timeout=20_000)
+    qtbot.waitUntil(lambda: app.session.state.current_item.exported is not None, timeout=60_000)
     dialog.deleteLater()
     assert unit_in(tmp_path / "out.3mf") == "inch"
     np.testing.assert_array_equal(
