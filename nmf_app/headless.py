@@ -27,7 +27,7 @@ from nmf_app.targets import (
     plan,
     renamed_note,
 )
-from nmf_model.certificate import Origin
+from nmf_model.certificate import Origin, file_sha256
 from nmf_model.errors import Cancelled, CheckpointError, InputError, NmfError
 from nmf_model.io.atomic import write_text_atomically
 from nmf_model.io.templates import read_template
@@ -80,6 +80,8 @@ class _Run:
     ) -> None:
         self._args = args
         self._template = template
+        # Once, as it was read: it may be gone before the last input is reached.
+        self._template_sha256 = None if template is None else file_sha256(args.template)
         self._console = console
         self._cancel = cancel
         self._entries: list[Entry] = []
@@ -178,7 +180,7 @@ class _Run:
         """Describe the input for the certificate, before it is read; None if none is wanted."""
         if not self._args.certificate:
             return None
-        return Origin.of_file(target.source, self._args.level, self._args.device, self._args.template)
+        return Origin.of_file(target.source, self._args.level, self._args.device, self._template_sha256)
 
     def _bodies(self, source: Source) -> list[Source]:
         if self._args.bodies != "split" or not isinstance(source, PointCloud):

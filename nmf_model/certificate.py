@@ -79,14 +79,18 @@ class Origin:
 
     @classmethod
     def of_file(
-        cls, path: Path, level: int | None = None, device: str = "auto", template: Path | None = None
+        cls,
+        path: Path,
+        level: int | None = None,
+        device: str = "auto",
+        template_sha256: str | None = None,
     ) -> Origin:
         """Describe the input by its name and its present content; a file that is gone keeps its name."""
         try:
             digest = file_sha256(path) if path.is_file() else None  # a pipe may never end
         except OSError:
             digest = None
-        return cls(path.name, digest, level, device, None if template is None else file_sha256(template))
+        return cls(path.name, digest, level, device, template_sha256)
 
 
 def certificate_path(mesh: Path) -> Path:

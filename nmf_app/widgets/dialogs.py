@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from PySide6.QtCore import QSize
+from PySide6.QtCore import QSize, Qt
 from PySide6.QtGui import QFontDatabase, QIcon
 from PySide6.QtWidgets import (
     QDialog,
     QDialogButtonBox,
     QFileDialog,
-    QFrame,
     QHBoxLayout,
     QLabel,
     QPlainTextEdit,
@@ -23,7 +22,7 @@ from nmf_app import resources
 from nmf_app.formats import open_filter
 from nmf_app.ports import ExportChoice
 from nmf_app.session import Outcome
-from nmf_app.widgets.basics import GRID, label
+from nmf_app.widgets.basics import GRID, label, scrolled
 from nmf_app.widgets.confirm import may_replace, say_why
 from nmf_app.widgets.export_dialog import ExportDialog, is_same
 
@@ -142,7 +141,7 @@ class Dialogs:
         layout.setContentsMargins(3 * GRID, 3 * GRID, 3 * GRID, 2 * GRID)
         layout.setSpacing(GRID)
         layout.addWidget(label(title, "display"))
-        layout.addWidget(_scrolled(widgets), 1)
+        layout.addWidget(_page(widgets), 1)
         buttons = QDialogButtonBox(QDialogButtonBox.StandardButton.Close)
         buttons.button(QDialogButtonBox.StandardButton.Close).setIcon(QIcon())
         buttons.rejected.connect(dialog.reject)
@@ -157,7 +156,7 @@ def _is_there(path: Path, source: Path | None) -> bool:
     return source is not None and is_same(path, source)
 
 
-def _scrolled(widgets: list[QWidget]) -> QScrollArea:
+def _page(widgets: list[QWidget]) -> QScrollArea:
     content = QWidget()
     column = QVBoxLayout(content)
     column.setContentsMargins(0, 0, GRID, 0)
@@ -166,10 +165,8 @@ def _scrolled(widgets: list[QWidget]) -> QScrollArea:
         column.addWidget(widget, 1 if isinstance(widget, QPlainTextEdit) else 0)
     if not any(isinstance(widget, QPlainTextEdit) for widget in widgets):
         column.addStretch(1)
-    area = QScrollArea()
-    area.setWidgetResizable(True)
-    area.setFrameShape(QFrame.Shape.NoFrame)
-    area.setWidget(content)
+    area = scrolled(content)
+    area.setFocusPolicy(Qt.FocusPolicy.StrongFocus)  # text alone: arrow keys move it
     return area
 
 

@@ -13,7 +13,6 @@ from PySide6.QtWidgets import (
     QGridLayout,
     QLabel,
     QPushButton,
-    QScrollArea,
     QVBoxLayout,
     QWidget,
 )
@@ -22,7 +21,7 @@ from nmf_app import resources
 from nmf_app.resources import Example
 from nmf_app.session import Theme
 from nmf_app.widgets import thumbnails
-from nmf_app.widgets.basics import GRID, action_button, label, set_flag
+from nmf_app.widgets.basics import GRID, action_button, label, scrolled, set_flag
 
 PICTURE = QSize(128, 88)
 CARD_WIDTH = 144
@@ -94,7 +93,7 @@ class DropZone(QWidget):
             layout.addWidget(self._make_cards(), alignment=Qt.AlignmentFlag.AlignHCenter)
         whole = QVBoxLayout(self)
         whole.setContentsMargins(0, 0, 0, 0)
-        whole.addWidget(_scrolled(page))
+        whole.addWidget(scrolled(page))
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         """Put as many examples beside each other as there is room for, in rows of one length."""
@@ -164,17 +163,6 @@ def columns_for(cards: int, width: int) -> int:
     fitting = max(1, (width - 2 * MARGIN + GAP) // (CARD_WIDTH + GAP))
     rows = max(1, -(-cards // fitting))
     return max(1, -(-cards // rows))
-
-
-def _scrolled(page: QWidget) -> QScrollArea:
-    """Let a page be moved where it does not fit: squeezed, its parts would cover each other."""
-    area = QScrollArea()
-    area.setWidgetResizable(True)
-    area.setFrameShape(QFrame.Shape.NoFrame)
-    area.setFocusPolicy(Qt.FocusPolicy.NoFocus)
-    area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-    area.setWidget(page)
-    return area
 
 
 class DropHint(QLabel):

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import QEvent, Qt
-from PySide6.QtWidgets import QApplication, QFrame, QPushButton, QScrollArea, QVBoxLayout, QWidget
+from PySide6.QtCore import QEvent
+from PySide6.QtWidgets import QApplication, QFrame, QPushButton, QVBoxLayout, QWidget
 
 from nmf_app.actions import Actions
 from nmf_app.session import Item, ItemState, SessionState
-from nmf_app.widgets.basics import GRID, action_button, rule, show_all
+from nmf_app.widgets.basics import GRID, action_button, rule, scrolled, show_all
 from nmf_app.widgets.broken import BrokenPanel
 from nmf_app.widgets.input_card import InputCard
 from nmf_app.widgets.parameters import ParametersPanel
@@ -82,12 +82,7 @@ class SidePanel(QFrame):
         layout.addWidget(self.report)
         layout.addWidget(self.parameters)
         layout.addStretch(1)
-        scroll = self._scroll = QScrollArea()
-        scroll.setWidgetResizable(True)
-        scroll.setFrameShape(QFrame.Shape.NoFrame)
-        scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        scroll.setFocusPolicy(Qt.FocusPolicy.NoFocus)
-        scroll.setWidget(self._content)
+        self._scroll = scrolled(self._content)
         buttons = QVBoxLayout()
         buttons.setContentsMargins(2 * GRID, GRID + 4, 2 * GRID, GRID + 4)
         buttons.setSpacing(GRID)
@@ -96,7 +91,7 @@ class SidePanel(QFrame):
         outer = QVBoxLayout(self)
         outer.setContentsMargins(0, 0, 0, 0)
         outer.setSpacing(0)
-        outer.addWidget(scroll, 1)
+        outer.addWidget(self._scroll, 1)
         outer.addWidget(rule())
         outer.addLayout(buttons)
 

@@ -63,7 +63,7 @@ class EfficientNetLite0(nn.Module):
 
     def forward(self, pictures: Float[Tensor, "B 3 H W"]) -> list[Float[Tensor, "B C h w"]]:
         """Return the features, the finest first; H and W are multiples of 32 or nearly so."""
-        # Colours of a pixel side by side: on a CPU, twice as fast for the narrow convolutions here.
+        # The channels of a pixel side by side: on a CPU the narrow convolutions here are faster so.
         x = pictures.contiguous(memory_format=torch.channels_last)
         x = F.relu6(_normed(self.stem, self.stem_norm, x))
         features = []

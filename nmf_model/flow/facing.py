@@ -42,6 +42,7 @@ def facing(carrier: MovingCarrier) -> FacingCarrier:
     image = carrier.carry(sphere)
     outward = image - image.mean(axis=0)
     outward /= np.maximum(np.linalg.norm(outward, axis=1, keepdims=True), np.finfo(np.float64).tiny)
+    # Not scipy's align_vectors: it warns where a symmetric shape leaves the turn open, which is no harm here.
     left, _, right = np.linalg.svd(sphere.T @ outward)
     proper = np.diag([1.0, 1.0, np.linalg.det(left @ right)])
     return FacingCarrier(carrier, (left @ proper @ right).T)
