@@ -45,6 +45,8 @@ OnProgress = Callable[[int, int, str], None]
 FRAME_FILE, APPEARANCE_FILE = "frame.json", "appearance.json"
 PLACES_FILE = "sources.json"
 """Where each source folder is, by the name it has in this set."""
+_SMALLEST, _LARGEST = 16, 1024
+"""Sides of renderings, pixels."""
 TIMEOUT = 600.0
 """Seconds after which an object is given up."""
 
@@ -90,6 +92,7 @@ class _Task:
     points: int
     views: int
     elevation: tuple[float, float]
+    size: int
     materials: bool = True
 
 
@@ -100,6 +103,7 @@ def prepare(
     views: int = 24,
     points: int = 16384,
     elevation: tuple[float, float] = ELEVATION,
+    size: int = VIEW_SIZE,
     jobs: int | None = None,
     on_progress: OnProgress = lambda done, total, object_id: None,
 ) -> PrepareSummary:
@@ -111,6 +115,7 @@ def prepare(
         views: renderings of each object; 0 for none.
         points: points with normals of each object.
         elevation: lowest and highest of the cameras above the horizon, degrees.
+        size: side of the renderings, pixels.
         jobs: processes; None takes one for each CPU.
         on_progress: told after each object.
 
@@ -128,15 +133,21 @@ def prepare(
             f"Cameras cannot stand from {elevation[0]:g} to {elevation[1]:g} degrees above the horizon; name "
             "the lower one first, both between -90 and 90."
         )
+    if not _SMALLEST <= size <= _LARGEST:
+        raise InputError(
+            f"Renderings of {size} pixels cannot be made; name a size from {_SMALLEST} to {_LARGEST}."
+        )
     with held(out):
         listing = list_objects(sources, Known(_read_places(out), read_lists(out).ids))
         items = list(listing.objects)
-        _settle(out, points, views, elevation)
+        _settle(out, points, views, elevation, size)
         write_text_atomically(
             out / PLACES_FILE, json.dumps(listing.places, indent=1, ensure_ascii=False) + "\n"
         )
         todo = [
-            _Task(item, out, points, views, elevation) for item in items if not _is_complete(item, out, views)
+            _Task(item, out, points, views, elevation, size)
+            for item in items
+            if not _is_complete(item, out, views)
         ]
         failures: dict[str, str] = {}
         if todo:
@@ -234,6 +245,7 @@ def _make_views(task: _Task, source: LoadedObject) -> None:
     rendered = render_views(
         Mesh((source.mesh.vertices - frame.offset) / frame.scale, source.mesh.faces),
         cameras,
+        size=task.size,
         face_colors=source.face_colors,
         model=source.model if task.materials else None,
         placement=placement,
@@ -244,7 +256,7 @@ def _make_views(task: _Task, source: LoadedObject) -> None:
         for number, image in enumerate(rendered.images):
             Image.fromarray(image).save(folder / "rendering" / f"{number:02}.png")
         (folder / "rendering" / CAMERA_FILE).write_text(_camera_lines(cameras), encoding="utf-8")
-        text = json.dumps({"materials": rendered.has_materials, "size": VIEW_SIZE})
+        text = json.dumps({"materials": rendered.has_materials, "size": task.size})
         (folder / APPEARANCE_FILE).write_text(text + "\n", encoding="utf-8")
 
     _write_folder(task.out, _folder(task, VIEWS_FOLDER), write)
@@ -312,9 +324,9 @@ def _read_places(out: Path) -> dict[str, str]:
         raise InputError(f"{path} is damaged; delete it and prepare again.") from error
 
 
-def _settle(out: Path, points: int, views: int, elevation: tuple[float, float]) -> None:
+def _settle(out: Path, points: int, views: int, elevation: tuple[float, float], size: int) -> None:
     """Record the settings, or refuse to mix two; clear what an interrupted run left half made."""
-    settings: dict[str, object] = {"points": points, "views": views, "size": VIEW_SIZE}
+    settings: dict[str, object] = {"points": points, "views": views, "size": size}
     if elevation != ELEVATION:  # sets of earlier versions say nothing of it
         settings["elevation"] = list(elevation)
     path = out / SETTINGS_FILE

@@ -41,6 +41,7 @@ def prepare(
         tuple[float, float],
         typer.Option(help="Lowest and highest of the cameras above the horizon, in degrees."),
     ] = (20.0, 32.0),
+    view_size: Annotated[int, typer.Option(help="Side of a rendering in pixels; 137 as published.")] = 137,
     jobs: Annotated[int | None, typer.Option(help="Processes; one for each processor if not given.")] = None,
 ) -> None:
     """Make a training set in the published layout; Ctrl-C is safe, and the same command goes on."""
@@ -54,6 +55,7 @@ def prepare(
                 views=views,
                 points=points,
                 elevation=elevation,
+                size=view_size,
                 jobs=jobs,
                 on_progress=on_progress,
             )

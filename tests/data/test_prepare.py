@@ -236,6 +236,9 @@ def test_other_settings_and_unusable_sources_are_refused(prepared, tmp_path: Pat
     for elevation in [(30.0, 20.0), (-95.0, 0.0), (0.0, 90.0)]:
         with pytest.raises(InputError, match="degrees above the horizon"):
             prepare(["synthetic:1"], tmp_path / "out", elevation=elevation)
+    for size in (0, 15, 1025):
+        with pytest.raises(InputError, match="from 16 to 1024"):
+            prepare(["synthetic:1"], tmp_path / "out", size=size)
 
 
 def test_cameras_stand_as_high_as_asked(tmp_path: Path) -> None:
@@ -248,6 +251,16 @@ def test_cameras_stand_as_high_as_asked(tmp_path: Path) -> None:
     assert max(heights) - min(heights) > 2
     with pytest.raises(InputError, match="other settings"):
         prepare(["synthetic:1"], out, views=6, points=200)
+
+
+def test_pictures_are_as_large_as_asked(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    prepare(["synthetic:1"], out, views=2, points=200, size=48)
+    assert [Image.open(path).size for path in out.rglob("*.png")] == [(48, 48)] * 2
+    [appearance] = out.rglob("appearance.json")
+    assert json.loads(appearance.read_text())["size"] == 48
+    with pytest.raises(InputError, match="other settings"):
+        prepare(["synthetic:1"], out, views=2, points=200)
 
 
 def test_what_crashes_with_its_materials_is_drawn_plain(
