@@ -239,6 +239,15 @@ class ImageEncoderConfig:
         """Return the same for a branch that does not say which way is up."""
         return replace(self, up=False)
 
+    def goes_on_from(self, other: ImageEncoderConfig) -> bool:
+        """Return whether the weights of a branch with the other settings fit one with these.
+
+        Convolutions are of any size of picture, and what says which way is up may begin afresh.
+        """
+        if self.kind != "pixels":
+            return self == other
+        return self == replace(other, size=self.size, up=self.up)
+
 
 @dataclass(frozen=True)
 class ModelConfig:

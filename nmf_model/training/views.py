@@ -94,14 +94,12 @@ class ViewSet:
             return np.stack(list(pool.map(lambda place: _resized(self.read(*place), self.size), wanted)))
 
     def picture(self, object_id: str, view: int) -> NDArray[np.uint8]:
-        """Return one view of an object, (H, W, 4) with straight alpha.
+        """Return one view of an object as it is stored, (H, W, 4) with straight alpha.
 
         Raises:
             InputError: it is missing or damaged; the sentence names it.
         """
-        row = np.array([self._places[object_id]])
-        picture: NDArray[np.uint8] = self.take(row, np.array([view]))[0].transpose(1, 2, 0)
-        return picture
+        return self.read(self._places[object_id], view)
 
     def camera(self, object_id: str, view: int) -> tuple[float, float]:
         """Return the azimuth and elevation of the camera that took a view, radians.

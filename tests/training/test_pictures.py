@@ -314,3 +314,9 @@ def test_the_upright_is_learnt_by_a_branch_that_did_not_tell_it(config_file, tmp
     assert np.mean(missed[-5:]) < 1 - np.cos(0.2)
     kept = checkpoint.load(tmp_path / "after" / "latest.safetensors")
     assert kept.image.upright is not None
+
+    larger, begin = learnt(
+        "larger", [*plain, "image.up=true", "image.size=80"], tmp_path / "after" / "latest.safetensors"
+    )
+    assert all(torch.equal(tensor, begin[name]) for name, tensor in kept.image.state_dict().items())
+    assert larger.batches.draw(0).inputs.shape[2:] == (80, 80)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -61,6 +62,13 @@ def test_one_picture_is_the_same_alone_and_in_a_batch_in_the_order_asked_for(ope
         solid = np.zeros((112, 112), dtype=bool)
         solid[30:80, 20 + 5 * keys[1:].index(key) : 60 + 9 * view] = True
         assert np.array_equal(alone[..., 3] == 255, solid)
+
+
+def test_one_picture_is_as_sharp_as_it_is_stored_whatever_size_batches_have(opened):
+    views, keys = opened(cameras=True)
+    small = replace(views, size=28)
+    assert small.take(np.array([0]), np.array([1])).shape == (1, 4, 28, 28)
+    assert np.array_equal(small.picture(keys[3], 1), views.picture(keys[3], 1))
 
 
 def test_recorded_cameras_are_those_of_the_file(opened):
