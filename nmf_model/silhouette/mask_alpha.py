@@ -36,7 +36,7 @@ def alpha_mask(rgba: NDArray[np.uint8]) -> NDArray[np.bool_]:
 
 
 def without_transparency(rgba: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Return the colours (H, W, 3) of a picture, where it is transparent those of the nearest opaque pixel."""
+    """Return a picture's colours (H, W, 3), where it is transparent those of the nearest opaque pixel."""
     rows, columns = ndimage.distance_transform_edt(
         rgba[..., 3] < _HALF, return_distances=False, return_indices=True
     )

@@ -109,9 +109,7 @@ def test_sixteen_bit_grey_keeps_its_range(tmp_path: Path, suffix: str) -> None:
 
 
 @pytest.mark.parametrize(("bits", "suffix"), [(10, ".png"), (12, ".tif"), (14, ".tif")])
-def test_sixteen_bit_grey_that_fills_fewer_bits_is_no_darker(
-    tmp_path: Path, bits: int, suffix: str
-) -> None:
+def test_sixteen_bit_grey_that_fills_fewer_bits_is_no_darker(tmp_path: Path, bits: int, suffix: str) -> None:
     values = np.full((HEIGHT, WIDTH), 0, dtype=np.uint16)
     values[20:] = 200 << (bits - 8)
     path = tmp_path / f"deep{suffix}"
