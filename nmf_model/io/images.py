@@ -26,6 +26,7 @@ _FORMATS_OF_SUFFIX = {
     ".png": ("PNG",),
     ".jpg": ("JPEG", "MPO"),
     ".jpeg": ("JPEG", "MPO"),
+    ".jfif": ("JPEG",),
     ".webp": ("WEBP",),
     ".avif": ("AVIF",),
     ".tif": ("TIFF",),
@@ -47,6 +48,8 @@ _TO_UPRIGHT = {
 }
 _ORIENTATION_TAG = 0x0112
 _USEFUL_TRANSPARENT_SHARE = 0.001
+_DEPTHS = (10, 12, 14, 16)
+"""Bits that cameras and microscopes fill of the 16 that a file has for a grey value."""
 # What Pillow's decoders raise on damaged files; a random file can reach each of them.
 _DECODE_ERRORS = (
     OSError, ValueError, SyntaxError, TypeError, KeyError, IndexError, AttributeError, EOFError,
@@ -170,9 +173,10 @@ def _to_eight_bits(image: Image.Image) -> Image.Image:
 
 
 def _stretched(values: NDArray[Any]) -> NDArray[np.uint8]:
-    """Map (H, W) deep grey values to 0-255: 16-bit ones by their range, others by their extremes."""
+    """Map (H, W) deep grey values to 0-255: 16-bit ones by the bits they fill, others by their extremes."""
     if values.dtype == np.uint16:
-        return (values >> 8).astype(np.uint8)
+        filled = int(values.max()).bit_length()
+        return (values >> (next(bits for bits in _DEPTHS if bits >= filled) - 8)).astype(np.uint8)
     finite = np.nan_to_num(values.astype(np.float32), posinf=0.0, neginf=0.0)
     low, high = float(finite.min()), float(finite.max())
     if low >= 0 and high <= 255 and values.dtype.kind == "i":

@@ -8,28 +8,29 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nmf_model.errors import InputError
+from nmf_model.silhouette.mask_alpha import alpha_mask, without_transparency
 from nmf_model.silhouette.mask_clean import clean, smooth
-from nmf_model.silhouette.mask_photo import photo_mask
+from nmf_model.silhouette.mask_edges import beyond_the_edge
+from nmf_model.silhouette.mask_photo import BY_NETWORK, network_saliency, photo_mask
 from nmf_model.silhouette.mask_plain import plain_mask
+from nmf_model.silhouette.mask_second import better_mask
+from nmf_model.silhouette.mask_shadow import may_be_shadow
 from nmf_model.types import ShapeImage
 
+_CUT_OUT = "transparency"
 _LEAST_SHARE = 0.002
 _MOST_SHARE = 0.985
-_SHADOW = "A soft shadow beside the object was taken for none of it."
-_FILLS = "The object reaches all edges of the picture; if it goes on beyond them, that is missing."
+_SHADOW = "A shadow beside the object was taken for none of it."
 _TOLD_SHADOW = 0.03
 """Share of the object beyond which its shadow is told."""
-_EDGE = 2
-"""Pixels along the picture's edges that count as its edge."""
-_REACHED = 0.04
-"""Share of an edge that an object covers which seems to go on beyond it."""
 
 
 def find_mask(image: ShapeImage) -> ShapeImage:
     """Return a copy of a picture with ``mask`` and ``mask_source`` set and notes on what was cleaned.
 
     The mask is one connected part without holes. Transparency is used if the file has any, else a
-    plain background, else the ways of ``mask_photo``.
+    plain background, of which ``mask_second`` asks the network where that is installed, else the
+    ways of ``mask_photo``.
 
     Raises:
         InputError: no object stands out, the object fills the picture, or the background needs the
@@ -40,39 +41,34 @@ def find_mask(image: ShapeImage) -> ShapeImage:
     notes = told + notes
     solid, _ = clean(smooth(solid))
     _check_area(solid, image)
-    notes += _beyond_the_edge(solid, was_cut_out=image.has_alpha)
+    notes += beyond_the_edge(solid, was_cut_out=source == _CUT_OUT)
     return replace(image, mask=solid, mask_source=source, notes=image.notes + notes)
 
 
 def _raw_mask(image: ShapeImage) -> tuple[NDArray[np.bool_], str, tuple[str, ...]]:
     """Return the mask, where it is from, and what is to be said of it."""
-    if image.has_alpha:
-        return image.rgba[..., 3] >= 128, "transparency", ()
-    plain = plain_mask(image.rgba[..., :3])
+    if not image.has_alpha:
+        return _by_colours(image.rgba[..., :3], _label(image))
+    there = alpha_mask(image.rgba)
+    if there.mean() > _MOST_SHARE:  # nothing but the rounded corners of a screenshot is transparent
+        found = _by_colours(without_transparency(image.rgba), _label(image))
+        if found[0].any():
+            return found
+    return there, _CUT_OUT, ()
+
+
+def _by_colours(rgb: NDArray[np.uint8], label: str) -> tuple[NDArray[np.bool_], str, tuple[str, ...]]:
+    plain = plain_mask(rgb)
     if plain is None:
-        return *photo_mask(image.rgba[..., :3], _label(image)), ()
-    shadow = float((plain.with_shadow & ~plain.object).sum() / max(1, plain.object.sum()))
-    return plain.object, "plain background", (_SHADOW,) if shadow > _TOLD_SHADOW else ()
-
-
-def _beyond_the_edge(mask: NDArray[np.bool_], *, was_cut_out: bool) -> tuple[str, ...]:
-    """Say where the picture seems to cut the object off.
-
-    What was cut out and touches all four edges was only trimmed.
-    """
-    edges = {
-        "left": mask[:, :_EDGE].any(axis=1),
-        "right": mask[:, -_EDGE:].any(axis=1),
-        "upper": mask[:_EDGE].any(axis=0),
-        "lower": mask[-_EDGE:].any(axis=0),
-    }
-    reached = [name for name, touched in edges.items() if touched.mean() > _REACHED]
-    if not reached:
-        return ()
-    if all(touched.any() for touched in edges.values()):
-        return () if was_cut_out else (_FILLS,)
-    names = " and ".join([", ".join(reached[:-1]), reached[-1]] if len(reached) > 1 else reached)
-    return (f"The object reaches the picture's {names} edge; what goes on beyond it is missing.",)
+        return *photo_mask(rgb, label), ()
+    thing, source = plain.object, "plain background"
+    saliency = network_saliency(rgb)
+    better = None if saliency is None else better_mask(rgb, plain, saliency)
+    if better is not None:
+        thing, source = better, BY_NETWORK
+    shadow = plain.with_shadow & ~thing & may_be_shadow(rgb, plain.background)
+    share = float(shadow.sum() / max(1, thing.sum()))
+    return thing, source, (_SHADOW,) if share > _TOLD_SHADOW else ()
 
 
 def _check_area(mask: NDArray[np.bool_], image: ShapeImage) -> None:

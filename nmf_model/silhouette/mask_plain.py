@@ -28,10 +28,12 @@ class PlainMask(NamedTuple):
     Attributes:
         object: (H, W), where it is.
         with_shadow: (H, W), the same with the soft shadow that it casts.
+        background: (H, W, 3), the colours that the background has, also behind the object, 0..255.
     """
 
     object: NDArray[np.bool_]
     with_shadow: NDArray[np.bool_]
+    background: NDArray[np.float32]
 
 
 def plain_mask(rgb: NDArray[np.uint8]) -> PlainMask | None:
@@ -54,7 +56,8 @@ def plain_mask(rgb: NDArray[np.uint8]) -> PlainMask | None:
     away = np.minimum(away, _distance(colours, terms, model))
     sharp = _distance(rgb.astype(np.float32), terms, model)
     thing = _trimmed(_object(away <= tolerance, border), sharp)
-    return PlainMask(without_shadow(rgb, terms @ model, thing), thing)
+    background = terms @ model
+    return PlainMask(without_shadow(rgb, background, thing), thing, background)
 
 
 def _border(shape: tuple[int, ...]) -> NDArray[np.bool_]:

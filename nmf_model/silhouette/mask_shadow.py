@@ -49,6 +49,11 @@ def without_shadow(
     return left if left.sum() >= (1 - _MOST) * thing.sum() else thing
 
 
+def may_be_shadow(rgb: NDArray[np.uint8], background: NDArray[np.float32]) -> NDArray[np.bool_]:
+    """Return (H, W) where a picture (H, W, 3) has the colours of its background made darker."""
+    return _shaded(ndimage.uniform_filter(rgb.astype(np.float32), (3, 3, 1)), background)[1]
+
+
 def _shaded(
     colours: NDArray[np.float32], background: NDArray[np.float32]
 ) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:

@@ -108,6 +108,23 @@ def test_sixteen_bit_grey_keeps_its_range(tmp_path: Path, suffix: str) -> None:
     assert rgba[-1, -1].tolist() == [156, 156, 156, 255]
 
 
+@pytest.mark.parametrize(("bits", "suffix"), [(10, ".png"), (12, ".tif"), (14, ".tif")])
+def test_sixteen_bit_grey_that_fills_fewer_bits_is_no_darker(tmp_path: Path, bits: int, suffix: str) -> None:
+    values = np.full((HEIGHT, WIDTH), 0, dtype=np.uint16)
+    values[20:] = 200 << (bits - 8)
+    path = tmp_path / f"deep{suffix}"
+    Image.fromarray(values).save(path)
+    rgba = read_image(path).rgba
+    assert rgba[0, 0].tolist() == [0, 0, 0, 255]
+    assert rgba[-1, -1].tolist() == [200, 200, 200, 255]
+
+
+def test_the_name_that_windows_gives_to_jpeg_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "saved.jfif"
+    two_colours().save(path, format="JPEG")
+    assert read_image(path).rgba.shape == (HEIGHT, WIDTH, 4)
+
+
 @pytest.mark.parametrize("dtype", [np.int32, np.float32])
 def test_deep_grey_tiff_is_stretched(tmp_path: Path, dtype: type) -> None:
     values = np.linspace(-500, 70_000, HEIGHT * WIDTH).reshape(HEIGHT, WIDTH).astype(dtype)
