@@ -99,7 +99,7 @@ class ViewSet:
         Raises:
             InputError: it is missing or damaged; the sentence names it.
         """
-        return self.read(self._places[object_id], view)
+        return self.read(self._places[object_id], view).copy()  # torch warns of what is not writable
 
     def camera(self, object_id: str, view: int) -> tuple[float, float]:
         """Return the azimuth and elevation of the camera that took a view, radians.

@@ -293,7 +293,7 @@ def test_each_kind_of_answer_is_drawn_with_its_input(data):
     kinds = {"picture": Plan((data / "points.npz",), "test", data / "object.safetensors", data / "views.npz")}
     kinds["cloud"] = Plan((data / "points.npz",), "test", data / "ae.safetensors")
     drawn = shots_of(answer(kinds["picture"], Item(0, 0)), drawing.draw_mesh_as_dots)
-    assert drawn["input"].shape == (112, 112, 4)
+    assert drawn["input"].shape == (20, 20, 4)
     drawn = shots_of(answer(kinds["cloud"], Item(0)), drawing.draw_mesh_as_dots)
     assert all(drawn[name][..., 3].any() for name in ("input", "result", "target", "error"))
     answered = dataclasses.replace(answer(kinds["cloud"], Item(0)), seen=None)
