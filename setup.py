@@ -10,6 +10,6 @@ RESOURCES = "nmf_app._resources"
 setup(
     packages=[*find_packages(include=["nmf_app*", "nmf_model*"]), RESOURCES],
     package_dir={RESOURCES: "resources"},
-    package_data={RESOURCES: ["**/*"]},
+    package_data={RESOURCES: ["**/*"], "nmf_model": ["py.typed"]},
     exclude_package_data={RESOURCES: ["setup/*", "docs/*", "benchmark/*"]},
 )

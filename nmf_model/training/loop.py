@@ -157,7 +157,7 @@ def train(
     saver = _Saver(task, run, optimiser, devices, started, progress.seconds)
     votes = Votes(devices, progress.step)
     is_first = devices.global_rank == 0
-    trackers = by_first(devices, lambda: open_trackers(run.path, task.config, comet)) or []
+    trackers = by_first(devices, lambda: open_trackers(run.path, task.config, comet, progress.step)) or []
     reporter = Reporter(run, trackers, task.parts, active=is_first, steps=config.steps, measure=task.measure)
     for sentence in (*task.notes, *(snapshot.notes if snapshot is not None else ())):
         reporter.note(sentence)

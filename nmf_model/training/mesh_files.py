@@ -38,7 +38,8 @@ def match_meshes(
 ) -> Matches:
     """Find each object's mesh anywhere under ``folder``: ``ID.*``, ``CATEGORY/OBJECT.*`` or ``OBJECT.*``.
 
-    The longest name that fits counts. The bare name of an object that several categories have is not used.
+    An id that is itself the name of a mesh file may be without its ending. The longest name that fits counts.
+    A name that several objects could have is not used.
 
     Args:
         folder: of the meshes.
@@ -65,6 +66,15 @@ def match_meshes(
     for endings in wanted:
         for ending in endings:
             owners[ending] += 1
+    # stool.obj may be answered by stool.ply, unless that is the very name of another object.
+    shorter = [
+        [ending for ending in _without_mesh_ending(endings, view) if ending not in owners]
+        for endings, view in zip(wanted, numbers, strict=True)
+    ]
+    for endings, more in zip(wanted, shorter, strict=True):
+        endings += more
+        for ending in more:
+            owners[ending] += 1
     found = [_first(by_ending, [e for e in endings if owners[e] == 1], folder) for endings in wanted]
     used = {file for file in found if file is not None}
     return Matches(tuple(found), tuple(file for file in files if file not in used))
@@ -77,6 +87,15 @@ def _endings(name: TargetName, view: int | None) -> list[str]:
     number = "" if view is None else f"/{view:02}"
     stems = (variant for text in full + bare for variant in (text, file_stem(text)))
     return list(dict.fromkeys(f"{stem}{number}" for stem in stems))
+
+
+def _without_mesh_ending(endings: list[str], view: int | None) -> list[str]:
+    """List the names without the ending that an object of a folder of meshes has from its own file."""
+    number = "" if view is None else f"/{view:02}"
+    paths = [Path(ending.removesuffix(number)) for ending in endings]
+    return [
+        f"{path.with_suffix('').as_posix()}{number}" for path in paths if path.suffix.lower() in MESH_SUFFIXES
+    ]
 
 
 def _first(by_ending: dict[str, list[Path]], endings: Sequence[str], folder: Path) -> Path | None:

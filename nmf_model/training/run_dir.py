@@ -25,6 +25,7 @@ from torch import Tensor
 from nmf_model.config import from_dict, to_dict
 from nmf_model.errors import CheckpointError, InputError
 from nmf_model.io.atomic import make_folder, write_atomically, write_text_atomically
+from nmf_model.training.differences import differences
 from nmf_model.training.settings import RunConfig, validation_settings
 
 PART_BYTES = 14 * 2**20
@@ -107,7 +108,8 @@ class RunDir:
         if snapshot is None:
             return None
         before = snapshot.measured_by or validation_settings(old.training, kind)
-        return _compared(snapshot, before, validation_settings(config.training, kind))
+        snapshot = _compared(snapshot, before, validation_settings(config.training, kind))
+        return _told_what_changed(snapshot, differences(old, config))
 
     def save(self, snapshot: Snapshot) -> None:
         """Write a checkpoint, then remove the oldest; a kill at any moment leaves a complete one.
@@ -215,7 +217,10 @@ class RunDir:
         except (OSError, ValueError, KeyError, TypeError, AttributeError, InputError) as error:
             raise CheckpointError(f"{known} is damaged ({error}); start a new run.") from error
         if old_kind != kind or old.model != config.model:
-            raise InputError(f"{self.path} holds a run of another model; name another --out.")
+            how = [f"'train {old_kind}'"] if old_kind != kind else differences(old.model, config.model)
+            raise InputError(
+                f"{self.path} holds a run of another model ({', '.join(how)}); name another --out."
+            )
         other = [name for name in data if old_data.get(name, data[name]) != data[name]]
         if other:
             raise InputError(
@@ -291,6 +296,14 @@ def _compared(snapshot: Snapshot, before: Mapping[str, Any], now: Mapping[str, A
         "anew."
     )
     return replace(snapshot, numbers=numbers, notes=(note,))
+
+
+def _told_what_changed(snapshot: Snapshot, changed: list[str]) -> Snapshot:
+    """Note the settings that a run goes on with instead of those it had: one may just be forgotten."""
+    if not changed:
+        return snapshot
+    note = f"Settings that are not what they were before: {', '.join(changed)}."
+    return replace(snapshot, notes=(note, *snapshot.notes))
 
 
 def optimiser_tensors(optimiser: torch.optim.Optimizer) -> dict[str, Tensor]:

@@ -264,6 +264,9 @@ def run_config(values: Mapping[str, Any]) -> RunConfig:
         raise InputError(f"The setting 'training' must be a table of settings, not {training!r}.")
     config = RunConfig(from_dict(ModelConfig, model), from_dict(TrainingConfig, training, "training"))
     _check_rates(config.training)
+    level = config.model.template_level
+    if level > MAX_LEVEL:  # it is first made at a validation, perhaps hours into a run
+        raise InputError(f"The setting 'template_level' must lie between 0 and {MAX_LEVEL}, not {level}.")
     return config
 
 

@@ -43,8 +43,12 @@ class CometAccount:
     project: str = "neural-mesh-flow"
 
 
-def open_trackers(folder: Path, config: RunConfig, comet: CometAccount | None) -> list[Tracker]:
-    """Return the services of the run in a folder.
+def open_trackers(
+    folder: Path, config: RunConfig, comet: CometAccount | None, step: int = 0
+) -> list[Tracker]:
+    """Return the services of the run in a folder, which goes on from a step.
+
+    What TensorBoard was told of later steps, before the run was killed, is not drawn any more.
 
     Raises:
         InputError: if Comet was asked for and cannot be had.
@@ -54,7 +58,7 @@ def open_trackers(folder: Path, config: RunConfig, comet: CometAccount | None) -
         from torch.utils.tensorboard import SummaryWriter
     except ImportError:
         return trackers
-    writer: Any = SummaryWriter(str(folder / "tensorboard"))
+    writer: Any = SummaryWriter(str(folder / "tensorboard"), purge_step=step + 1 if step else None)
     return [*trackers, _TensorBoard(writer)]
 
 

@@ -58,3 +58,19 @@ def test_what_cannot_be_decided_or_found_is_a_sentence(tmp_path):
 )
 def test_stems_stay_inside_their_folder(name, stem):
     assert file_stem(name) == stem
+
+
+def test_an_object_named_after_its_own_file_is_found_under_another_ending(tmp_path):
+    ids = ("chairs/stool.obj", "cup.obj", "cup.stl", "v1", "v1.off")
+    names = [TargetName(name, "all", f"all/{name}-ab12") for name in ids]
+    touch(tmp_path, "stool.ply", "cup.ply", "v1.ply")
+    assert match_meshes(tmp_path, names).found == (
+        tmp_path / "stool.ply",
+        None,
+        None,
+        tmp_path / "v1.ply",
+        None,
+    )
+    assert match_meshes(tmp_path, names[:1]).found == (tmp_path / "stool.ply",)
+    touch(tmp_path, "pictures/stool/03.ply")
+    assert match_meshes(tmp_path / "pictures", names[:1], [3]).found == (tmp_path / "pictures/stool/03.ply",)

@@ -59,6 +59,20 @@ def test_each_validation_leaves_sound_meshes_and_a_sheet_and_all_numbers(config_
     assert boards[0].stat().st_size > 1000
 
 
+def test_boards_forget_what_a_killed_run_said_after_its_checkpoint(config_file, packed, tmp_path):
+    event_accumulator = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
+    run(config_file, packed, tmp_path / "run")
+    (folder,) = (tmp_path / "run" / "tensorboard").iterdir()
+    (checkpoint,) = (tmp_path / "run" / "checkpoints").iterdir()
+    state = json.loads((checkpoint / "state.json").read_text())
+    (checkpoint / "state.json").write_text(json.dumps(state | {"step": 2}))  # as if killed after step 4
+    checkpoint.rename(checkpoint.with_name("step-00000002"))
+    run(config_file, packed, tmp_path / "run", resume=True)
+    board = event_accumulator.EventAccumulator(str(folder.parent)).Reload()
+    steps = [event.step for event in board.Scalars("validation/validation_chamfer_l2")]
+    assert steps == [2, 4]
+
+
 class _Experiment:
     def __init__(self, told: dict, key: str) -> None:
         self._told, self._key = told, key
