@@ -66,9 +66,9 @@ def _by_colours(rgb: NDArray[np.uint8], label: str) -> tuple[NDArray[np.bool_], 
     better = None if saliency is None else better_mask(rgb, plain, saliency)
     if better is not None:
         thing, source = better, BY_NETWORK
-    shadow = plain.with_shadow & ~thing & may_be_shadow(rgb, plain.background)
-    share = float(shadow.sum() / max(1, thing.sum()))
-    return thing, source, (_SHADOW,) if share > _TOLD_SHADOW else ()
+    beside, least = plain.with_shadow & ~thing, _TOLD_SHADOW * max(1, int(thing.sum()))
+    told = beside.sum() > least and (beside & may_be_shadow(rgb, plain.background)).sum() > least
+    return thing, source, (_SHADOW,) if told else ()
 
 
 def _check_area(mask: NDArray[np.bool_], image: ShapeImage) -> None:

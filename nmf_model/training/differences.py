@@ -1,4 +1,4 @@
-"""In which settings two configurations differ, in words."""
+"""Settings by their dotted names, and in which of them two configurations differ, in words."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from nmf_model.config import to_dict
 
 def differences(old: Any, new: Any) -> list[str]:
     """Name the settings in which two configurations differ, as ``table.name was old, now new``."""
-    before, now = _settings_of(to_dict(old)), _settings_of(to_dict(new))
+    before, now = settings_of(to_dict(old)), settings_of(to_dict(new))
     names = dict.fromkeys([*before, *now])
     return [
         f"{name} was {_shown(before.get(name))}, now {_shown(now.get(name))}"
@@ -19,12 +19,12 @@ def differences(old: Any, new: Any) -> list[str]:
     ]
 
 
-def _settings_of(tables: Mapping[str, Any], table: str = "") -> dict[str, Any]:
-    """Return all settings by their dotted names."""
+def settings_of(tables: Mapping[str, Any], table: str = "") -> dict[str, Any]:
+    """Return all settings of nested tables that have a value, by their dotted names."""
     found: dict[str, Any] = {}
     for name, value in tables.items():
         if isinstance(value, Mapping):
-            found |= _settings_of(value, f"{table}{name}.")
+            found |= settings_of(value, f"{table}{name}.")
         elif value is not None:
             found[f"{table}{name}"] = value
     return found

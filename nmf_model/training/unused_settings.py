@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from nmf_model.config import ModelConfig
+from nmf_model.training.differences import settings_of
 from nmf_model.training.settings import RunConfig, TrainingConfig, read_settings, run_config
 
 _MODEL_OF_CLOUDS = ("encoder.", "flow.", "solver.", "volume.", "template_level")
@@ -116,7 +117,7 @@ def load_used(
     ignored: list[str] = []
     idle: list[str] = []
     answering = []
-    for name in list(_names(values)):
+    for name in settings_of(values):
         overridden = any(name == other or name.startswith(f"{other}.") for other in asked)
         if use.never_uses(name) or (overridden and use.ignores(name)):
             (idle if name in use.idle else ignored).append(name)
@@ -131,15 +132,6 @@ def load_used(
     if answering:
         notes.append(f"Used only when the trained model answers, not in training: {', '.join(answering)}.")
     return run_config(values), tuple(notes)
-
-
-def _names(values: Mapping[str, Any], table: str = "") -> Iterator[str]:
-    """Yield the dotted names of all settings."""
-    for name, value in values.items():
-        if isinstance(value, Mapping):
-            yield from _names(value, f"{table}{name}.")
-        else:
-            yield f"{table}{name}"
 
 
 def _drop(values: dict[str, Any], name: str) -> None:

@@ -23,6 +23,8 @@ _IDENTIFYING = 64
 """Pictures that stand for all where data is told from other data: to read millions would take hours."""
 Read = Callable[[int, int], NDArray[np.uint8]]
 """``(row, view) -> (H, W, 4) uint8``."""
+WHOLE_PICTURE = 112
+"""Side of the pictures that a branch for whole ones learns from, pixels."""
 
 
 @dataclass(frozen=True)
@@ -115,7 +117,7 @@ class ViewSet:
         return azimuth, elevation
 
 
-def load_views(path: Path, wanted: Iterable[str], size: int = 112) -> ViewSet:
+def load_views(path: Path, wanted: Iterable[str], size: int = WHOLE_PICTURE) -> ViewSet:
     """Find the renderings of the wanted objects that have any.
 
     Args:
@@ -139,7 +141,7 @@ def _found(path: Path, names: list[str], size: int) -> ViewSet:
     return _from_pack(path, names, size) if path.suffix == ".npz" else _from_folder(path, names, size)
 
 
-def joined_views(paths: Sequence[Path], wanted: Iterable[str], size: int = 112) -> ViewSet:
+def joined_views(paths: Sequence[Path], wanted: Iterable[str], size: int = WHOLE_PICTURE) -> ViewSet:
     """Find the renderings of the wanted objects in several sets; one object can have some in each.
 
     Where objects have different numbers of pictures, all count as having the most: the fewer ones of an
