@@ -13,6 +13,7 @@ import math
 from itertools import pairwise
 from typing import NamedTuple, cast
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from jaxtyping import Bool, Float
@@ -20,6 +21,7 @@ from torch import Tensor, nn
 
 from nmf_model.config import ImageEncoderConfig
 from nmf_model.encoders.efficientnet import TAP_CHANNELS, EfficientNetLite0
+from nmf_model.initial_weights import draw_small
 
 _WIDTHS = (64, 96, 128, 128)
 """Channels of the decoder at 1/4, 1/8, 1/16 and 1/32 of the picture's size."""
@@ -66,9 +68,11 @@ class PixelPoints(nn.Module):
         self.refine = nn.ModuleList(_Refine(width) for width in _WIDTHS)
         self.outline = nn.Conv2d(CELL**2 + 2, _WIDTHS[0], 1)
         self.write = nn.Conv2d(_WIDTHS[0], 3 * config.depths, 1)
-        nn.init.normal_(self.write.weight, std=1e-2)
+        draw_small(self.write.weight, 1e-2)
         spread = torch.zeros(config.depths, 3)
-        spread[:, 2] = torch.linspace(-0.4, 0.4, config.depths)
+        spread[:, 2] = torch.tensor(
+            np.linspace(-0.4, 0.4, config.depths)
+        )  # torch's own imports sympy on meta
         self.write.bias = nn.Parameter(spread.flatten())
         self.upright = _Upright() if config.up else None
 
@@ -148,7 +152,7 @@ class _Upright(nn.Module):
         super().__init__()
         self.hidden = nn.Linear(_WIDTHS[-1] + _WIDTHS[0], _WIDTHS[0])
         self.answer = nn.Linear(_WIDTHS[0], 3)
-        nn.init.normal_(self.answer.weight, std=1e-2)
+        draw_small(self.answer.weight, 1e-2)
         self.answer.bias = nn.Parameter(torch.tensor([0.0, math.cos(_USUAL_HEIGHT), math.sin(_USUAL_HEIGHT)]))
 
     def forward(

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from nmf_model.errors import Cancelled
+from nmf_model.fitting.adam import Adam
 from nmf_model.fitting.growth import plan_growth
 from nmf_model.fitting.objective import Trial, Weights, checked, objective_for
 from nmf_model.fitting.target import FitTarget, build_target
@@ -197,8 +198,7 @@ class _Fit:
             self.flow.begin_from(start.fields.to(device))
         self.generator = torch.Generator().manual_seed(seed)
         self.rates = [rate * settings.rate_decay**k for k in range(len(self.flow.grids))]
-        groups = [{"params": [g], "lr": r} for g, r in zip(self.flow.grids, self.rates, strict=True)]
-        self.optimizer = torch.optim.Adam(groups, betas=(0.9, 0.99), fused=True)
+        self.optimizer = Adam(list(self.flow.grids), self.rates)
         self.steps = 0
         self.vertices = torch.empty(0, 3)
         self.faces = np.empty((0, 3), dtype=np.int64)
@@ -231,8 +231,7 @@ class _Fit:
 
     def _set_rates(self, settled: float) -> None:
         factor = 0.03 + 0.97 * 0.5 * (1 + math.cos(math.pi * settled))
-        for group, rate in zip(self.optimizer.param_groups, self.rates, strict=True):
-            group["lr"] = rate * factor
+        self.optimizer.rates = [rate * factor for rate in self.rates]
 
     def _step(self, sphere: Tensor, faces: Tensor, stage: Stage, shown: float) -> float:
         trial = Trial(

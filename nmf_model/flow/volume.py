@@ -29,6 +29,7 @@ from nmf_model.flow.flow_network import FlowNetwork
 from nmf_model.flow.grid import EXTENT
 from nmf_model.flow.solver import integrate
 from nmf_model.geometry.template import icosphere
+from nmf_model.initial_weights import draw_small
 from nmf_model.types import CancelCheck
 
 _SEEN_PER_FACE = 9
@@ -138,7 +139,7 @@ class _BlockHead(nn.Module):
         self.body = Hourglass(config.width, config.layers)
         self.norm = nn.GroupNorm(8, config.width)
         self.write = nn.Conv3d(config.width, 8 * 3 * nodes, 1)
-        nn.init.normal_(self.write.weight, std=1e-3)
+        draw_small(self.write.weight, 1e-3)
         self.write.bias = nn.Parameter(torch.zeros(8 * 3 * nodes))
 
     def forward(self, target: Tensor, seen: tuple[Tensor, Tensor]) -> Float[Tensor, "B N 3 G G G"]:

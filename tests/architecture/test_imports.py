@@ -61,6 +61,24 @@ def test_reading_and_checking_do_not_wait_for_torch(group, tmp_path):
     assert loaded_after(tmp_path, group, ["torch", "lightning"]) == set()
 
 
+@pytest.mark.parametrize("file", ["chair.ply", "armchair.webp"])
+def test_an_input_through_the_network_does_not_wait_for_torch_s_compiler(file, tmp_path):
+    words = [
+        "--method",
+        "network",
+        "--output",
+        str(tmp_path / "out.ply"),
+        str(ROOT / "resources/examples" / file),
+    ]
+    code = f"""
+import sys
+from nmf_app.__main__ import main
+code = main({words!r})
+print(code, "torch" in sys.modules, *{{"torch._dynamo", "sympy"}} & set(sys.modules))"""
+    result = python(tmp_path, code)
+    assert result.stdout.splitlines()[-1] == "0 True", result.stderr
+
+
 def test_the_training_command_line_runs_without_gui(tmp_path):
     outcome = command_line.run(tmp_path, "--help", script=ROOT / "training_cli.py")
     assert outcome.code == 0, outcome.err
