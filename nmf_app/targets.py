@@ -168,7 +168,9 @@ def _into_file(source: Path, output: Path, texture: bool) -> Target:
     suffixes = TEXTURE_SUFFIXES if texture else OUTPUT_SUFFIXES
     if output.suffix.lower() not in suffixes:
         kind = "file that holds a texture" if texture else "mesh file"
-        raise InputError(f"{output} is no {kind}: end its name with {listed(suffixes)}.")
+        raise InputError(
+            f"{output} is no {kind}: end its name with {listed(suffixes)}, or with / if it is a folder."
+        )
     return Target(source, output)
 
 

@@ -10,8 +10,9 @@ import torch
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
+from nmf_model.encoders.drawings import why_drawn
 from nmf_model.encoders.looks import TooThin
-from nmf_model.encoders.pictures import flat_share, place_cut_out
+from nmf_model.encoders.pictures import place_cut_out
 from nmf_model.errors import InputError
 from nmf_model.flow.carrier import MovingCarrier, TurnedCarrier
 from nmf_model.geometry.cameras import turned
@@ -42,11 +43,9 @@ FAMILIAR_OUTLINE = 0.85
 after both were given the same box."""
 FAMILIAR_MISFIT = 0.02
 """chamfer_l2 between the points that the network sees on a familiar picture and the mesh it makes of them."""
-FLAT = 0.98
-"""Share of a picture's object that is of one colour from which nothing but the outline tells its shape."""
 SMALL = 48
 """Pixels of an object's longer side below which the network, shown it enlarged, sees a blur."""
-_IS_FLAT = "The object has one colour and no shading, so only its outline tells its shape"
+_IS_DRAWN = "The object has {} and no shading, so only its outline tells its shape"
 _IS_THIN = "The object is too thin for the network to see it"
 _IS_UNFAMILIAR = "This picture is unlike what the model knows"
 _INSTEAD = "showing the inflated outline instead"
@@ -162,9 +161,10 @@ def _plan_picture(image: ShapeImage, request: ReconstructionRequest, device: tor
     if request.method == "silhouette" or not (asked or shipped_path("svr") is not None):
         return _silhouette(found, device, request.seed)
     assert found.mask is not None
-    is_flat = flat_share(found.rgba, found.mask) >= FLAT
-    if request.method == "auto" and is_flat:
-        return _silhouette(found, device, request.seed, f"{_IS_FLAT}; {_INSTEAD}.")
+    colours = why_drawn(found.rgba, found.mask)
+    is_drawn = _IS_DRAWN.format(colours) if colours else ""
+    if request.method == "auto" and is_drawn:
+        return _silhouette(found, device, request.seed, f"{is_drawn}; {_INSTEAD}.")
     model = load_weights("svr", request.weights)
     try:
         plan, familiarity = _look(model, found, device, request.seed)
@@ -174,7 +174,7 @@ def _plan_picture(image: ShapeImage, request: ReconstructionRequest, device: tor
         return _silhouette(found, device, request.seed, f"{_IS_THIN}; {_INSTEAD}.")
     if request.method == "auto" and not familiarity.is_familiar:
         return _silhouette(found, device, request.seed, f"{_IS_UNFAMILIAR}; {_INSTEAD}.")
-    doubts = [_IS_FLAT] if is_flat else [] if familiarity.is_familiar else [_IS_UNFAMILIAR]
+    doubts = [is_drawn] if is_drawn else [] if familiarity.is_familiar else [_IS_UNFAMILIAR]
     small = _smallness(found.mask)
     notes = (*found.notes, *small, *(f"{doubt}; do not trust its far side." for doubt in doubts))
     return replace(plan, notes=notes)

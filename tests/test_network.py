@@ -247,6 +247,21 @@ def test_a_drawing_of_one_colour_is_inflated_as_its_colours_tell_no_shape():
     assert not any("one colour" in note for note in lit.notes)
 
 
+def test_a_drawing_of_several_colours_is_inflated_too_and_doubted_if_the_network_is_asked_for():
+    rows, columns = np.mgrid[:160, :200]
+    away = np.hypot(rows - 80, columns - 100)
+    rgba = np.full((160, 200, 4), 255, dtype=np.uint8)
+    rgba[away < 55, :3] = [200, 30, 30]
+    rgba[away < 30, :3] = [30, 60, 200]
+    image = reconstruct_mask(ShapeImage(rgba, name="logo.png"))
+    plan = make_plan(ReconstructionRequest(image), CPU)
+    assert plan.method == "silhouette"
+    assert any("few flat colours and no shading" in note for note in plan.notes)
+    asked = make_plan(ReconstructionRequest(image, method="network"), CPU)
+    assert asked.method == "network"
+    assert any("few flat colours" in note and "far side" in note for note in asked.notes)
+
+
 def test_frames_of_a_picture_carry_the_predicted_points():
     image = reconstruct_mask(example("wood_toy.png"))
     frames = reconstruct.stream(ReconstructionRequest(image, method="network", level=2))

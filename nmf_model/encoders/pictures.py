@@ -31,12 +31,8 @@ MARGIN = 1.12
 """Half the side of a cut-out, in halves of the longer side of the object's box."""
 
 
-_RIM = 0.04
-"""Width of the rim, where colours are mixed with the background's, in halves of the cut-out's side."""
 _AROUND = 0.3
 """Width of what is kept around an object, in its longer sides."""
-_SAME_COLOUR = 6
-"""Levels by which one colour may vary, as compression makes it."""
 
 
 class CutOut(NamedTuple):
@@ -103,25 +99,6 @@ def shrunk(
         colours = np.asarray(Image.fromarray(colours).reduce(factor))
     around = round(_AROUND * max(covered.shape))
     return np.pad(colours, ((around, around), (around, around), (0, 0))), np.pad(covered, around)
-
-
-def flat_share(rgba: NDArray[np.uint8], mask: NDArray[np.bool_]) -> float:
-    """Return the share of an object's pixels, its rim aside, that have its one most central colour.
-
-    Near 1 for a drawing or a cut-out of one colour: nothing in it tells a shape but the outline.
-
-    Args:
-        rgba: (H, W, 4) colours.
-        mask: (H, W), where the object is, not empty.
-    """
-    from scipy import ndimage
-
-    square = place_cut_out(mask)
-    rim = max(1, round(_RIM * square.half))
-    inner = ndimage.binary_erosion(mask, iterations=rim)
-    colours = rgba[..., :3][inner if inner.any() else mask].astype(np.int16)
-    apart = np.abs(colours - np.median(colours, axis=0)).max(axis=1)
-    return float((apart <= _SAME_COLOUR).mean())
 
 
 def cut_out(
