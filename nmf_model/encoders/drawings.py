@@ -50,8 +50,8 @@ def why_drawn(rgba: NDArray[np.uint8], mask: NDArray[np.bool_]) -> str:
     if sum(color.share for color in colors) < _FEW_SHARE:
         return ""
     seen = [c.level for c in colors if c.share >= _SEEN and c.level.max() >= _DARK]
-    hues = np.array([level / level.sum() for level in seen]).reshape(-1, 3)
-    return "few flat colours" if (np.ptp(hues, axis=0) >= _OTHER_HUE).any() else ""
+    hues = [level / level.sum() for level in seen]
+    return "few flat colours" if len(hues) > 1 and np.ptp(hues, axis=0).max() >= _OTHER_HUE else ""
 
 
 def _inner(rgba: NDArray[np.uint8], mask: NDArray[np.bool_]) -> NDArray[np.int16]:

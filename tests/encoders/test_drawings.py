@@ -54,6 +54,8 @@ def cube(*colours):
         # As the lid of a pot looks from above: one material, its faces lighter and darker.
         ([(150, GREY), (80, WHITE)], ""),
         ([(150, (100, 15, 15)), (80, RED)], ""),
+        # Too dark to tell one colour from another.
+        ([(150, (30, 10, 10)), (80, (10, 10, 50))], ""),
     ],
 )
 def test_flat_colours_that_are_no_shades_of_each_other_are_drawn(parts, why):
