@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from nmf_model.familiarity import misfit
 from nmf_model.fitting.correction import GUESSED, MEASURED, correct_flow
 from nmf_model.fitting.fit import FitProgress, FitSettings, FittedFlow, fit_flow
 from nmf_model.fitting.residual import emptiness_of, spanned_share
@@ -19,7 +20,7 @@ from nmf_model.flow.facing import facing
 from nmf_model.geometry.cameras import turned
 from nmf_model.geometry.template import icosphere
 from nmf_model.network import predict_flow
-from nmf_model.plan import Plan, is_near, misfit, placed
+from nmf_model.plan import Plan, is_near, placed
 from nmf_model.shares import AGAIN_SHARE, CORRECTION_STARTS, FIT_SHARE, NETWORK_SHARE
 from nmf_model.streams import mapped
 from nmf_model.types import CancelCheck, FlowFrame, ReconstructionRequest

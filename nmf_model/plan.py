@@ -14,11 +14,10 @@ from nmf_model.encoders.drawings import why_drawn
 from nmf_model.encoders.looks import TooThin
 from nmf_model.encoders.pictures import place_cut_out
 from nmf_model.errors import InputError
+from nmf_model.familiarity import Familiarity, apart, misfit
 from nmf_model.flow.carrier import MovingCarrier, TurnedCarrier
 from nmf_model.geometry.cameras import turned
 from nmf_model.geometry.normalization import normalize
-from nmf_model.geometry.sampling import sample_surface
-from nmf_model.geometry.template import icosphere
 from nmf_model.methods import check_method
 from nmf_model.model import NeuralMeshFlow
 from nmf_model.network import predict_cloud, predict_flow
@@ -38,18 +37,13 @@ fit than a small sphere: films across openings, which a fit cannot tear, show as
 NEAR_OUTLINE = 0.8
 """Share of a mask's outline and of a network's answer to it, inflated, that must be common (intersection over
 union) for a fit to go on from there. Chosen on the pictures of ``tests/benchmarks``."""
-FAMILIAR_OUTLINE = 0.85
-"""Share of a picture's outline and of its reconstruction's that must be common (intersection over union),
-after both were given the same box."""
-FAMILIAR_MISFIT = 0.02
-"""chamfer_l2 between the points that the network sees on a familiar picture and the mesh it makes of them."""
 SMALL = 48
 """Pixels of an object's longer side below which the network, shown it enlarged, sees a blur."""
 _IS_DRAWN = "The object has {} and no shading, so only its outline tells its shape"
 _IS_THIN = "The object is too thin for the network to see it"
 _IS_UNFAMILIAR = "This picture is unlike what the model knows"
+_MISSES = "The network's outline is not the picture's; check thin parts and openings"
 _INSTEAD = "showing the inflated outline instead"
-_LEVEL = 3
 
 
 @dataclass(frozen=True)
@@ -94,26 +88,6 @@ class Plan:
         return Normalization(turned(seen.offset[None], self.view.T)[0], seen.scale)
 
 
-@dataclass(frozen=True)
-class Familiarity:
-    """Whether a picture looks like what the network learnt from.
-
-    Attributes:
-        outline: intersection over union of the picture's outline and the reconstruction's; None for a
-            network that answers in a frame of its own.
-        misfit: chamfer_l2 between the predicted points and the mesh made of them.
-    """
-
-    outline: float | None
-    misfit: float
-
-    @property
-    def is_familiar(self) -> bool:
-        """Neither measure speaks against it."""
-        fits_outline = self.outline is None or self.outline >= FAMILIAR_OUTLINE
-        return fits_outline and self.misfit <= FAMILIAR_MISFIT
-
-
 def make_plan(request: ReconstructionRequest, device: torch.device) -> Plan:
     """Decide; for a picture this finds its object and asks the network.
 
@@ -133,15 +107,6 @@ def is_near(carrier: Carrier, points: NDArray[np.float32]) -> bool:
     # distance of the points among themselves.
     unavoidable = 4 / np.pi * float(spacing.mean()) ** 2
     return misfit(carrier, points) - unavoidable <= NEAR
-
-
-def misfit(carrier: Carrier, points: NDArray[np.float32]) -> float:
-    """Return chamfer_l2 between a flow's surface and points, unit-sphere units."""
-    template = icosphere(_LEVEL)
-    image = carrier.carry(template.vertices)
-    samples, _ = sample_surface(image, template.faces, 4_000, np.random.default_rng(0))
-    there, back = cKDTree(points).query(samples)[0], cKDTree(samples).query(points)[0]
-    return float(np.square(there).mean() + np.square(back).mean())
 
 
 def _plan_cloud(cloud: PointCloud, request: ReconstructionRequest) -> Plan:
@@ -174,10 +139,16 @@ def _plan_picture(image: ShapeImage, request: ReconstructionRequest, device: tor
         return _silhouette(found, device, request.seed, f"{_IS_THIN}; {_INSTEAD}.")
     if request.method == "auto" and not familiarity.is_familiar:
         return _silhouette(found, device, request.seed, f"{_IS_UNFAMILIAR}; {_INSTEAD}.")
-    doubts = [is_drawn] if is_drawn else [] if familiarity.is_familiar else [_IS_UNFAMILIAR]
-    small = _smallness(found.mask)
-    notes = (*found.notes, *small, *(f"{doubt}; do not trust its far side." for doubt in doubts))
+    notes = (*found.notes, *_smallness(found.mask), *_doubts(is_drawn, familiarity))
     return replace(plan, notes=notes)
+
+
+def _doubts(is_drawn: str, familiarity: Familiarity) -> tuple[str, ...]:
+    """Return what the user must know of a network's answer."""
+    strange = is_drawn or ("" if familiarity.is_familiar else _IS_UNFAMILIAR)
+    if strange:
+        return (f"{strange}; do not trust its far side.",)
+    return () if familiarity.meets_outline else (f"{_MISSES}.",)
 
 
 def _smallness(mask: NDArray[np.bool_]) -> tuple[str, ...]:
@@ -264,7 +235,22 @@ def _look(
         view=view,
         coloring=_colors_of(image, view, in_perspective=True),
     )
-    return plan, Familiarity(_outline_met(plan, carrier), far)
+    return plan, _familiarity(plan, carrier, far, seed)
+
+
+def _familiarity(plan: Plan, carrier: MovingCarrier, misfit: float, seed: int) -> Familiarity:
+    """Compare an answer, in the viewer's frame, with the picture's outline, and what that is inflated to."""
+    from nmf_model.silhouette import inflate
+    from nmf_model.silhouette.outline import outline_iou
+    from nmf_model.silhouette.viewing import as_seen, placed_on_mask, surface_of
+
+    assert plan.mask is not None
+    on_mask = placed_on_mask(carrier, plan.seen_normalization, plan.mask)
+    surface = surface_of(on_mask, plan.seen_normalization)
+    met = Familiarity(outline_iou(as_seen(surface), plan.mask), misfit)
+    if met.meets_outline:
+        return met
+    return replace(met, apart=apart(surface, inflate(plan.mask, seed=seed).points))
 
 
 def placed(plan: Plan, carrier: MovingCarrier) -> MovingCarrier:
@@ -274,13 +260,3 @@ def placed(plan: Plan, carrier: MovingCarrier) -> MovingCarrier:
     from nmf_model.silhouette.viewing import placed_on_mask
 
     return TurnedCarrier(placed_on_mask(carrier, plan.seen_normalization, plan.mask), plan.view)
-
-
-def _outline_met(plan: Plan, carrier: MovingCarrier) -> float:
-    """Return how much the outline of an answer has in common with the picture's (intersection over union)."""
-    from nmf_model.silhouette.outline import outline_iou
-    from nmf_model.silhouette.viewing import as_seen, placed_on_mask, surface_of
-
-    assert plan.mask is not None
-    on_mask = placed_on_mask(carrier, plan.seen_normalization, plan.mask)
-    return outline_iou(as_seen(surface_of(on_mask, plan.seen_normalization)), plan.mask)

@@ -11,6 +11,7 @@ import torch
 from nmf_model import checkpoint, reconstruct
 from nmf_model.config import EncoderConfig, FlowConfig, ImageEncoderConfig, ModelConfig, SolverConfig
 from nmf_model.errors import InputError
+from nmf_model.familiarity import Familiarity, misfit
 from nmf_model.flow.carrier import PlacedCarrier, TurnedCarrier
 from nmf_model.geometry.cameras import turned
 from nmf_model.geometry.normalization import normalize
@@ -20,7 +21,7 @@ from nmf_model.io.source import read_source
 from nmf_model.metrics import chamfer_l2
 from nmf_model.model import NeuralMeshFlow
 from nmf_model.network import predict_cloud, predict_flow
-from nmf_model.plan import make_plan, misfit
+from nmf_model.plan import make_plan
 from nmf_model.quality import inspect_mesh
 from nmf_model.silhouette.outline import outline_iou
 from nmf_model.silhouette.viewing import as_seen
@@ -179,7 +180,7 @@ def reconstruct_mask(image):
 
 
 def test_an_unfamiliar_picture_falls_back_to_the_outline_and_says_so(monkeypatch):
-    monkeypatch.setattr("nmf_model.plan.FAMILIAR_OUTLINE", 1.01)
+    monkeypatch.setattr("nmf_model.familiarity.FAMILIAR_OUTLINE", 1.01)
     image = reconstruct_mask(example("wood_toy.png"))
     plan = make_plan(ReconstructionRequest(image), CPU)
     assert plan.method == "silhouette"
@@ -189,12 +190,43 @@ def test_an_unfamiliar_picture_falls_back_to_the_outline_and_says_so(monkeypatch
     assert any("unlike what the model knows" in note for note in asked.notes)
 
 
+@pytest.mark.parametrize(
+    ("outline", "misfit", "apart", "believed"),
+    [
+        (0.9, 0.005, None, True),
+        (0.9, 0.03, None, False),
+        (None, 0.005, None, True),
+        (0.6, 0.005, 0.09, True),
+        (0.6, 0.03, 0.09, False),
+        (0.6, 0.005, 0.02, False),
+    ],
+)
+def test_the_inflated_outline_is_preferred_where_the_network_misses_it_and_sees_nearly_it(
+    outline, misfit, apart, believed
+):
+    assert Familiarity(outline, misfit, apart).is_familiar is believed
+
+
+def test_furniture_seen_aslant_stays_with_the_network_though_thin_parts_miss_the_outline():
+    picture = Path(__file__).parent / "benchmarks" / "pictures" / "biplane.webp"
+    plan = make_plan(ReconstructionRequest(reconstruct_mask(read_image(picture))), CPU)
+    assert plan.method == "network"
+    assert sum("check thin parts" in note for note in plan.notes) == 1
+    assert not any("unlike what the model knows" in note for note in plan.notes)
+
+
+def test_an_animal_seen_from_the_side_has_the_inflated_outline():
+    plan = make_plan(ReconstructionRequest(reconstruct_mask(example("hen_on_meadow.jpg"))), CPU)
+    assert plan.method == "silhouette"
+    assert sum("unlike what the model knows" in note for note in plan.notes) == 1
+
+
 def test_what_is_too_thin_for_the_network_is_inflated_and_that_is_said():
     rows, columns = np.mgrid[:600, :600]
     mask = ((rows == columns) | (rows == columns + 1)) & (rows > 20) & (rows < 580)
     rgba = np.zeros((600, 600, 4), dtype=np.uint8)
     rgba[mask] = (200, 120, 30, 255)
-    rgba[mask & (rows > 300)] = (20, 30, 90, 255)
+    rgba[..., 0] = np.where(mask, rows // 3, 0)  # or it were a drawing
     image = ShapeImage(rgba, has_alpha=True, mask=mask)
     plan = make_plan(ReconstructionRequest(image), CPU)
     assert plan.method == "silhouette"

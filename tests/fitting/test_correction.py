@@ -7,9 +7,9 @@ import pytest
 import torch
 
 from nmf_model.errors import SolverError
+from nmf_model.familiarity import misfit
 from nmf_model.fitting.correction import correct_flow
 from nmf_model.flow.carrier import GridCarrier
-from nmf_model.plan import misfit
 from nmf_model.streams import drain
 
 from .conftest import ellipsoid
