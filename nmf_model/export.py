@@ -40,7 +40,7 @@ AnyReport = TypeVar("AnyReport", bound=QualityReport)
 
 
 def export_reconstruction(
-    result: Reconstruction, path: Path, origin: Origin | None = None, cancel: CancelCheck | None = None
+    result: Reconstruction, path: Path | str, origin: Origin | None = None, cancel: CancelCheck | None = None
 ) -> QualityReport:
     """Write the mesh and its certificate, both or neither, and report on the mesh as re-read from the file.
 
@@ -60,6 +60,7 @@ def export_reconstruction(
         InputError: a file could not be written; older files are as they were, and nothing was left behind.
         Cancelled: if ``cancel`` returned True.
     """
+    path = Path(path)
     if path.suffix.lower() in SOLID_SUFFIXES:
         return _export_solid(result, path, origin, cancel)
 

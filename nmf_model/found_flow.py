@@ -15,9 +15,11 @@ from nmf_model.familiarity import misfit
 from nmf_model.fitting.correction import GUESSED, MEASURED, correct_flow
 from nmf_model.fitting.fit import FitProgress, FitSettings, FittedFlow, fit_flow
 from nmf_model.fitting.residual import emptiness_of, spanned_share
+from nmf_model.fitting.scatter import scatter_of
 from nmf_model.flow.carrier import GridCarrier, MovingCarrier, TurnedCarrier
 from nmf_model.flow.facing import facing
 from nmf_model.geometry.cameras import turned
+from nmf_model.geometry.outliers import find_outliers
 from nmf_model.geometry.template import icosphere
 from nmf_model.network import predict_flow
 from nmf_model.plan import Plan, is_near, placed
@@ -101,7 +103,7 @@ def find_flow(
     """Find the flow: ask the network, fit, or first the one and then the other."""
     if plan.model is None and plan.answer is None:
         fitted, _ = yield from _fit_frames(points, None, 0.0, request, device, cancel)
-        return FoundFlow(facing(fitted.carrier), plan.method, _stray(fitted.outliers))
+        return FoundFlow(facing(fitted.carrier), plan.method, _told(fitted.outliers, points, plan))
     if plan.answer is not None:
         carrier, outliers = plan.answer
     else:
@@ -112,8 +114,7 @@ def find_flow(
     shown_until = NETWORK_SHARE if plan.fits else FIT_SHARE if on_grids is None else CORRECTION_STARTS
     yield from _glimpses(carrier, plan, points, shown_until, cancel)
     if not plan.fits:
-        # The strays of a picture are the network's own guesses, which nobody gave.
-        notes = () if plan.is_picture else _stray(outliers)
+        notes = _told(outliers, points, plan)
 
         def place(flow: MovingCarrier) -> MovingCarrier:
             return facing(placed(plan, flow))
@@ -127,7 +128,7 @@ def find_flow(
     start = on_grids if on_grids is not None and _can_start(on_grids, points) else None
     fitted, began = yield from _fit_frames(points, start, NETWORK_SHARE, request, device, cancel)
     method = plan.method if plan.is_picture else "network+fit" if began else "fit"
-    return FoundFlow(facing(fitted.carrier), method, _stray(fitted.outliers))
+    return FoundFlow(facing(fitted.carrier), method, _told(fitted.outliers, points, plan))
 
 
 def _can_start(answer: GridCarrier, points: NDArray[np.float32]) -> bool:
@@ -135,11 +136,23 @@ def _can_start(answer: GridCarrier, points: NDArray[np.float32]) -> bool:
     return answer.blocks == FitSettings().blocks and is_near(answer, points)
 
 
-def _stray(outliers: int) -> tuple[str, ...]:
-    if not outliers:
+def _told(outliers: int, points: NDArray[np.float32], plan: Plan) -> tuple[str, ...]:
+    """Say how many points were left out, and whether the others scatter too much to be followed.
+
+    The points of a picture are the program's own guesses, which nobody gave.
+    """
+    if plan.is_picture:
         return ()
-    were = "was" if outliers == 1 else "were"
-    return (f"{counted(outliers, 'stray point')} far from the surface {were} left out.",)
+    notes = []
+    if outliers:
+        were = "was" if outliers == 1 else "were"
+        notes.append(f"{counted(outliers, 'stray point')} far from the surface {were} left out.")
+    if scatter := scatter_of(points[~find_outliers(points)]):
+        notes.append(
+            f"The points are noisy, they scatter by about {scatter * plan.normalization.scale:.2g} about the "
+            "surface: the mesh is smoothed, and lacks details of that size."
+        )
+    return tuple(notes)
 
 
 def _glimpses(

@@ -7,6 +7,10 @@ from pathlib import Path
 import numpy as np
 import trimesh
 
+from nmf_model.export import export_reconstruction
+from nmf_model.io.source import read_source
+from nmf_model.reconstruct import run
+from nmf_model.types import ReconstructionRequest
 from tests.support import command_line
 
 
@@ -26,3 +30,11 @@ def test_the_readme_s_example_reconstructs_an_array_in_its_own_units(tmp_path, m
     off = np.abs(np.linalg.norm((mesh.vertices - centre) / axes, axis=1) - 1)
     assert off.max() < 0.15
     assert off.mean() < 0.03
+
+
+def test_files_may_be_named_in_plain_text(tmp_path, monkeypatch):
+    np.savetxt(Path(tmp_path) / "scan.xyz", np.random.default_rng(0).normal(size=(500, 3)))
+    monkeypatch.chdir(tmp_path)
+    result = run(ReconstructionRequest(read_source("scan.xyz"), method="network", level=2))
+    assert export_reconstruction(result, "out.ply").watertight
+    assert Path("out.ply").exists()

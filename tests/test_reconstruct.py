@@ -1,6 +1,7 @@
 """The stream from a request to a mesh, with a short fit so that many inputs can be tried."""
 
 import functools
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -307,6 +308,20 @@ def test_strays_are_said():
     points = np.concatenate([ellipsoid(1500), rng.uniform(-1, 1, (40, 3)) * (1.0, 0.9, 0.9)])
     result = reconstruct.run(ReconstructionRequest(cloud(points), level=2))
     assert any("stray" in note for note in result.notes)
+
+
+@pytest.mark.parametrize("method", ["fit", "network"])
+def test_noise_is_said_with_its_size_in_the_units_of_the_file(method):
+    directions = np.random.default_rng(0).normal(size=(4_000, 3))
+    ball = 100 * directions / np.linalg.norm(directions, axis=1, keepdims=True)
+
+    def told(points):
+        notes = reconstruct.run(ReconstructionRequest(cloud(points), method=method, level=2)).notes
+        return [note for note in notes if "noisy" in note]
+
+    assert told(ball) == []
+    (note,) = told(ball + np.random.default_rng(1).normal(scale=4, size=ball.shape))
+    assert 2 < float(re.search(r"scatter by about (\S+) about", note)[1]) < 4.4
 
 
 def crumpled(carrier, size):

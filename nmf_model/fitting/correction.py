@@ -32,12 +32,14 @@ class Correction:
         points: more of a cloud than this are not looked at.
         rate: share of a fit's learning rates.
         weights: of the parts of what is minimised.
+        heeds_scatter: whether the fit changes where the points are noisy.
     """
 
     steps: int
     points: int
     rate: float
     weights: Weights
+    heeds_scatter: bool = True
 
 
 MEASURED = Correction(steps=80, points=5_000, rate=1.0, weights=Weights(alignment=8e-3))
@@ -47,6 +49,7 @@ GUESSED = Correction(
     points=20_000,
     rate=2.0,
     weights=Weights(urgency=0.5, tension=1e-3, evenness=2e-4, smoothness=5e-3),
+    heeds_scatter=False,
 )
 """What a network sees on a picture scatters about the surface: no point of it must be met, and what they say
 together is smooth."""
@@ -82,6 +85,7 @@ def correct_flow(
         samples=_SAMPLES,
         start_rate=kind.rate,
         weights=kind.weights,
+        heeds_scatter=kind.heeds_scatter,
         stages_from_start=(Stage(3, 3, steps or kind.steps, 1, settles=True),),
     )
     seen = thinned(points, kind.points, seed)

@@ -27,6 +27,7 @@ from nmf_model.defects import MeshSurface
 from nmf_model.findings import Body, InputFindings, Tunnel
 from nmf_model.fitting.ground import ground_share
 from nmf_model.fitting.lasting import lasting_tunnels
+from nmf_model.fitting.spacing import sparse_spacing
 from nmf_model.geometry.normalization import normalize
 from nmf_model.geometry.outliers import neighbours_of
 from nmf_model.geometry.topology import analyse
@@ -48,7 +49,8 @@ _VOID_RATIO = 1.9
 """Radius of the largest void between some thousand random points of a surface, in units of the spacing that
 four fifths of them have."""
 _SPARSE_VOID_RATIO = 1.45
-"""The same of the spacing that all but a twentieth have, so that a sparsely scanned side does not leak."""
+"""The same of the spacing that all but a twentieth have, so that a sparsely scanned side does not leak;
+and of that which nine tenths of the surface have, so that one of few points among very many does not."""
 _LASTING = 1.4
 """A tunnel must survive a ball this many times larger than the first one."""
 _GROWTH = 1.13
@@ -163,7 +165,7 @@ def _is_apart(points: NDArray[np.float64], chosen: NDArray[np.bool_]) -> bool:
 def _find_tunnels(points: NDArray[np.float64], spacing: NDArray[np.float64]) -> list[Tunnel]:
     """Grow the ball; return the holes that last, widest first."""
     usual, sparse = np.quantile(spacing, [0.8, 0.95])
-    void = float(max(_VOID_RATIO * usual, _SPARSE_VOID_RATIO * sparse))
+    void = float(max(_VOID_RATIO * usual, _SPARSE_VOID_RATIO * max(sparse, sparse_spacing(spacing))))
     first = max(void, 1.5 * _FINE)
     last = max(_FINE_BALL, 2 * first)
     fine = _Grid.of(points, _FINE, last)

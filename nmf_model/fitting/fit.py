@@ -53,6 +53,7 @@ class FitSettings:
         samples: S drawn from the surface in each step; of the cloud, no more points are compared.
         learning_rate: of the coarsest grid; each finer one has ``rate_decay`` times the one before.
         weights: of the parts of what is minimised.
+        heeds_scatter: whether those change where the points are noisy.
         stages: in order; the last one settles.
         stages_from_start: the same for a fit that starts from a flow which is nearly right.
         start_rate: share of the learning rates that such a fit begins with.
@@ -65,6 +66,7 @@ class FitSettings:
     learning_rate: float = 0.012
     rate_decay: float = 0.4
     weights: Weights = field(default_factory=Weights)
+    heeds_scatter: bool = True
     stages: tuple[Stage, ...] = (
         Stage(3, 3, 500, 2, grows=True),
         Stage(3, 3, 250, 2),
@@ -185,8 +187,9 @@ class _Fit:
     ) -> None:
         self.settings = settings
         self.device = device
-        self.target: FitTarget = build_target(points, device)
-        self.objective = objective_for(self.target, settings.weights)
+        self.target: FitTarget = build_target(points, device, heeds_scatter=settings.heeds_scatter)
+        weights = settings.weights.for_scatter(self.target.scatter)
+        self.objective = objective_for(self.target, weights)
         self.flow = GridFlow(settings.blocks, settings.resolutions).to(device)
         self.order = torch.zeros(len(self.target.points), device=device)
         if start is None:

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
+from nmf_model.fitting.sheets import PEAKED, Places, kurtosis_of, sheet_terms, sheets_at, sizes_of
 from nmf_model.geometry.normals import face_normals
 
 _ASKED = 1_000
@@ -25,16 +26,12 @@ _FACING = 0.5
 _FLAT = 0.25
 """Points that deviate from their sheet by less than this share of the mesh's thickness are one layer; those
 of two faces deviate by half of it."""
-_PEAKED = 2.5
-"""Kurtosis of deviations from which they are noise: of two faces up to 2.2, of noise 2.7 and more ..."""
 _UNIFORM = 1.4
-"""... if their size is everywhere the same, its upper quartile up to this many times the lower: else they are
-the edges and bends of a shape too fine for its points."""
+"""Deviations as peaked as those of noise are noise if their size is everywhere the same, its upper quartile
+up to this many times the lower: else they are the edges and bends of a shape too fine for its points."""
 _WIDE = 2.5
 """... and a sheet at least this many times as wide as they scatter about it, by root mean square."""
 _MOST = 0.5
-
-Places = NDArray[np.float64]
 
 
 def is_one_layer(
@@ -54,12 +51,12 @@ def is_one_layer(
     sides = face_normals(vertices, faces)[facing]
     count = min(_ASKED, len(points))
     asked = points[np.random.default_rng(0).choice(len(points), count, replace=False)].astype(np.float64)
-    frames, widths, sheets, deviations = _sheets_at(asked, points)
-    size = np.sqrt(np.square(deviations).sum(axis=1) / (deviations.shape[1] - sheets.shape[1]))
+    frames, widths, sheets, deviations = sheets_at(asked, points, _NEIGHBOURS)
+    size = sizes_of(deviations)
     thickness = np.zeros(count)
     for k, near in enumerate(cKDTree(samples).query_ball_point(asked, _REACH * spacing)):
         along = (samples[near] - asked[k]) @ frames[k].T
-        height = along[:, 2] - _terms(along[:, 0], along[:, 1]) @ sheets[k]
+        height = along[:, 2] - sheet_terms(along[:, 0], along[:, 1]) @ sheets[k]
         turned = sides[near] @ frames[k, 2]
         above, below = height[turned > _FACING], height[turned < -_FACING]
         if len(above) and len(below):
@@ -77,25 +74,5 @@ def is_one_layer(
 def _is_noise(size: Places, deviations: Places, chosen: NDArray[np.bool_]) -> bool:
     """Return whether deviations (K, N) from K sheets, of these sizes (K,), look like those of one surface."""
     lower, upper = np.quantile(size[chosen], [0.25, 0.75])
-    squares = np.square(deviations[chosen])
-    kurtosis = np.square(squares).mean(axis=1) / np.maximum(np.square(squares.mean(axis=1)), 1e-30)
-    return bool(upper < _UNIFORM * lower and np.median(kurtosis) > _PEAKED)
-
-
-def _sheets_at(asked: Places, points: NDArray[np.floating]) -> tuple[Places, Places, Places, Places]:
-    """Return of a quadric through the neighbours of each of K places: axes, widths, terms, deviations.
-
-    The width is that along the shorter axis of the sheet, the root mean square of the neighbours' places.
-    """
-    near = cKDTree(points).query(asked, k=min(_NEIGHBOURS, len(points)))[1]
-    around = points[near].astype(np.float64)
-    _, spreads, frames = np.linalg.svd(around - around.mean(axis=1, keepdims=True), full_matrices=False)
-    widths = spreads[:, 1] / np.sqrt(around.shape[1])
-    along = np.einsum("kni,kji->knj", around - asked[:, None], frames)
-    terms = _terms(along[..., 0], along[..., 1])
-    sheets = np.einsum("ktn,kn->kt", np.linalg.pinv(terms), along[..., 2])
-    return frames, widths, sheets, along[..., 2] - np.einsum("knt,kt->kn", terms, sheets)
-
-
-def _terms(x: Places, y: Places) -> Places:
-    return np.stack([np.ones_like(x), x, y, x * x, x * y, y * y], axis=-1)
+    kurtosis = float(np.median(kurtosis_of(deviations[chosen])))
+    return bool(upper < _UNIFORM * lower and kurtosis > PEAKED)

@@ -17,6 +17,7 @@ from scipy.spatial import cKDTree
 from nmf_model.findings import Region, Residual, Shell, Tunnel
 from nmf_model.fitting.growth import enclosed_places
 from nmf_model.fitting.layer import is_one_layer
+from nmf_model.fitting.spacing import sparse_spacing
 from nmf_model.geometry.normals import enclosed_volume, face_areas
 from nmf_model.geometry.outliers import find_outliers, neighbours_of
 from nmf_model.geometry.sampling import sample_surface
@@ -45,7 +46,9 @@ development objects, sampled on both sides, are thicker; and below which the poi
 _CORE = 0.9
 """Share of a cluster that its ball holds."""
 _NEIGHBOURS = 7
-_SPARSE = 0.9
+_SPARSE, _UNEVEN = 0.9, 1.5
+"""Share of the points that are nearer to each other than sparse ones, unless much of the surface has so few
+points that they are so many times farther apart."""
 
 
 def residual_of(
@@ -122,7 +125,7 @@ def _films(samples: NDArray[np.float64], points: NDArray[np.floating]) -> list[R
     """Return the clusters of mesh without points: those wide enough, and those that are beyond doubt."""
     distances, others = neighbours_of(points, _NEIGHBOURS)
     spacings = distances[:, 1:].mean(axis=1)
-    spacing = float(np.quantile(spacings, _SPARSE))
+    spacing = _sparse(spacings)
     alone, nearest = cKDTree(points).query(samples)
     alone = np.asarray(alone)
     wide = _clusters(samples, alone > max(_LEAST, _FAR * spacing), _spacing(samples))
@@ -173,7 +176,12 @@ def _shell_of(
 
 def _spacing(points: NDArray[np.floating]) -> float:
     """Return how far apart neighbours are where the points are sparse, as all but a tenth are."""
-    return float(np.quantile(_spacings(points), _SPARSE))
+    return _sparse(_spacings(points))
+
+
+def _sparse(spacings: NDArray[np.float64]) -> float:
+    usual, surface = float(np.quantile(spacings, _SPARSE)), sparse_spacing(spacings)
+    return surface if surface > _UNEVEN * usual else usual
 
 
 def _spacings(points: NDArray[np.floating]) -> NDArray[np.float64]:

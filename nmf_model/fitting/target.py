@@ -9,6 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from nmf_model.fitting.scatter import scatter_of
 from nmf_model.geometry.nearest import NearestPoints
 from nmf_model.geometry.outliers import find_outliers, neighbours_of
 
@@ -26,6 +27,7 @@ class FitTarget:
         spacing: (N,) float32, mean distance to the nearest neighbours, unit-sphere units.
         nearest: finds the nearest of the points.
         outliers: how many points of the input were left out.
+        scatter: by how much the points scatter about the surface, unit-sphere units; 0 if that is no matter.
     """
 
     points: Tensor
@@ -34,18 +36,23 @@ class FitTarget:
     spacing: Tensor
     nearest: NearestPoints
     outliers: int
+    scatter: float = 0.0
 
 
-def build_target(points: NDArray[np.float32], device: torch.device) -> FitTarget:
+def build_target(
+    points: NDArray[np.float32], device: torch.device, *, heeds_scatter: bool = True
+) -> FitTarget:
     """Drop the outliers and estimate the local frames.
 
     Args:
         points: (N, 3), unit-sphere units, N ≥ 50.
         device: where the fit runs.
+        heeds_scatter: whether points that are noisy are asked how much they are.
     """
     is_inlier = ~find_outliers(points)
     kept = np.ascontiguousarray(points[is_inlier])
     normals, planarity, spacing = local_frames(kept)
+    scatter = scatter_of(kept) if heeds_scatter else 0.0
     on_device = torch.from_numpy(kept).to(device)
     return FitTarget(
         points=on_device,
@@ -54,6 +61,7 @@ def build_target(points: NDArray[np.float32], device: torch.device) -> FitTarget
         spacing=torch.from_numpy(spacing).to(device),
         nearest=NearestPoints(on_device),
         outliers=int(np.count_nonzero(~is_inlier)),
+        scatter=scatter,
     )
 
 

@@ -11,12 +11,13 @@ from nmf_model.io.suffixes import IMAGE_SUFFIXES, POINT_SUFFIXES
 from nmf_model.types import PointCloud, ShapeImage
 
 
-def read_source(path: Path) -> PointCloud | ShapeImage:
+def read_source(path: Path | str) -> PointCloud | ShapeImage:
     """Read a file by its suffix.
 
     Raises:
         InputError: the file cannot be used; one sentence says why and what to do.
     """
+    path = Path(path)
     suffix = path.suffix.lower()
     if suffix in IMAGE_SUFFIXES:
         return read_image(path)

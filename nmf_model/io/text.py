@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Iterator, Sequence
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 from typing import NamedTuple, TextIO
 
@@ -14,16 +13,22 @@ from numpy.typing import NDArray
 
 from nmf_model.errors import InputError
 from nmf_model.io.collect import Chunk
-from nmf_model.io.opening import damaged, truncated
+from nmf_model.io.opening import truncated
 from nmf_model.io.text_colors import TextColors, likely_columns
-from nmf_model.io.text_names import color_columns, coordinate_columns, with_units_attached
+from nmf_model.io.text_fields import (
+    begin_with_their_number,
+    delimiter_of,
+    encoding_of,
+    fields_of,
+    is_number,
+    value_of,
+    with_points,
+)
+from nmf_model.io.text_names import are_degrees, color_columns, coordinate_columns, with_units_attached
 from nmf_model.words import counted
 
 LINES_AT_ONCE = 1 << 16
 _COMMENTS = ("#", "//")
-_LEAVES_COMMAS_TO_NUMBERS = (";", "\t")
-"""Between such columns a comma can only be a decimal sign, as German and French programs write it."""
-_COMMA_AT_TAB = re.compile(r", *\t|\t *,")
 
 
 class _Layout(NamedTuple):
@@ -57,30 +62,52 @@ def read_text(path: Path) -> Iterator[Chunk]:
     """Yield the points of a text table.
 
     Columns are separated by semicolons, commas, tabs or spaces. A first line may name them (x, y and z
-    are then found by name, see ``text_names``) or give the number of points. Numbers between semicolons or
-    tabs may have decimal commas. Colours are columns that the first line calls so or, if it names none, those
-    after z or after z and an intensity, if they can be nothing else; all other columns are passed over.
+    are then found by name, see ``text_names``) or give the number of points, as more such lines may between
+    several scans. Without names x is the first column, or the second if the first numbers the rows. Numbers
+    between semicolons, tabs or blanks may have decimal commas. Colours are columns that the first line calls
+    so or, if it names none, those after z or after z and an intensity, if they can be nothing else; all other
+    columns are passed over.
 
     Raises:
         InputError: with the number of the line that holds something else than numbers, or names more than
             three columns, none of which is known as a coordinate.
     """
-    with open(path, encoding=_encoding(path), errors="replace") as stream:
+    with open(path, encoding=encoding_of(path), errors="replace") as stream:
         layout = _find_layout(path, stream)
         stream.seek(0)
         for _ in islice(stream, layout.skip):
             pass
         read, first_line = 0, layout.skip + 1
         colors = TextColors(layout.named) if layout.color_columns else None
+        scans = _Scans(layout.promised)
         while lines := list(islice(stream, LINES_AT_ONCE)):
+            scans.blank_counts(lines)
             chunk = _parse_block(path, lines, layout, first_line, colors)
             read, first_line = read + len(chunk.points), first_line + len(lines)
             colors = None if chunk.colors is None else colors
             yield chunk
     if colors is not None and not colors.certain:
         yield Chunk(np.zeros((0, 3)))  # one chunk without colours takes those of the others back
-    if layout.promised is not None and read < layout.promised:
-        raise truncated(path, f"{read:,} of {counted(layout.promised, 'point')}")
+    if scans.promised is not None and read < scans.promised:
+        raise truncated(path, f"{read:,} of {counted(scans.promised, 'point')}")
+
+
+class _Scans:
+    """Follows several scans in one file, each behind the number of its points, if the first has one."""
+
+    def __init__(self, promised: int | None) -> None:
+        self.promised, self._left = promised, promised or 0
+
+    def blank_counts(self, lines: list[str]) -> None:
+        """Leave lines blank that give the number of a next scan's points; elsewhere such are defects."""
+        if self.promised is None:
+            return
+        for place, line in enumerate(lines):
+            if self._left <= 0 and line.strip().isdecimal():
+                self._left, lines[place] = int(line), "\n"
+                self.promised += self._left
+            elif not line.isspace() and not line.startswith(_COMMENTS):
+                self._left -= 1
 
 
 def _parse_block(
@@ -113,8 +140,7 @@ def parse_rows(
         lines: the text.
         columns: C column numbers from 0.
         first_line: the number of ``lines[0]`` in the file, from 1, for messages.
-        delimiter: between columns; None is any run of blanks. Between ";" or tabs a number may have a decimal
-            comma.
+        delimiter: between columns, see ``text_fields``; None is any run of blanks.
 
     Returns:
         (rows, C) float64; an empty field is NaN.
@@ -122,10 +148,9 @@ def parse_rows(
     used = [line for line in lines if not line.startswith(_COMMENTS) and not line.isspace()]
     if not used:
         return np.zeros((0, len(columns)))
-    if delimiter in _LEAVES_COMMAS_TO_NUMBERS:
-        used = [line.replace(",", ".") for line in used]
+    plain, between = with_points(used, delimiter)
     try:
-        return np.loadtxt(used, delimiter=delimiter, usecols=columns, comments=None, ndmin=2)
+        return np.loadtxt(plain, delimiter=between, usecols=columns, comments=None, ndmin=2)
     except (ValueError, IndexError):
         return _parse_slowly(path, lines, columns, first_line, delimiter)
 
@@ -136,7 +161,7 @@ def _parse_slowly(
     """Parse line by line, to bear with quotes and gaps and to name the line that is wrong."""
     rows = []
     for number, line in enumerate(lines, start=first_line):
-        fields = _fields(line, delimiter)
+        fields = fields_of(line, delimiter)
         if not fields or fields[0].startswith(_COMMENTS):
             continue
         if len(fields) <= max(columns):
@@ -150,7 +175,7 @@ def _parse_slowly(
 
 def _number(path: Path, field: str, line: int, delimiter: str | None) -> float:
     try:
-        return _value(field, delimiter) if field else float("nan")
+        return value_of(field, delimiter) if field else float("nan")
     except ValueError:
         shown = " ".join(field.split())[:20]
         raise InputError(
@@ -158,40 +183,20 @@ def _number(path: Path, field: str, line: int, delimiter: str | None) -> float:
         ) from None
 
 
-def _value(field: str, delimiter: str | None) -> float:
-    return float(field.replace(",", ".") if delimiter in _LEAVES_COMMAS_TO_NUMBERS else field)
-
-
-def _fields(line: str, delimiter: str | None) -> list[str]:
-    if not line.strip():
-        return []
-    return [field.strip().strip('"') for field in line.strip("\r\n").split(delimiter)]
-
-
-def _encoding(path: Path) -> str:
-    with open(path, "rb") as stream:
-        head = stream.read(4096)
-    if head.startswith((b"\xff\xfe", b"\xfe\xff")):
-        return "utf-16"
-    if b"\0" in head:
-        raise damaged(path)
-    return "utf-8-sig"
-
-
 def _find_layout(path: Path, stream: TextIO) -> _Layout:
     """Look at the first lines; the size limit bears with a binary file without line ends."""
-    skip, promised, heads = 0, None, _Heading([], 0, True)
+    skip, ahead, promised, heads = 0, 0, None, _Heading([], 0, True)
     while line := stream.readline(1 << 16):
         text = line.strip()
         comment = text.startswith(_COMMENTS)
         heading = text.lstrip("#/ ")
-        delimiter = _delimiter(heading)
+        delimiter = delimiter_of(heading)
         if delimiter is None:
             heading = with_units_attached(heading)
         # A tab in front of a row ends an empty first column, as over the numbers of rows that pandas writes.
-        fields = _fields(line if delimiter == "\t" and not comment else heading, delimiter)
+        fields = fields_of(line if delimiter == "\t" and not comment else heading, delimiter)
         free = not heads.names or (heads.comment and not comment)
-        wordy = free and not any(_is_number(field, delimiter) for field in fields)
+        wordy = free and not any(is_number(field, delimiter) for field in fields)
         if fields and wordy and coordinate_columns(fields):
             heads = _Heading(fields, skip + 1, comment)
         elif text and not comment:
@@ -201,21 +206,16 @@ def _find_layout(path: Path, stream: TextIO) -> _Layout:
                 heads = _Heading(fields, skip + 1, comment)
             else:
                 names = heads.of_columns(len(fields), delimiter)
+                if not names and len(fields) > 3:
+                    following = islice(stream, LINES_AT_ONCE)
+                    ahead = int(begin_with_their_number(chain([line], following), delimiter))
                 columns = _columns(path, names, len(fields), delimiter, heads.line)
-                colors = _color_columns(names, fields, delimiter)
+                columns = tuple(column + ahead for column in columns)
+                colors = _color_columns(names, fields[ahead:], delimiter)
+                colors = tuple(column + ahead for column in colors)
                 return _Layout(delimiter, columns, colors, bool(names), skip, promised)
         skip += 1
     raise InputError(f"{path.name} contains no points; export it again with its points.")
-
-
-def _delimiter(line: str) -> str | None:
-    if ";" in line:
-        return ";"
-    tabs = line.count("\t") >= 2
-    # A comma next to a tab ends a column that is padded with tabs; one elsewhere is a decimal comma.
-    if "," in line and (not tabs or _COMMA_AT_TAB.search(line)):
-        return ","
-    return "\t" if tabs else None
 
 
 def _columns(
@@ -227,6 +227,11 @@ def _columns(
         InputError: more than three columns have names, which do not tell the coordinates.
     """
     found = coordinate_columns(names)
+    if not found and are_degrees(names):
+        raise InputError(
+            f"{path.name} has latitudes and longitudes, which are angles; convert its points to lengths, as "
+            "with UTM coordinates."
+        )
     if found and (max(found) < width or delimiter):
         return found
     shown = [name for name in names if name]
@@ -242,14 +247,6 @@ def _columns(
 
 def _color_columns(names: Sequence[str], row: Sequence[str], delimiter: str | None) -> tuple[int, ...]:
     if not names:
-        return likely_columns([_value(f, delimiter) if _is_number(f, delimiter) else math.nan for f in row])
+        return likely_columns([value_of(f, delimiter) if is_number(f, delimiter) else math.nan for f in row])
     columns = color_columns(names)
     return columns if max(columns, default=0) < len(row) else ()
-
-
-def _is_number(field: str, delimiter: str | None) -> bool:
-    try:
-        _value(field, delimiter)
-    except ValueError:
-        return False
-    return True

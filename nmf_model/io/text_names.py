@@ -29,7 +29,13 @@ _SURVEYED = (
     ("northing", "northings", "north", "y", "n", "hochwert", "nordwert"),
     ("z", "elevation", "elev", "height", "altitude", "alt", "up", "h", "höhe"),
 )
-COLOR_NAMES = (("red", "green", "blue"), ("diffuse_red", "diffuse_green", "diffuse_blue"), ("r", "g", "b"))
+_DEGREES = (("lat", "latitude", "breite"), ("lon", "long", "lng", "longitude", "länge"))
+COLOR_NAMES = (
+    ("red", "green", "blue"),
+    ("diffuse_red", "diffuse_green", "diffuse_blue"),
+    ("r", "g", "b"),
+    ("rf", "gf", "bf"),
+)
 """What the columns of a colour are called, in lower case."""
 _COLOR_NAMES = (
     *COLOR_NAMES,
@@ -56,6 +62,11 @@ def coordinate_columns(names: Sequence[str]) -> tuple[int, ...]:
 def color_columns(names: Sequence[str]) -> tuple[int, ...]:
     """Return the columns of red, green and blue, from 0, or () if there are none."""
     return _first_trio(_plain(names), _COLOR_NAMES)
+
+
+def are_degrees(names: Sequence[str]) -> bool:
+    """Return whether columns are called latitude and longitude."""
+    return all(any(name in group for name in _plain(names)) for group in _DEGREES)
 
 
 def _plain(names: Sequence[str]) -> list[str]:

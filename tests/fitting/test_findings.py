@@ -279,3 +279,11 @@ def test_two_ways_around_through_one_place_are_told_once():
     notes = notes_of(InputFindings((Body(1.0, np.zeros(3)),), tunnels))
     assert len(notes) == len(set(notes)) == 4
     assert notes[-1].startswith("4 holes of that kind")
+
+
+@pytest.mark.parametrize("share", [0.2, 0.05])
+@pytest.mark.parametrize("ring", [False, True])
+def test_a_side_of_few_of_the_points_has_no_holes_of_its_own(ring, share, rng):
+    points = torus(rng, 1, 0.4, 40_000) if ring else sphere(rng, 30_000)
+    points = points[(points[:, 0] > 0) | (rng.uniform(size=len(points)) < share)]
+    assert len(look(points, rng).tunnels) == ring

@@ -37,6 +37,15 @@ def test_a_mesh_that_fits_is_told_nothing(count, noise):
     assert residual_notes(found, ()) == ()
 
 
+def test_where_a_side_has_few_of_the_points_only_real_gaps_are_told():
+    rng = np.random.default_rng(0)
+    points = on_sphere(rng, 30_000)
+    points = points[(points[:, 0] > 0) | (rng.uniform(size=len(points)) < 0.05)]
+    assert residual_of(BALL.vertices, BALL.faces, points) == Residual()
+    (film,) = residual_of(BALL.vertices, BALL.faces, points[points[:, 0] > -0.75]).films
+    assert np.linalg.norm(film.centre - [-1, 0, 0]) < 0.4
+
+
 def test_a_part_that_the_mesh_leaves_out_is_found_with_its_place_size_and_share():
     rng = np.random.default_rng(0)
     angle, height = rng.uniform(0, 2 * np.pi, 300), rng.uniform(0, 0.4, 300)

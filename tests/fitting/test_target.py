@@ -1,4 +1,5 @@
 import numpy as np
+import pytest
 import torch
 
 from nmf_model.fitting.target import build_target, local_frames
@@ -21,6 +22,19 @@ def test_a_sparse_side_is_not_an_outlier():
     dense, sparse = box_surface(4000), box_surface(300, seed=1)
     cloud = np.concatenate([dense[dense[:, 0] < 0], sparse[sparse[:, 0] > 0.05]])
     assert find_outliers(cloud).mean() < 0.03
+
+
+@pytest.mark.parametrize("strays", [0, 60])
+def test_a_side_of_a_twentieth_of_the_points_is_none_either_and_strays_are(strays):
+    points = ellipsoid(20_000, (1.0, 0.9, 0.8))
+    is_sparse = points[:, 0] < 0
+    kept = points[~is_sparse | (np.random.default_rng(1).random(len(points)) < 0.05)]
+    away = np.random.default_rng(2).uniform(-1.5, 1.5, (strays, 3))
+    away = away[np.abs(np.linalg.norm(away / (1.0, 0.9, 0.8), axis=1) - 1) > 0.3]
+    found = find_outliers(np.concatenate([kept, away]))
+    assert found[: len(kept)][kept[:, 0] < 0].mean() < 0.15
+    assert found[: len(kept)][kept[:, 0] >= 0].mean() < 0.001
+    assert found[len(kept) :].sum() >= 0.9 * len(away)
 
 
 def test_frames_of_a_box_are_its_axes():

@@ -17,6 +17,7 @@ POINTS = RNG.normal(size=(200, 3))
 COLORS = RNG.integers(0, 256, (200, 3), dtype=np.uint8)
 NORMALS = POINTS / np.linalg.norm(POINTS, axis=1, keepdims=True)
 INTENSITIES = RNG.integers(-2048, 2048, (200, 1))
+INTEGERS = RNG.integers(-500, 500, (200, 3))
 
 
 def rows(*columns, delimiter=" "):
@@ -312,3 +313,61 @@ def test_points_with_half_a_place_are_a_defect(tmp_path):
     np.save(tmp_path / "a.npy", values)
     with pytest.raises(InputError, match="remove those"):
         read_points(tmp_path / "a.npy")
+
+
+@pytest.mark.parametrize("delimiter", [" ", "  ", ", ", "\t "])
+def test_decimal_commas_without_semicolons(tmp_path, delimiter):
+    content = rows(POINTS, COLORS, delimiter=";").replace(".", ",").replace(";", delimiter)
+    cloud = read(tmp_path, "a.asc", content)
+    np.testing.assert_array_equal(cloud.points, POINTS)
+    np.testing.assert_array_equal(cloud.colors, COLORS)
+
+
+@pytest.mark.parametrize("values", [INTEGERS, POINTS])
+def test_commas_with_blanks_between_columns_stay_commas(tmp_path, values):
+    np.testing.assert_array_equal(read(tmp_path, "a.csv", rows(values, delimiter=", ")).points, values)
+
+
+@pytest.mark.parametrize("delimiter", [" ", ",", ";"])
+@pytest.mark.parametrize("first", [0, 1, 1001])
+def test_numbers_of_rows_are_no_coordinates(tmp_path, delimiter, first):
+    numbers = np.arange(first, first + len(POINTS))[:, None]
+    cloud = read(tmp_path, "a.txt", rows(numbers, POINTS, COLORS, delimiter=delimiter))
+    np.testing.assert_array_equal(cloud.points, POINTS)
+    np.testing.assert_array_equal(cloud.colors, COLORS)
+
+
+def test_columns_of_an_image_are_coordinates(tmp_path):
+    """Its first column counts up as well, but begins anew with each line of pixels."""
+    y, x = np.divmod(np.arange(400), 100)
+    table = np.stack([x, y, x * y % 7, np.full(400, 9)], axis=1)
+    np.testing.assert_array_equal(read(tmp_path, "a.xyz", rows(table)).points, table[:, :3])
+
+
+def test_each_scan_of_several_has_its_number_of_points(tmp_path):
+    parts = [f"{len(part)}\n{rows(part)}" for part in (POINTS[:120], POINTS[120:])]
+    np.testing.assert_array_equal(read(tmp_path, "a.pts", "".join(parts)).points, POINTS)
+    short = parts[0] + parts[1].replace("80", "90", 1)
+    assert "200 of 210 points" in refused(tmp_path, "a.pts", short)
+    # A number alone amid a scan is none of its points: as in the rows and columns of .ptx.
+    assert "line 2" in refused(tmp_path, "a.pts", "20\n10\n" + rows(POINTS))
+
+
+def test_names_as_windows_encodes_them(tmp_path):
+    path = tmp_path / "a.csv"
+    path.write_bytes(("Nr;Rechtswert;Hochwert;Höhe\n" + "".join(
+        f"{k};{x};{y};{z}\n" for k, (x, y, z) in enumerate(POINTS.tolist())
+    )).encode("cp1252"))  # fmt: skip
+    np.testing.assert_array_equal(read_points(path).points, POINTS)
+
+
+@pytest.mark.parametrize("head", ["lat,lon,alt\n", "ID,Longitude,Latitude,Height\n"])
+def test_angles_are_refused(tmp_path, head):
+    width = head.count(",") + 1
+    table = np.concatenate([POINTS, INTENSITIES], axis=1)[:, :width]
+    assert "angles" in refused(tmp_path, "a.csv", head + rows(table, delimiter=","))
+
+
+def test_colors_as_cloudcompare_calls_fractions(tmp_path):
+    cloud = read(tmp_path, "a.txt", "//X Y Z Rf Gf Bf\n200\n" + rows(POINTS, COLORS / 255))
+    np.testing.assert_array_equal(cloud.colors, COLORS)
