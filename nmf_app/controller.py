@@ -120,11 +120,14 @@ class Controller(QObject):
 
     @Slot()
     def reconstruct(self) -> None:
-        """Queue the shown item for reconstruction with the present parameters; read it first if it is not."""
+        """Queue the shown item for reconstruction with the present parameters.
+
+        It is read first if it is not, and again if its file has changed.
+        """
         item = self._session.state.current_item
         if item is None or self._jobs_of(item.key, JobKind.RECONSTRUCT):
             return
-        if item.loaded is not None:
+        if item.loaded is not None and not _has_changed(item):
             self._follow_running = True
             self._submit_reconstruction(item)
         elif not self._jobs_of(item.key, JobKind.READ):
@@ -379,12 +382,18 @@ class Controller(QObject):
             self._notify(NoticeKind.SUCCESS, f"The animation was written to {result}.")
 
     def _on_loaded(self, known: _Known, loaded: Loaded) -> None:
+        before = self._session.state.item(known.item)
+        is_read_again = before is not None and before.loaded is not None
         self._session.update_item(known.item, state=ItemState.READY, loaded=loaded, sentence="", details="")
+        if is_read_again:
+            # What was made of the file as it was is not shown beside the file as it is.
+            self._session.update_item(known.item, outcome=None, other=None, exported=None)
         self._remember(known.item)
         item = self._session.state.item(known.item)
         # The user sees what is wrong with a mesh first, unless it is one of many.
         asks = loaded.broken is not None and not self._others_pending(known.item)
-        if item is not None and self._session.state.parameters.start_at_once and not asks:
+        wanted = is_read_again or self._session.state.parameters.start_at_once
+        if item is not None and wanted and not asks:
             self._submit_reconstruction(item)
         elif loaded.broken is not None:
             self._notify(NoticeKind.ERROR, broken_sentence(known.title, loaded.broken))
@@ -489,3 +498,10 @@ def _is_other(before: Outcome, after: Outcome) -> bool:
     """Return whether two results are what the two methods for pictures made of one picture."""
     way = OTHER_WAYS.get(before.reconstruction.method)
     return way is not None and way[0] == after.reconstruction.method
+
+
+def _has_changed(item: Item) -> bool:
+    """Return whether an item's file is another than when it was read; one that is gone has not changed."""
+    if item.loaded is None or item.loaded.stamp is None:
+        return False
+    return work.stamp_of(item.path) not in (None, item.loaded.stamp)

@@ -136,6 +136,10 @@ class BrokenSurface:
         return len(self.defects.crowded_edges) + len(self.pinched) > 0
 
 
+Stamp = tuple[int, int]
+"""When a file was last changed, nanoseconds, and how many bytes it has."""
+
+
 @dataclass(frozen=True, eq=False)
 class Loaded:
     """A source that was read.
@@ -149,6 +153,7 @@ class Loaded:
             for a picture.
         marks: (x, y, z, radius) of each hole through the object, unit-sphere units.
         colors: (N, 3) uint8 of the preview's points; None if they have none.
+        stamp: of the file when it was read, by which a changed one is known; None if unknown.
     """
 
     source: Source
@@ -158,6 +163,7 @@ class Loaded:
     findings: InputFindings | None = None
     marks: Marks = ()
     colors: NDArray[np.uint8] | None = None
+    stamp: Stamp | None = None
 
     @property
     def remarks(self) -> tuple[str, ...]:

@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from nmf_app.jobs import Progress, Report, Task
 from nmf_app.ports import ExportChoice
-from nmf_app.session import BrokenSurface, Drape, Exported, Loaded, Marks, Outcome
+from nmf_app.session import BrokenSurface, Drape, Exported, Loaded, Marks, Outcome, Stamp
 from nmf_model.certificate import Origin, certificate_path, file_sha256
 from nmf_model.errors import Cancelled
 from nmf_model.findings import Region, Tunnel
@@ -63,15 +63,17 @@ def read(path: Path) -> Task:
         from nmf_model.io.suffixes import MESH_SUFFIXES
 
         report(Progress("Reading", 0.1))
+        stamp = stamp_of(path)
         large_mesh = path.suffix.lower() in MESH_SUFFIXES and _size(path) > READ_AT_ONCE_BYTES
         source = _read_apart(path, report, cancel) if large_mesh else read_source(path)
         sha256 = file_sha256(path)
         if cancel():
             raise Cancelled("reading was cancelled")
         if isinstance(source, ShapeImage):
-            return Loaded(_with_mask(source, report), np.empty((0, 3), dtype=np.float32), sha256=sha256)
+            nothing = np.empty((0, 3), dtype=np.float32)
+            return Loaded(_with_mask(source, report), nothing, sha256=sha256, stamp=stamp)
         report(Progress("Looking for holes and separate bodies", 0.4))
-        return replace(loaded_cloud(source), broken=_broken_surface(source), sha256=sha256)
+        return replace(loaded_cloud(source), broken=_broken_surface(source), sha256=sha256, stamp=stamp)
 
     return task
 
@@ -104,6 +106,15 @@ def split(cloud: PointCloud) -> Task:
         return tuple(loaded_cloud(body) for body in split_bodies(cloud))
 
     return task
+
+
+def stamp_of(path: Path) -> Stamp | None:
+    """Return by what a change of a file is known; None if it is not there."""
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return status.st_mtime_ns, status.st_size
 
 
 def _size(path: Path) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 from PIL import Image
 from PySide6.QtCore import QTimer
@@ -155,6 +156,32 @@ def test_what_was_not_read_says_so_and_can_be_read_again(open_window, qtbot, tmp
     key = app.session.state.current
     app.session.update_item(key, state=ItemState.CANCELLED, loaded=None, outcome=None)
     qtbot.waitUntil(lambda: "Reading it was cancelled." in texts(app.window.side_panel), timeout=20_000)
+
+
+def test_a_file_that_has_changed_is_read_again_before_it_is_reconstructed(
+    open_window, qtbot, tmp_path, cloud_file
+):
+    path = tmp_path / "edited.xyz"
+    path.write_bytes(cloud_file.read_bytes())
+    app = open_window(viewport=False)
+    app.controller.open_files([path])
+    wait_for(qtbot, app, ItemState.DONE)
+    first = app.session.state.current_item
+
+    def again():
+        before = app.session.state.current_item.outcome
+        app.window.side_panel._reconstruct.click()
+        qtbot.waitUntil(lambda: app.session.state.current_item.outcome not in (None, before), timeout=20_000)
+        return app.session.state.current_item
+
+    assert again().loaded is first.loaded, "it has not changed"
+    np.savetxt(path, 3 * np.loadtxt(path))
+    second = again()
+    assert second.loaded.sha256 != first.loaded.sha256
+    assert np.ptp(second.loaded.source.points) == pytest.approx(3 * np.ptp(first.loaded.source.points))
+    assert second.other is None, "nothing of the file as it was is shown beside it"
+    path.unlink()
+    assert again().loaded is second.loaded, "it is gone, but still known"
 
 
 def test_cancel_beside_the_running_job_stops_that_job(open_window, qtbot, cloud_file, tmp_path):
