@@ -23,9 +23,9 @@ _NEAR, _PEAKS = 16, 32
 """Neighbours from which deviations are taken, and their distribution."""
 _EVERYWHERE = 0.1
 _ROUGH = 0.3
-"""Share of the spacing by which the points of all but a tenth of a noisy cloud deviate at least. Of the
-benchmark's 50 clean clouds with so peaked deviations only one of leaves, a hedge, does; of noise, what is
-about half of the spacing or more, from where surfaces crumple."""
+"""Share of the spacing by which the points of all but a tenth of a noisy cloud deviate at least: noise of
+about half of the spacing does, from where surfaces crumple. Of clean clouds, trees and radiators do, whose
+leaves and fins are too fine for the points."""
 _WIDER = (32, 128, 512)
 """Neighbours of which the first so many make a sheet clearly wider than thick; its thickness is told."""
 _SHEET = 1.2
