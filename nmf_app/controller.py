@@ -384,10 +384,17 @@ class Controller(QObject):
     def _on_loaded(self, known: _Known, loaded: Loaded) -> None:
         before = self._session.state.item(known.item)
         is_read_again = before is not None and before.loaded is not None
-        self._session.update_item(known.item, state=ItemState.READY, loaded=loaded, sentence="", details="")
-        if is_read_again:
-            # What was made of the file as it was is not shown beside the file as it is.
-            self._session.update_item(known.item, outcome=None, other=None, exported=None)
+        # What was made of the file as it was is not shown beside the file as it is.
+        self._session.update_item(
+            known.item,
+            state=ItemState.READY,
+            loaded=loaded,
+            outcome=None,
+            other=None,
+            exported=None,
+            sentence="",
+            details="",
+        )
         self._remember(known.item)
         item = self._session.state.item(known.item)
         # The user sees what is wrong with a mesh first, unless it is one of many.

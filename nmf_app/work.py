@@ -64,7 +64,9 @@ def read(path: Path) -> Task:
 
         report(Progress("Reading", 0.1))
         stamp = stamp_of(path)
-        large_mesh = path.suffix.lower() in MESH_SUFFIXES and _size(path) > READ_AT_ONCE_BYTES
+        large_mesh = (
+            path.suffix.lower() in MESH_SUFFIXES and stamp is not None and stamp[1] > READ_AT_ONCE_BYTES
+        )
         source = _read_apart(path, report, cancel) if large_mesh else read_source(path)
         sha256 = file_sha256(path)
         if cancel():
@@ -115,10 +117,6 @@ def stamp_of(path: Path) -> Stamp | None:
     except OSError:
         return None
     return status.st_mtime_ns, status.st_size
-
-
-def _size(path: Path) -> int:
-    return path.stat().st_size if path.is_file() else 0
 
 
 def _read_apart(path: Path, report: Report, cancel: CancelCheck) -> PointCloud:

@@ -12,11 +12,11 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.spatial import cKDTree
 
 from nmf_model.geometry.normalization import normalize
-from nmf_model.geometry.sampling import sample_surface
+from nmf_model.geometry.sampling import sample_surface, thinned
 from nmf_model.geometry.template import icosphere
+from nmf_model.metrics import chamfer_l2
 from nmf_model.types import Carrier, Mesh
 
 FAMILIAR_OUTLINE = 0.85
@@ -62,20 +62,15 @@ class Familiarity:
 def misfit(carrier: Carrier, points: NDArray[np.float32]) -> float:
     """Return chamfer_l2 between a flow's surface and points, unit-sphere units."""
     template = icosphere(_LEVEL)
-    return _chamfer(_samples(Mesh(carrier.carry(template.vertices), template.faces)), points)
+    return chamfer_l2(_samples(Mesh(carrier.carry(template.vertices), template.faces)), points)
 
 
 def apart(surface: Mesh, points: NDArray[np.float64]) -> float:
     """Return chamfer_l2 between a surface and points, each in its own unit sphere: of their shapes alone."""
     samples = _samples(surface)
-    chosen = np.random.default_rng(1).permutation(points)[:_SAMPLES]
-    return _chamfer(normalize(samples).to_unit(samples), normalize(chosen).to_unit(chosen))
+    chosen = thinned(points, _SAMPLES, seed=1)
+    return chamfer_l2(normalize(samples).to_unit(samples), normalize(chosen).to_unit(chosen))
 
 
 def _samples(surface: Mesh) -> NDArray[np.float64]:
     return sample_surface(surface.vertices, surface.faces, _SAMPLES, np.random.default_rng(0))[0]
-
-
-def _chamfer(first: NDArray[np.floating], second: NDArray[np.floating]) -> float:
-    there, back = cKDTree(second).query(first)[0], cKDTree(first).query(second)[0]
-    return float(np.square(there).mean() + np.square(back).mean())

@@ -20,6 +20,7 @@ from nmf_model.flow.carrier import GridCarrier, MovingCarrier, TurnedCarrier
 from nmf_model.flow.facing import facing
 from nmf_model.geometry.cameras import turned
 from nmf_model.geometry.outliers import find_outliers
+from nmf_model.geometry.sampling import thinned
 from nmf_model.geometry.template import icosphere
 from nmf_model.network import predict_flow
 from nmf_model.plan import Plan, is_near, placed
@@ -103,7 +104,7 @@ def find_flow(
     """Find the flow: ask the network, fit, or first the one and then the other."""
     if plan.model is None and plan.answer is None:
         fitted, _ = yield from _fit_frames(points, None, 0.0, request, device, cancel)
-        return FoundFlow(facing(fitted.carrier), plan.method, _told(fitted.outliers, points, plan))
+        return FoundFlow(facing(fitted.carrier), plan.method, _told(fitted.outliers, fitted.scatter, plan))
     if plan.answer is not None:
         carrier, outliers = plan.answer
     else:
@@ -114,21 +115,21 @@ def find_flow(
     shown_until = NETWORK_SHARE if plan.fits else FIT_SHARE if on_grids is None else CORRECTION_STARTS
     yield from _glimpses(carrier, plan, points, shown_until, cancel)
     if not plan.fits:
-        notes = _told(outliers, points, plan)
 
         def place(flow: MovingCarrier) -> MovingCarrier:
             return facing(placed(plan, flow))
 
         if on_grids is None:
-            return FoundFlow(place(answer), plan.method, notes)
+            return FoundFlow(place(answer), plan.method, _told(outliers, 0.0, plan))
         seen = turned(points, plan.view).astype(np.float32)
         correction = Corrector(on_grids, seen, device, cancel, place, plan.view, guessed=plan.is_picture)
         better = yield from correction.frames(request.seed, CORRECTION_STARTS, FIT_SHARE)
-        return FoundFlow(better, plan.method, notes, correction)
+        scatter = 0.0 if plan.is_picture else _scatter_corrected(points, request.seed)
+        return FoundFlow(better, plan.method, _told(outliers, scatter, plan), correction)
     start = on_grids if on_grids is not None and _can_start(on_grids, points) else None
     fitted, began = yield from _fit_frames(points, start, NETWORK_SHARE, request, device, cancel)
     method = plan.method if plan.is_picture else "network+fit" if began else "fit"
-    return FoundFlow(facing(fitted.carrier), method, _told(fitted.outliers, points, plan))
+    return FoundFlow(facing(fitted.carrier), method, _told(fitted.outliers, fitted.scatter, plan))
 
 
 def _can_start(answer: GridCarrier, points: NDArray[np.float32]) -> bool:
@@ -136,7 +137,13 @@ def _can_start(answer: GridCarrier, points: NDArray[np.float32]) -> bool:
     return answer.blocks == FitSettings().blocks and is_near(answer, points)
 
 
-def _told(outliers: int, points: NDArray[np.float32], plan: Plan) -> tuple[str, ...]:
+def _scatter_corrected(points: NDArray[np.float32], seed: int) -> float:
+    """Return by how much those points scatter that a correction looks at, to which it gives way."""
+    seen = thinned(points, MEASURED.points, seed)
+    return scatter_of(seen[~find_outliers(seen)])
+
+
+def _told(outliers: int, scatter: float, plan: Plan) -> tuple[str, ...]:
     """Say how many points were left out, and whether the others scatter too much to be followed.
 
     The points of a picture are the program's own guesses, which nobody gave.
@@ -147,7 +154,7 @@ def _told(outliers: int, points: NDArray[np.float32], plan: Plan) -> tuple[str, 
     if outliers:
         were = "was" if outliers == 1 else "were"
         notes.append(f"{counted(outliers, 'stray point')} far from the surface {were} left out.")
-    if scatter := scatter_of(points[~find_outliers(points)]):
+    if scatter:
         notes.append(
             f"The points are noisy, they scatter by about {scatter * plan.normalization.scale:.2g} about the "
             "surface: the mesh is smoothed, and lacks details of that size."

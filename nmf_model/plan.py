@@ -126,10 +126,10 @@ def _plan_picture(image: ShapeImage, request: ReconstructionRequest, device: tor
     if request.method == "silhouette" or not (asked or shipped_path("svr") is not None):
         return _silhouette(found, device, request.seed)
     assert found.mask is not None
-    colours = why_drawn(found.rgba, found.mask)
-    is_drawn = _IS_DRAWN.format(colours) if colours else ""
-    if request.method == "auto" and is_drawn:
-        return _silhouette(found, device, request.seed, f"{is_drawn}; {_INSTEAD}.")
+    why = why_drawn(found.rgba, found.mask)
+    drawn = _IS_DRAWN.format(why) if why else ""
+    if request.method == "auto" and drawn:
+        return _silhouette(found, device, request.seed, f"{drawn}; {_INSTEAD}.")
     model = load_weights("svr", request.weights)
     try:
         plan, familiarity = _look(model, found, device, request.seed)
@@ -139,13 +139,13 @@ def _plan_picture(image: ShapeImage, request: ReconstructionRequest, device: tor
         return _silhouette(found, device, request.seed, f"{_IS_THIN}; {_INSTEAD}.")
     if request.method == "auto" and not familiarity.is_familiar:
         return _silhouette(found, device, request.seed, f"{_IS_UNFAMILIAR}; {_INSTEAD}.")
-    notes = (*found.notes, *_smallness(found.mask), *_doubts(is_drawn, familiarity))
+    notes = (*found.notes, *_smallness(found.mask), *_doubts(drawn, familiarity))
     return replace(plan, notes=notes)
 
 
-def _doubts(is_drawn: str, familiarity: Familiarity) -> tuple[str, ...]:
-    """Return what the user must know of a network's answer."""
-    strange = is_drawn or ("" if familiarity.is_familiar else _IS_UNFAMILIAR)
+def _doubts(drawn: str, familiarity: Familiarity) -> tuple[str, ...]:
+    """Return what the user must know of a network's answer; ``drawn`` says so of a drawing."""
+    strange = drawn or ("" if familiarity.is_familiar else _IS_UNFAMILIAR)
     if strange:
         return (f"{strange}; do not trust its far side.",)
     return () if familiarity.meets_outline else (f"{_MISSES}.",)
@@ -238,7 +238,7 @@ def _look(
     return plan, _familiarity(plan, carrier, far, seed)
 
 
-def _familiarity(plan: Plan, carrier: MovingCarrier, misfit: float, seed: int) -> Familiarity:
+def _familiarity(plan: Plan, carrier: MovingCarrier, far: float, seed: int) -> Familiarity:
     """Compare an answer, in the viewer's frame, with the picture's outline, and what that is inflated to."""
     from nmf_model.silhouette import inflate
     from nmf_model.silhouette.outline import outline_iou
@@ -247,7 +247,7 @@ def _familiarity(plan: Plan, carrier: MovingCarrier, misfit: float, seed: int) -
     assert plan.mask is not None
     on_mask = placed_on_mask(carrier, plan.seen_normalization, plan.mask)
     surface = surface_of(on_mask, plan.seen_normalization)
-    met = Familiarity(outline_iou(as_seen(surface), plan.mask), misfit)
+    met = Familiarity(outline_iou(as_seen(surface), plan.mask), far)
     if met.meets_outline:
         return met
     return replace(met, apart=apart(surface, inflate(plan.mask, seed=seed).points))

@@ -312,6 +312,18 @@ def test_own_weights_of_the_published_kind_work(published):
     assert inspect_mesh(result.mesh).is_closed_sphere
 
 
+def test_no_smoothing_is_told_of_an_answer_that_nothing_smooths(published):
+    points, noise = np.random.default_rng(0).normal(size=(2, 3_000, 3))
+    noisy = points / np.linalg.norm(points, axis=1, keepdims=True) + 0.04 * noise
+
+    def told(weights):
+        request = ReconstructionRequest(PointCloud(noisy), method="network", weights=weights, level=2)
+        return [note for note in reconstruct.run(request).notes if "smoothed" in note]
+
+    assert told(published) == []
+    assert len(told(None)) == 1
+
+
 def test_the_published_flow_as_a_map_is_the_network_itself(published):
     model = checkpoint.load(published).eval()
     code = model.encode(torch.rand(1, 200, 3))

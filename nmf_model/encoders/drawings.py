@@ -8,7 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nmf_model.encoders.pictures import place_cut_out
+from nmf_model.geometry.sampling import thinned
 
+_LOOKED_AT = 50_000
+"""Pixels that are looked at; those of a photo are many more."""
 _RIM = 0.04
 """Width of the rim, where colours are mixed with the background's, in halves of the cut-out's side."""
 _SAME_COLOUR = 6
@@ -44,7 +47,7 @@ def why_drawn(rgba: NDArray[np.uint8], mask: NDArray[np.bool_]) -> str:
         rgba: (H, W, 4) colours.
         mask: (H, W), where the object is, not empty.
     """
-    colors = _flat_colors(_inner(rgba, mask))
+    colors = _flat_colors(thinned(_inner(rgba, mask), _LOOKED_AT, seed=0).astype(np.int16))
     if colors[0].share >= _ONE:
         return "one colour"
     if sum(color.share for color in colors) < _FEW_SHARE:
@@ -54,13 +57,13 @@ def why_drawn(rgba: NDArray[np.uint8], mask: NDArray[np.bool_]) -> str:
     return "few flat colours" if len(hues) > 1 and np.ptp(hues, axis=0).max() >= _OTHER_HUE else ""
 
 
-def _inner(rgba: NDArray[np.uint8], mask: NDArray[np.bool_]) -> NDArray[np.int16]:
+def _inner(rgba: NDArray[np.uint8], mask: NDArray[np.bool_]) -> NDArray[np.uint8]:
     """Return the colours (N, 3) of the object's pixels, its rim aside."""
     from scipy import ndimage
 
     rim = max(1, round(_RIM * place_cut_out(mask).half))
     inner = ndimage.binary_erosion(mask, iterations=rim)
-    return rgba[..., :3][inner if inner.any() else mask].astype(np.int16)
+    return rgba[..., :3][inner if inner.any() else mask]
 
 
 def _flat_colors(pixels: NDArray[np.int16]) -> list[_Color]:

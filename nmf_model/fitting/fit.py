@@ -100,6 +100,7 @@ class FittedFlow:
         radius: of the sphere it starts from, unit-sphere units.
         steps: optimiser steps taken.
         outliers: points of the input that were left out.
+        scatter: by how much the others are noisy, to which the fit gave way, unit-sphere units.
     """
 
     fields: Tensor
@@ -107,6 +108,7 @@ class FittedFlow:
     radius: float
     steps: int
     outliers: int
+    scatter: float
 
     @property
     def carrier(self) -> GridCarrier:
@@ -230,7 +232,8 @@ class _Fit:
         """Return the flow as it is now."""
         with torch.no_grad():
             fields = self.flow.fields().clone()
-        return FittedFlow(fields, self.centre, self.radius, self.steps, self.target.outliers)
+        found = self.target
+        return FittedFlow(fields, self.centre, self.radius, self.steps, found.outliers, found.scatter)
 
     def _set_rates(self, settled: float) -> None:
         factor = 0.03 + 0.97 * 0.5 * (1 + math.cos(math.pi * settled))

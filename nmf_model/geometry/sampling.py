@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from nmf_model.geometry.normals import face_areas
 
-Number = TypeVar("Number", bound=np.floating)
+Number = TypeVar("Number", bound=np.number)
 
 
 def sample_surface(

@@ -5,7 +5,6 @@ from __future__ import annotations
 import codecs
 import re
 from collections.abc import Iterable
-from itertools import count
 from pathlib import Path
 
 from nmf_model.io.opening import damaged
@@ -80,17 +79,15 @@ def begin_with_their_number(lines: Iterable[str], delimiter: str | None) -> bool
 
     A coordinate that rises by 1 from one row to the next in all of many rows is none of a surface.
     """
-    first, seen = 0.0, 0
-    filled = (line for line in lines if line.strip())
-    for place, line in zip(count(), filled, strict=False):
+    numbers: list[float] = []
+    for line in filter(str.strip, lines):
         field = fields_of(line, delimiter)[0]
         if not is_number(field, delimiter):
             return False
-        first = first if seen else value_of(field, delimiter)
-        if value_of(field, delimiter) != first + place:
+        numbers.append(value_of(field, delimiter))
+        if numbers[-1] != numbers[0] + len(numbers) - 1:
             return False
-        seen += 1
-    return seen >= _FEWEST_NUMBERED
+    return len(numbers) >= _FEWEST_NUMBERED
 
 
 def encoding_of(path: Path) -> str:
