@@ -24,7 +24,7 @@ from nmf_model.io.notes import carries
 from nmf_model.io.opening import reading
 from nmf_model.io.output_formats import texture_files
 from nmf_model.io.suffixes import TEXTURE_SUFFIXES, listed
-from nmf_model.io.writers import glb_bytes, local_origin, sphere_attribute, write_obj
+from nmf_model.io.writers import glb_bytes, write_obj
 from nmf_model.types import CancelCheck, Coloring, Mesh, QualityReport, Reconstruction
 
 
@@ -149,11 +149,6 @@ def _write_png(picture: NDArray[np.uint8], stream: BinaryIO) -> None:
 
 
 def _write_glb(mesh: Mesh, atlas: Atlas, picture: NDArray[np.uint8], stream: BinaryIO, note: str) -> None:
-    import trimesh
     from PIL import Image
 
-    origin = local_origin(mesh.vertices)
-    places = (mesh.vertices - origin)[atlas.vertex]
-    textured = trimesh.Trimesh(places, atlas.faces, process=False)
-    textured.vertex_attributes.update(sphere_attribute(mesh, atlas.vertex))
-    stream.write(glb_bytes(textured, origin, note, Image.fromarray(picture), atlas.uv))
+    stream.write(glb_bytes(mesh, note, atlas, Image.fromarray(picture)))
