@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -23,6 +24,7 @@ _OPTION = re.compile(
     re.IGNORECASE,
 )
 """What may stand before the name of a texture."""
+_HEADER_LINES = 2000
 _IN_PLACE = {"o": 0.0, "s": 1.0, "t": 0.0}
 
 
@@ -63,12 +65,14 @@ class Missing(NamedTuple):
 
 
 def missing_looks(path: Path) -> Missing:
-    """Return what an OBJ or glTF file names and what does not lie where it names it; else nothing."""
+    """Return what an OBJ, PLY or glTF file names and what does not lie where it names it; else nothing."""
     if path.suffix.lower() in GLTF_SUFFIXES:
         gone, unread = missing_pictures(path)
         there = pictures_beside(path)
         damaged = [name for name in there if not is_picture((path.parent / name).read_bytes())]
         return Missing(textures=gone, unread=unread, damaged=tuple(damaged))
+    if path.suffix.lower() == ".ply":
+        return _missing_of_ply(path)
     if path.suffix.lower() != ".obj":
         return Missing()
     looks = Looks(path)
@@ -81,6 +85,18 @@ def missing_looks(path: Path) -> Missing:
         tuple(sorted({name for name, moved in textures if moved and name not in lost})),
         damaged=tuple(sorted(name for name in kept if not is_picture(looks.get(name)))),
     )
+
+
+def _missing_of_ply(path: Path) -> Missing:
+    with path.open("rb") as lines:
+        header = itertools.takewhile(lambda line: line.strip() != b"end_header", lines)
+        behind = [
+            rest.split(maxsplit=1) for rest in _named(itertools.islice(header, _HEADER_LINES), "comment")
+        ]
+    named = [words[1] for words in behind if len(words) == 2 and words[0].lower() == "texturefile"]
+    there = [name for name in named if (path.parent / name).is_file()]
+    damaged = [name for name in there if not is_picture((path.parent / name).read_bytes())]
+    return Missing(textures=tuple(name for name in named if name not in there), damaged=tuple(damaged))
 
 
 class Looks(Beside):

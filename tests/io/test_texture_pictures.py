@@ -124,3 +124,21 @@ def test_a_texture_of_many_parts_is_kept_once(tmp_path):
     assert len(paint.textures) == 1
     assert len(paint.faces) == 3 * len(BALL.faces)
     assert (paint.texture == 0).all()
+
+
+def test_a_texture_that_a_ply_file_names_is_seen_or_said(tmp_path):
+    material = trimesh.visual.material.SimpleMaterial(image=halves(64))
+    visual = trimesh.visual.TextureVisuals(uv=UV, material=material)
+    data = trimesh.Trimesh(BALL.vertices, BALL.faces, visual=visual, process=False).export(file_type="ply")
+    name = b"comment TextureFile my skin.png\nelement vertex"
+    (tmp_path / "a.ply").write_bytes(data.replace(b"element vertex", name, 1))
+    halves(64).save(tmp_path / "my skin.png")
+    cloud = read_points(tmp_path / "a.ply")
+    assert_halves(cloud)
+    assert not any("my skin.png" in note for note in cloud.notes)
+    (tmp_path / "my skin.png").write_bytes(b"no picture")
+    [note] = [note for note in read_points(tmp_path / "a.ply").notes if "my skin.png" in note]
+    assert "no picture that can be read" in note
+    (tmp_path / "my skin.png").unlink()
+    [note] = [note for note in read_points(tmp_path / "a.ply").notes if "my skin.png" in note]
+    assert "was not found" in note
