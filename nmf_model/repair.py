@@ -13,9 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nmf_model.errors import InputError
-from nmf_model.io.points import read_points
 from nmf_model.io.suffixes import MESH_SUFFIXES
 from nmf_model.io.wrapping import nearest_colors
+from nmf_model.surface_colors import colors_of_mesh
 from nmf_model.types import Coloring, PointCloud, Reconstruction, Source
 
 
@@ -29,10 +29,6 @@ def cloud_colors(source: Source, places: NDArray[np.float64]) -> NDArray[np.uint
     """Return the colours (N, 3) of a cloud's points that are nearest to places; None if it has none."""
     known = coloring_of(source)
     return None if known is None else known.at(places)
-
-
-TEXTURE_SAMPLES = 150_000
-"""Coloured points that a texture is baked from."""
 
 
 @dataclass(frozen=True)
@@ -63,8 +59,8 @@ def coloring_of(source: Source) -> CloudColors | None:
     return CloudColors(source.points, source.colors)
 
 
-def dense_colors(source: Source) -> CloudColors | None:
-    """Return the colours that a texture is baked from; a mesh's file is read again, densely.
+def dense_colors(source: Source) -> Coloring | None:
+    """Return the colours that a texture is baked from; a mesh's file is read again, with its own textures.
 
     None for a picture, whose colours come with what is made of it.
 
@@ -74,9 +70,12 @@ def dense_colors(source: Source) -> CloudColors | None:
     if not isinstance(source, PointCloud):
         return None
     if source.colors is not None and source.path is not None and source.path.suffix.lower() in MESH_SUFFIXES:
-        source = read_points(source.path, surface_samples=TEXTURE_SAMPLES)
+        known = colors_of_mesh(source.path)
+        if known is not None:
+            return known
     if source.colors is None:
-        raise InputError(f"{source.name} has no colours, so there is nothing to make a texture of.")
+        name = source.name if source.path is None else source.path.name
+        raise InputError(f"{name} has no colours, so there is nothing to make a texture of.")
     return CloudColors(source.points, source.colors)
 
 

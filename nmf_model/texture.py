@@ -24,8 +24,12 @@ from nmf_model.io.notes import carries
 from nmf_model.io.opening import reading
 from nmf_model.io.output_formats import texture_files
 from nmf_model.io.suffixes import TEXTURE_SUFFIXES, listed
-from nmf_model.io.writers import glb_bytes, local_origin, sphere_attribute, write_obj
+from nmf_model.io.writers import glb_bytes, write_obj
+from nmf_model.surface_colors import SurfaceColors
 from nmf_model.types import CancelCheck, Coloring, Mesh, QualityReport, Reconstruction
+
+FINE_CHART = 2 * CHART
+"""Side of a chart, pixels, where the input's textures have more than twice as many as the usual picture."""
 
 
 def bake(mesh: Mesh, atlas: Atlas, coloring: Coloring, chart_size: int = CHART) -> NDArray[np.uint8]:
@@ -51,7 +55,7 @@ def export_textured(
     path: Path,
     coloring: Coloring,
     origin: Origin | None = None,
-    chart_size: int = CHART,
+    chart_size: int | None = None,
     cancel: CancelCheck | None = None,
 ) -> QualityReport:
     """Write the mesh with a baked texture: GLB with the picture inside, or OBJ with MTL and PNG beside it.
@@ -63,7 +67,7 @@ def export_textured(
             ``repair.picture_colors``).
         origin: what the mesh was made from; if given, a certificate is embedded and written beside, as
             ``export_reconstruction`` does, which covers the picture as well.
-        chart_size: C, pixels: the picture has 3C x 2C.
+        chart_size: C, pixels: the picture has 3C x 2C; chosen by what the colours hold if None.
         cancel: as of ``export_surface``.
 
     Returns:
@@ -75,6 +79,7 @@ def export_textured(
     """
     if path.suffix.lower() not in TEXTURE_SUFFIXES:
         raise InputError(f"{path} cannot hold a texture; let its name end in {listed(TEXTURE_SUFFIXES)}.")
+    chart_size = chart_size or _chart_size(coloring)
     atlas = make_atlas(result.mesh, chart_size)
     picture = bake(result.mesh, atlas, coloring, chart_size)
     mesh = result.mesh
@@ -87,6 +92,11 @@ def export_textured(
         return _stage(group, place, mesh, note, lambda f: write_obj(mesh, f, note, atlas, material))
 
     return export_surface(result, path, stage, origin, {"texture_sha256": texture_sha256(picture)}, cancel)
+
+
+def _chart_size(coloring: Coloring) -> int:
+    detail = coloring.pixels if isinstance(coloring, SurfaceColors) else 0
+    return FINE_CHART if detail > 2 * (3 * CHART * 2 * CHART) else CHART
 
 
 def _stage_companions(group: FileGroup, path: Path, picture: NDArray[np.uint8]) -> None:
@@ -149,11 +159,6 @@ def _write_png(picture: NDArray[np.uint8], stream: BinaryIO) -> None:
 
 
 def _write_glb(mesh: Mesh, atlas: Atlas, picture: NDArray[np.uint8], stream: BinaryIO, note: str) -> None:
-    import trimesh
     from PIL import Image
 
-    origin = local_origin(mesh.vertices)
-    places = (mesh.vertices - origin)[atlas.vertex]
-    textured = trimesh.Trimesh(places, atlas.faces, process=False)
-    textured.vertex_attributes.update(sphere_attribute(mesh, atlas.vertex))
-    stream.write(glb_bytes(textured, origin, note, Image.fromarray(picture), atlas.uv))
+    stream.write(glb_bytes(mesh, note, atlas, Image.fromarray(picture)))

@@ -93,7 +93,7 @@ def test_what_is_wrong_with_a_file_itself_is_said_first(name, method, words, fol
 
 def test_a_texture_of_a_cloud_without_colours_is_refused_at_once(folder):
     said = refusal(folder, "egg.xyz", "--texture", "--method", "network", "--output", "out.glb")
-    assert "egg has no colours" in said
+    assert "egg.xyz has no colours" in said
 
 
 @pytest.fixture

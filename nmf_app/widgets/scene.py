@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from nmf_app.session import BrokenSurface, Drape, Shading
 from nmf_model.geometry.cameras import camera_direction
+from nmf_model.geometry.normals import vertex_normals
 
 MESH = "mesh"
 POINTS = "points"
@@ -346,19 +347,6 @@ class Scene:
         if self._shading is Shading.SMOOTH and self._faces is not None:
             normals = vertex_normals(self._vertices, self._faces)
             self._mesh.point_data.active_normals = self._spread(normals)
-
-
-def vertex_normals(vertices: NDArray[np.float32], faces: NDArray[np.int64]) -> NDArray[np.float32]:
-    """Return the area-weighted unit normal (V, 3) of each vertex; zero where no face meets."""
-    a, b, c = (vertices[faces[:, corner]] for corner in range(3))
-    normals = np.cross(b - a, c - a)
-    corners = faces.ravel()
-    total = np.stack(
-        [np.bincount(corners, np.repeat(normals[:, axis], 3), minlength=len(vertices)) for axis in range(3)],
-        axis=1,
-    )
-    lengths = np.linalg.norm(total, axis=1, keepdims=True)
-    return (total / np.where(lengths > 0, lengths, 1.0)).astype(np.float32)
 
 
 def _beside(viewer: tuple[float, float, float]) -> tuple[float, float, float]:

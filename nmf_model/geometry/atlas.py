@@ -19,7 +19,10 @@ from nmf_model.types import Mesh
 CHART = 384
 """Side of a chart, pixels, if not said otherwise; the picture is three charts wide and two high."""
 _GUTTER = 4
-"""Pixels between a chart's content and its border, so that neighbours do not bleed into each other."""
+"""Pixels between a chart's content and its border, so that neighbours do not bleed into each other.
+
+Larger charts have as much more, so that the coordinates stay the same.
+"""
 
 
 @dataclass(frozen=True)
@@ -52,8 +55,9 @@ def make_atlas(mesh: Mesh, chart_size: int = CHART) -> Atlas:
     keys, place = np.unique(chart[:, None] * len(sphere) + mesh.faces, return_inverse=True)
     chart_of, vertex = keys // len(sphere), keys % len(sphere)
     flat = _stereographic(sphere[vertex], chart_of)
-    inner = chart_size - 2 * _GUTTER
-    pixel = (flat / np.abs(flat).max() + 1) / 2 * inner + _GUTTER
+    gutter = _GUTTER * max(1.0, chart_size / CHART)
+    inner = chart_size - 2 * gutter
+    pixel = (flat / np.abs(flat).max() + 1) / 2 * inner + gutter
     corner = np.stack([chart_of % 3, chart_of // 3], axis=1) * chart_size
     return Atlas(vertex, (pixel + corner) / (3 * chart_size, 2 * chart_size), place.reshape(-1, 3))
 

@@ -26,6 +26,20 @@ def face_normals(vertices: NDArray[np.float64], faces: NDArray[np.int64]) -> NDA
     return normals
 
 
+def vertex_normals(vertices: NDArray[np.floating], faces: NDArray[np.int64]) -> NDArray[np.float32]:
+    """Return the area-weighted unit normal (V, 3) of each vertex; along z where no area meets."""
+    a, b, c = (vertices[faces[:, corner]] for corner in range(3))
+    normals = np.cross(b - a, c - a)
+    corners = faces.ravel()
+    total = np.stack(
+        [np.bincount(corners, np.repeat(normals[:, axis], 3), minlength=len(vertices)) for axis in range(3)],
+        axis=1,
+    )
+    lengths = np.linalg.norm(total, axis=1, keepdims=True)
+    total = np.where(lengths > 0, total, (0.0, 0.0, 1.0))  # glTF bears no normal without a length
+    return (total / np.where(lengths > 0, lengths, 1.0)).astype(np.float32)
+
+
 def enclosed_volume(vertices: NDArray[np.float64], faces: NDArray[np.int64]) -> float:
     """Return the signed volume in cubed file units, positive for faces counter-clockwise from outside."""
     if len(faces) == 0:

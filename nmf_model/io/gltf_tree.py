@@ -28,16 +28,30 @@ def gltf_tree(path: Path) -> dict[str, Any]:
 def missing_pictures(path: Path) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Return names of the textures that are not there, and of those that are of no usual kind."""
     tree = gltf_tree(path)
-    images, textures = tree.get("images", []), tree.get("textures", [])
-    names = [image.get("uri", "") for image in images]
-    beside = [unquote(name) for name in names if name and not name.startswith("data:")]
-    lost = tuple(name for name in beside if not (path.parent / name).is_file())
+    textures = tree.get("textures", [])
+    beside = (_beside(image) for image in tree.get("images", []))
+    lost = tuple(name for name in beside if name and not (path.parent / name).is_file())
     unread = []
     for number in _base_textures(tree):
         kinds = textures[number].get("extensions", {})
         if "source" not in textures[number] and (kinds.keys() & _UNREAD):
             unread.append(textures[number].get("name") or f"number {number + 1}")
     return lost, tuple(unread)
+
+
+def pictures_beside(path: Path) -> tuple[str, ...]:
+    """Return names of the files, of usual kinds, that are there and that colours are taken from."""
+    tree = gltf_tree(path)
+    textures, images = tree.get("textures", []), tree.get("images", [])
+    used = (textures[number].get("source") for number in _base_textures(tree))
+    names = {_beside(images[number]) for number in used if number is not None}
+    return tuple(sorted(name for name in names if name and (path.parent / name).is_file()))
+
+
+def _beside(image: dict[str, Any]) -> str:
+    """Return the name of the file of an image, "" if it is not in one of its own."""
+    name: str = image.get("uri", "")
+    return "" if name.startswith("data:") else unquote(name)
 
 
 def _base_textures(tree: dict[str, Any]) -> list[int]:

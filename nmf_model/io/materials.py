@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -10,7 +11,8 @@ from typing import NamedTuple
 
 from nmf_model.io.beside import Beside
 from nmf_model.io.gltf_plain import GLTF_SUFFIXES
-from nmf_model.io.gltf_tree import missing_pictures
+from nmf_model.io.gltf_tree import missing_pictures, pictures_beside
+from nmf_model.io.texture_pictures import is_picture
 
 _MATERIAL_FILE = re.compile(r"\S.*?\.mtl(?=\s|$)|\S.*", re.IGNORECASE)
 """One of the names in a line: a name may have spaces, and a line several names."""
@@ -22,19 +24,22 @@ _OPTION = re.compile(
     re.IGNORECASE,
 )
 """What may stand before the name of a texture."""
+_HEADER_LINES = 2000
 _IN_PLACE = {"o": 0.0, "s": 1.0, "t": 0.0}
 
 
 class Missing(NamedTuple):
     """Names of material files and of textures that were not found, and of textures that are not used.
 
-    ``moved`` are those that their materials shift or scale, ``unread`` those of a kind for graphics cards.
+    ``moved`` are those that their materials shift or scale, ``unread`` those of a kind for graphics cards,
+    ``damaged`` files that do not begin like a picture.
     """
 
     materials: tuple[str, ...] = ()
     textures: tuple[str, ...] = ()
     moved: tuple[str, ...] = ()
     unread: tuple[str, ...] = ()
+    damaged: tuple[str, ...] = ()
 
     def sentences(self) -> list[str]:
         """Say what is missing."""
@@ -52,24 +57,46 @@ class Missing(NamedTuple):
                 f"The texture {name} is of a kind that cannot be read here (KTX2 or DDS), so it is not shown."
                 for name in self.unread
             ]
+            + [
+                f"The texture {name} is no picture that can be read, so it is not shown."
+                for name in self.damaged
+            ]
         )
 
 
 def missing_looks(path: Path) -> Missing:
-    """Return what an OBJ or glTF file names and what does not lie where it names it; else nothing."""
+    """Return what an OBJ, PLY or glTF file names and what does not lie where it names it; else nothing."""
     if path.suffix.lower() in GLTF_SUFFIXES:
         gone, unread = missing_pictures(path)
-        return Missing(textures=gone, unread=unread)
+        there = pictures_beside(path)
+        damaged = [name for name in there if not is_picture((path.parent / name).read_bytes())]
+        return Missing(textures=gone, unread=unread, damaged=tuple(damaged))
+    if path.suffix.lower() == ".ply":
+        return _missing_of_ply(path)
     if path.suffix.lower() != ".obj":
         return Missing()
     looks = Looks(path)
     textures = {_texture(words) for name in looks.materials for words in looks.named(name, "map_Kd")}
     lost = {name for name, _ in textures if not looks.has(name)}
+    kept = {name for name, moved in textures if not moved} - lost
     return Missing(
         tuple(name for name in looks.materials if not looks.has(name)),
         tuple(sorted(lost)),
         tuple(sorted({name for name, moved in textures if moved and name not in lost})),
+        damaged=tuple(sorted(name for name in kept if not is_picture(looks.get(name)))),
     )
+
+
+def _missing_of_ply(path: Path) -> Missing:
+    with path.open("rb") as lines:
+        header = itertools.takewhile(lambda line: line.strip() != b"end_header", lines)
+        behind = [
+            rest.split(maxsplit=1) for rest in _named(itertools.islice(header, _HEADER_LINES), "comment")
+        ]
+    named = [words[1] for words in behind if len(words) == 2 and words[0].lower() == "texturefile"]
+    there = [name for name in named if (path.parent / name).is_file()]
+    damaged = [name for name in there if not is_picture((path.parent / name).read_bytes())]
+    return Missing(textures=tuple(name for name in named if name not in there), damaged=tuple(damaged))
 
 
 class Looks(Beside):

@@ -13,11 +13,12 @@ from numpy.typing import NDArray
 from nmf_model.io.beside import Beside
 from nmf_model.io.color_range import color_bytes, largest_color
 from nmf_model.io.colors_3mf import corner_colors
-from nmf_model.io.gltf_colors import light_of, shown, vertex_colors
+from nmf_model.io.gltf_colors import shown, vertex_colors
 from nmf_model.io.gltf_plain import GLTF_SUFFIXES, plain_gltf
 from nmf_model.io.materials import Looks, Missing, missing_looks
 from nmf_model.io.obj_off import obj_as_read
 from nmf_model.io.surface import Surface
+from nmf_model.io.texture_pictures import Pictures, pictures_of_any_size
 
 _PAINTED_SUFFIXES = (".obj", ".glb", ".gltf", ".ply")
 
@@ -32,6 +33,7 @@ class Paint:
         uv: (F, 3, 2) float64, the origin at the picture's lower left; zero where there is no texture.
         texture: (F,) int64, which of ``textures`` a face shows, -1 for none.
         textures: pictures, (H, W, 3) uint8.
+        unshown: sentences on textures that cannot be decoded.
     """
 
     vertices: NDArray[np.float64]
@@ -40,6 +42,7 @@ class Paint:
     uv: NDArray[np.float64]
     texture: NDArray[np.int64]
     textures: tuple[NDArray[np.uint8], ...] = ()
+    unshown: tuple[str, ...] = ()
 
     def at(self, points: NDArray[np.float64], faces: NDArray[np.int64]) -> NDArray[np.uint8]:
         """Return (S, 3) the colours at (S, 3) points that lie on the (S,) given faces."""
@@ -68,7 +71,8 @@ def read_looks(path: Path, surface: Surface) -> tuple[Paint | None, list[str]]:
         paint = None if colors.corners is None else _without_texture(surface, colors.corners)
         return paint, list(colors.notes)
     missing = missing_looks(path)
-    return load_paint(path, surface, missing), missing.sentences()
+    painted = load_paint(path, surface, missing)
+    return painted, [*missing.sentences(), *(painted.unshown if painted is not None else ())]
 
 
 def load_paint(path: Path, surface: Surface, missing: Missing) -> Paint | None:
@@ -124,7 +128,8 @@ def _scene(path: Path, *, as_is: bool) -> Any:
     elif path.suffix.lower() in GLTF_SUFFIXES:
         source = plain_gltf(path)
     files: Any = Looks(path) if is_obj else Beside(path)
-    return trimesh.load_scene(source, path.suffix[1:].lower(), resolver=files, process=False)
+    with pictures_of_any_size():
+        return trimesh.load_scene(source, path.suffix[1:].lower(), resolver=files, process=False)
 
 
 def _from_scene(path: Path, scene: Any, *, has_materials: bool) -> Paint | None:
@@ -132,7 +137,7 @@ def _from_scene(path: Path, scene: Any, *, has_materials: bool) -> Paint | None:
 
     Where materials are missing, trimesh makes up a grey picture, which is passed over.
     """
-    parts, textures, start = [], [], 0
+    parts, pictures, start = [], Pictures(), 0
     srgb = vertex_colors(path)
     for node in scene.graph.nodes_geometry:
         matrix, name = scene.graph[node]
@@ -141,9 +146,8 @@ def _from_scene(path: Path, scene: Any, *, has_materials: bool) -> Paint | None:
             continue
         vertices = np.asarray(part.vertices, dtype=np.float64) @ matrix[:3, :3].T + matrix[:3, 3]
         faces = np.asarray(part.faces, dtype=np.int64)
-        corners, uv, picture = _looks(part, srgb.get(name), has_materials)
-        textures += [picture] if picture is not None else []
-        number = np.full(len(faces), len(textures) - 1 if picture is not None else -1)
+        corners, uv, texture = _looks(part, srgb.get(name), has_materials, pictures)
+        number = np.full(len(faces), -1 if texture is None else texture)
         is_painted = part.visual.defined and (
             part.visual.kind != "texture"
             or _own_colors(part, srgb.get(name)) is not None
@@ -156,16 +160,16 @@ def _from_scene(path: Path, scene: Any, *, has_materials: bool) -> Paint | None:
     vertices, faces, corners, uv, number = (
         np.concatenate([part[column] for part in parts]) for column in range(5)
     )
-    return Paint(vertices, faces, corners, uv, number, tuple(textures))
+    return Paint(vertices, faces, corners, uv, number, tuple(pictures.shown), tuple(pictures.unshown))
 
 
 def _looks(
-    part: Any, srgb: NDArray[np.uint8] | None, has_materials: bool
-) -> tuple[NDArray[np.float32], NDArray[np.float64], NDArray[np.uint8] | None]:
-    """Return corner colours, texture coordinates and the texture of one part of a scene.
+    part: Any, srgb: NDArray[np.uint8] | None, has_materials: bool, pictures: Pictures
+) -> tuple[NDArray[np.float32], NDArray[np.float64], int | None]:
+    """Return corner colours, texture coordinates and the number of the texture of one part of a scene.
 
     ``srgb`` are the colours of its vertices, if trimesh reads them wrongly; ``has_materials`` tells whether
-    its picture is the file's.
+    its picture is the file's, which goes into ``pictures``.
     """
     faces, visual = np.asarray(part.faces), part.visual
     uv = np.zeros((len(faces), 3, 2))
@@ -181,17 +185,29 @@ def _looks(
     if own is not None and not is_gltf and (picture is None or not has_materials):
         return own[faces].astype(np.float32), uv, None
     has_texture = picture is not None and visual.uv is not None and len(visual.uv) == len(part.vertices)
-    factor = _factor(material, has_texture)
+    factor, texture = _factor(material, has_texture), None
+    if has_texture:
+        lit = factor / 255 if is_gltf else np.ones(3)
+        texture = pictures.number(picture, _name_of(picture, material), lit)
+        # What cannot be decoded leaves the material's own colour.
+        factor = (
+            _factor(material, False) if texture is None else np.full_like(factor, 255) if is_gltf else factor
+        )
     corners = np.broadcast_to(factor, (len(faces), 3, 3)).astype(np.float32)
-    texture = np.asarray(picture.convert("RGB")) if picture is not None and has_texture else None
-    if is_gltf and texture is not None:
-        texture, corners = _lit(texture, factor / 255), np.full_like(corners, 255)
     if is_gltf and own is not None:
         # Light multiplies, and so do, but in deep shadow, its sRGB values.
         corners = corners * own[faces] / 255
     if texture is None:
         return corners, uv, None
     return corners, np.asarray(visual.uv, dtype=np.float64)[faces], texture
+
+
+def _name_of(picture: Any, material: Any) -> str:
+    """Return what to call a texture: by its file, where trimesh remembers that, or its material."""
+    if file := picture.info.get("file_path"):
+        return f"texture {file}"
+    named = getattr(material, "name", None)
+    return f"texture of the material {named}" if named else "texture"
 
 
 def _is_blank(material: Any) -> bool:
@@ -229,13 +245,6 @@ def _factor(material: Any, has_texture: bool) -> NDArray[np.float32]:
     scale = 255.0 if values.dtype.kind == "f" else 1.0
     factor = (values[:3] * scale).astype(np.float32)
     return (255 * shown(factor / 255)).astype(np.float32) if is_linear and not has_texture else factor
-
-
-def _lit(picture: NDArray[np.uint8], factor: NDArray[np.floating]) -> NDArray[np.uint8]:
-    """Return a picture (H, W, 3) multiplied by a factor (3,) as glTF says: as light, not as written."""
-    light = light_of(np.arange(256)[:, None] / 255) * factor
-    table = (255 * shown(light)).round().astype(np.uint8)
-    return np.stack([table[picture[..., channel], channel] for channel in range(3)], axis=-1)
 
 
 def _looked_up(

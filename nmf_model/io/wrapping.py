@@ -14,7 +14,7 @@ from nmf_model.geometry.coincidence import merge_coincident
 from nmf_model.geometry.defects import MAX_FACES_FOR_CROSSINGS, diagnose, pieces_of
 from nmf_model.geometry.sampling import sample_surface
 from nmf_model.geometry.seen import sample_seen
-from nmf_model.io.paint import read_looks
+from nmf_model.io.paint import Paint, read_looks
 from nmf_model.io.surface import Surface
 from nmf_model.words import counted
 
@@ -30,12 +30,16 @@ class Wrapped(NamedTuple):
         colors: (S, 3) uint8, or None if the file has none.
         notes: sentences for the user.
         surface: the mesh, and where it is broken.
+        paint: the colours of the whole mesh, or None.
+        faces: (S,) int64, the face of ``paint`` that each point lies on, -1 on a patch over a hole.
     """
 
     points: NDArray[np.float64]
     colors: NDArray[np.uint8] | None
     notes: tuple[str, ...]
     surface: MeshSurface
+    paint: Paint | None
+    faces: NDArray[np.int64]
 
 
 def sample_outside(path: Path, surface: Surface, count: int, seed: int) -> Wrapped:
@@ -75,15 +79,16 @@ def sample_outside(path: Path, surface: Surface, count: int, seed: int) -> Wrapp
         notes += [_NOT_LOOKED] if defects.crossings is None else []
     except ValueError as error:
         raise InputError(f"{path.name} has no usable surface ({error}); export it again.") from None
-    colors = None
+    colors, on_faces = None, chosen
     if paint is not None:
+        on_faces = np.where(chosen >= 0, kept[chosen], -1)
         # A patch over a hole takes the colour of what was sampled nearest to it.
         on_mesh = chosen >= 0
         colors = np.zeros((count, 3), dtype=np.uint8)
-        colors[on_mesh] = paint.at(points[on_mesh], kept[chosen[on_mesh]])
+        colors[on_mesh] = paint.at(points[on_mesh], on_faces[on_mesh])
         if on_mesh.any() and not on_mesh.all():
             colors[~on_mesh] = nearest_colors(points[~on_mesh], points[on_mesh], colors[on_mesh])
-    return Wrapped(points, colors, tuple(notes), diagnosed)
+    return Wrapped(points, colors, tuple(notes), diagnosed, paint, on_faces)
 
 
 def nearest_colors(

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nmf_model.geometry.atlas import Atlas, make_atlas
-from nmf_model.geometry.normals import face_normals
+from nmf_model.geometry.normals import face_normals, vertex_normals
 from nmf_model.io.archive_3mf import DEFAULT_UNIT, rewritten, with_lasting_ids, with_unit
 from nmf_model.io.colored_3mf import colored_model
 from nmf_model.io.gltf_colors import light_attributes, with_light
@@ -95,8 +95,10 @@ def write_ply(mesh: Mesh, stream: BinaryIO, note: str = "") -> None:
 def write_stl(mesh: Mesh, stream: BinaryIO, note: str = "") -> None:
     """Write binary, which rounds to float32: the format has nothing finer. The note is left out."""
     records = np.zeros(len(mesh.faces), dtype=RECORD)
-    records["normal"] = face_normals(mesh.vertices, mesh.faces)
     records["corners"] = mesh.vertices[mesh.faces]
+    # Of the corners as they are written: far from the origin rounding turns small faces.
+    corners = records["corners"].reshape(-1, 3).astype(np.float64)
+    records["normal"] = face_normals(corners, np.arange(len(corners)).reshape(-1, 3))
     stream.write(b"binary STL".ljust(HEADER_BYTES - 4))
     stream.write(len(mesh.faces).to_bytes(4, "little"))
     stream.write(records.tobytes())
@@ -109,38 +111,35 @@ def local_origin(vertices: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def write_glb(mesh: Mesh, stream: BinaryIO, note: str = "") -> None:
-    """Write float32 coordinates about the middle, which itself is the node's exact translation."""
-    import trimesh
-
-    origin = local_origin(mesh.vertices)
-    plain = trimesh.Trimesh(mesh.vertices - origin, mesh.faces, process=False)
-    if mesh.colors is not None:
-        plain.vertex_attributes.update(light_attributes(mesh.colors))
-    plain.vertex_attributes.update(sphere_attribute(mesh))
-    stream.write(glb_bytes(plain, origin, note))
+    """Write normals and float32 coordinates about the middle, which is the node's exact translation."""
+    stream.write(glb_bytes(mesh, note))
 
 
-def sphere_attribute(mesh: Mesh, rows: NDArray[np.int64] | None = None) -> dict[str, NDArray[np.float32]]:
-    """Return the attribute, for trimesh's writer, of where vertices lie on the sphere, if that is known.
+def glb_bytes(mesh: Mesh, note: str = "", atlas: Atlas | None = None, texture: Any = None) -> bytes:
+    """Return a GLB file of a mesh, with the colours of its vertices, or with a texture.
+
+    Without normals viewers show each face flat, as the format tells them to. Where seams repeat a vertex, all
+    have its normal, so that no seam is seen.
 
     Args:
-        mesh: whose.
-        rows: (W,) the vertices in the order of the file, if that is another.
-    """
-    if mesh.sphere is None:
-        return {}
-    return {SPHERE_ATTRIBUTE: mesh.sphere if rows is None else mesh.sphere[rows]}
-
-
-def glb_bytes(
-    part: Any, origin: NDArray[np.float64], note: str = "", texture: Any = None, uv: Any = None
-) -> bytes:
-    """Return a GLB file with one trimesh.Trimesh, whose coordinates are about ``origin``.
-
-    ``texture`` is a PIL picture of its colours, at ``uv`` (V, 2).
+        mesh: whose coordinates are written about their middle.
+        note: to be embedded.
+        atlas: where its faces lie in the texture.
+        texture: a PIL picture.
     """
     # Large parts of trimesh have no annotations.
     trimesh: Any = importlib.import_module("trimesh")
+    origin = local_origin(mesh.vertices)
+    about = mesh.vertices - origin
+    normals = vertex_normals(about, mesh.faces)
+    faces, uv, rows = mesh.faces, None, np.arange(len(about))
+    if atlas is not None:
+        faces, uv, rows = atlas.faces, atlas.uv, atlas.vertex
+    part = trimesh.Trimesh(about[rows], faces, vertex_normals=normals[rows], process=False)
+    if mesh.colors is not None and atlas is None:
+        part.vertex_attributes.update(light_attributes(mesh.colors))
+    if mesh.sphere is not None:
+        part.vertex_attributes[SPHERE_ATTRIBUTE] = mesh.sphere[rows]
     # Without a material, viewers show polished metal.
     material = trimesh.visual.material.PBRMaterial(
         baseColorTexture=texture, metallicFactor=0.0, roughnessFactor=0.8
@@ -155,7 +154,7 @@ def glb_bytes(
         with_light(tree)
         as_extras(note, tree)
 
-    return _exported(scene, "glb", tree_postprocessor=finish)
+    return _exported(scene, "glb", include_normals=True, tree_postprocessor=finish)
 
 
 def write_3mf(mesh: Mesh, stream: BinaryIO, note: str = "") -> None:

@@ -14,7 +14,7 @@ from PIL import Image
 
 from nmf_app import resources
 from nmf_app.session import Drape, Shading, Theme
-from nmf_app.widgets.scene import Scene, vertex_normals
+from nmf_app.widgets.scene import Scene
 from nmf_model.geometry.atlas import make_atlas
 from nmf_model.geometry.template import icosphere
 from nmf_model.repair import CloudColors
@@ -141,12 +141,6 @@ def test_a_picture_is_looked_at_nearly_from_where_it_was_taken_until_something_e
     assert degrees_off(viewer) < 12
     scene.look_from(None)
     assert degrees_off((0, 0, 1)) > 25
-
-
-def test_normals_of_a_sphere_point_along_its_radius():
-    sphere = icosphere(4)
-    cosines = (vertex_normals(sphere.vertices, sphere.faces) * sphere.vertices).sum(axis=1)
-    assert cosines.min() > 0.999
 
 
 def test_both_themes_name_the_same_colours():
