@@ -34,8 +34,7 @@ def crossing_pairs(vertices: Vertices, faces: Faces) -> NDArray[np.int64]:
     strangers = found[~(solid[found[:, 0]][:, :, None] == solid[found[:, 1]][:, None, :]).any(axis=(1, 2))]
     neighbours = _neighbour_pairs(solid)
     shared = neighbours[_neighbours_cross(vertices, solid, neighbours)]
-    pairs = np.sort(np.concatenate([strangers, shared]), axis=1)
-    return np.unique(kept[pairs], axis=0)
+    return kept[_each_once(np.concatenate([strangers, shared]), len(solid))]
 
 
 def count_crossing_faces(vertices: Vertices, faces: Faces) -> int:
@@ -62,10 +61,15 @@ def _neighbour_pairs(faces: Faces) -> NDArray[np.int64]:
         same = np.flatnonzero(vertex[step:] == vertex[:-step])
         found.append(np.stack([owner[same], owner[same + step]], axis=1))
     pairs = np.concatenate(found) if found else np.zeros((0, 2), dtype=np.int64)
-    # Sorting beats np.unique here, which hashes millions of keys first.
-    keys = np.sort(np.minimum(*pairs.T) * len(faces) + np.maximum(*pairs.T))
+    return _each_once(pairs, len(faces))
+
+
+def _each_once(pairs: NDArray[np.int64], count: int) -> NDArray[np.int64]:
+    """Return pairs (K, 2) of numbers below ``count``, the smaller one first, in order and each once."""
+    # Sorting beats np.unique here, which hashes millions of keys first or compares rows as bytes.
+    keys = np.sort(np.minimum(*pairs.T) * count + np.maximum(*pairs.T))
     keys = keys[np.diff(keys, prepend=-1) > 0]
-    return np.stack([keys // len(faces), keys % len(faces)], axis=1)
+    return np.stack([keys // count, keys % count], axis=1)
 
 
 def _neighbours_cross(vertices: Vertices, faces: Faces, pairs: NDArray[np.int64]) -> NDArray[np.bool_]:
