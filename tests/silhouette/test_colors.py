@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -18,11 +19,14 @@ from nmf_model.certificate import Origin
 from nmf_model.encoders.pictures import MARGIN
 from nmf_model.encoders.pixel_points import VIEW_DISTANCE
 from nmf_model.errors import InputError
+from nmf_model.export import export_reconstruction
 from nmf_model.geometry.cameras import camera_rotation
+from nmf_model.io.source import read_source
 from nmf_model.quality import inspect_mesh
-from nmf_model.repair import picture_colors
+from nmf_model.repair import painted, picture_colors
 from nmf_model.silhouette.colors import PictureColors
 from nmf_model.silhouette.outline import MaskFrame
+from nmf_model.texture import export_textured
 from nmf_model.types import ReconstructionRequest, ShapeImage
 
 RED, BLUE, GREEN = (250, 10, 20), (15, 30, 240), (0, 255, 0)
@@ -93,21 +97,43 @@ def test_what_stands_upright_has_the_colours_that_are_seen_from_the_viewer(flag,
     assert np.array_equal(turned.scaled(2.0).at(2 * grid @ view), plain.at(grid))
 
 
-@pytest.mark.parametrize("method", ["network", "silhouette"])
-def test_a_picture_s_colours_reach_the_vertices_and_the_texture(flag, method, tmp_path):
+@pytest.fixture
+def flag_file(flag, tmp_path) -> Path:
     rgba = flag.rgba.copy()
     rgba[..., 3] = np.where(flag.mask, 255, 0)
     Image.fromarray(rgba).save(tmp_path / "flag.png")
-    asked = [str(tmp_path / "flag.png"), "--method", method, "--level", "4", "--quiet"]
-    assert main([*asked, "--output", str(tmp_path / "flag.ply")]) == 0
-    mesh = trimesh.load_mesh(tmp_path / "flag.ply", process=False)
+    return tmp_path / "flag.png"
+
+
+@pytest.mark.parametrize("method", ["network", "silhouette"])
+def test_a_picture_s_colours_reach_the_vertices_and_the_texture(flag_file, method):
+    image = read_source(flag_file)
+    result = painted(reconstruct.run(ReconstructionRequest(image, method, level=4)), image)
+    export_reconstruction(result, flag_file.with_suffix(".ply"), Origin())
+    require_painted_vertices(flag_file.with_suffix(".ply"))
+    export_textured(result, flag_file.with_suffix(".glb"), picture_colors(result), Origin())
+    require_painted_texture(flag_file.with_suffix(".glb"))
+
+
+def test_the_command_line_paints_vertices_and_textures(flag_file):
+    asked = [str(flag_file), "--method", "network", "--level", "4", "--quiet"]
+    assert main([*asked, "--output", str(flag_file.with_suffix(".ply"))]) == 0
+    require_painted_vertices(flag_file.with_suffix(".ply"))
+    assert main([*asked, "--output", str(flag_file.with_suffix(".glb")), "--texture"]) == 0
+    require_painted_texture(flag_file.with_suffix(".glb"))
+
+
+def require_painted_vertices(path: Path) -> None:
+    mesh = trimesh.load_mesh(path, process=False)
     plain = np.abs(mesh.vertices[:, 0]) > 0.1
     wanted = np.where(mesh.vertices[:, :1] < 0, RED, BLUE)
     assert plain.mean() > 0.6
     assert np.array_equal(mesh.visual.vertex_colors[plain, :3], wanted[plain])
-    assert main([*asked, "--output", str(tmp_path / "flag.glb"), "--texture"]) == 0
-    assert main(["--verify", str(tmp_path / "flag.glb"), "--quiet"]) == 0
-    (part,) = trimesh.load_scene(tmp_path / "flag.glb", process=False).geometry.values()
+
+
+def require_painted_texture(path: Path) -> None:
+    assert main(["--verify", str(path), "--quiet"]) == 0
+    (part,) = trimesh.load_scene(path, process=False).geometry.values()
     shown = part.visual.to_color().vertex_colors[:, :3].astype(int)
     plain = np.abs(part.vertices[:, 0]) > 0.1
     wanted = np.where(part.vertices[:, :1] < 0, RED, BLUE)
