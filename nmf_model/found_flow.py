@@ -37,6 +37,10 @@ _JUDGED_LEVEL = 4
 """Template level at which a fit is asked whether it left something out, or spans gaps."""
 _ALIKE = 0.8
 """Two fits span about as much if the one's share of that is this much of the other's."""
+_FAR_MORE = 2.0
+"""A body that has grown, but not been fitted yet, and that spans as many times more is given up."""
+_GROWN = FitSettings().stages[0].max_steps / sum(stage.max_steps for stage in FitSettings().stages)
+"""How much of a fit from inside is done once the body has grown."""
 
 Fitted = TypeVar("Fitted")
 
@@ -194,9 +198,13 @@ def _fit_frames(
     empty = _judged(emptiness_of, fitted, points)
     spanned = _judged(spanned_share, fitted, points) if began and not empty else 0.0
     if spanned:
-        inside = fit(start=None)
+        inside = while_promising(fit(start=None), spanned, points)
         grown = yield from _followed(inside, "Fitting from inside", FIT_SHARE, AGAIN_SHARE)
-        if not _judged(emptiness_of, grown, points) and _is_better(grown, fitted, spanned, points):
+        if (
+            grown is not None
+            and not _judged(emptiness_of, grown, points)
+            and _is_better(grown, fitted, spanned, points)
+        ):
             fitted, began = grown, False
     if empty:
         outside = fit(start=None, from_outside=True)
@@ -204,6 +212,25 @@ def _fit_frames(
         if _judged(emptiness_of, shrunk, points) < empty:
             fitted, began = shrunk, False
     return fitted, began
+
+
+def while_promising(
+    progress: Generator[FitProgress, None, FittedFlow], spanned: float, points: NDArray[np.float32]
+) -> Generator[FitProgress, None, FittedFlow | None]:
+    """Go on with a fit whose body has grown only if that is no shell and spans not far more than ``spanned``.
+
+    The rest of the fit, most of its time, moves the surface but hardly ever makes another body of it. Returns
+    None for a fit that was given up.
+    """
+    for glimpse in progress:
+        yield glimpse
+        if glimpse.fraction >= _GROWN:
+            seen = glimpse.vertices, glimpse.faces, points
+            if emptiness_of(*seen) or spanned_share(*seen) > _FAR_MORE * spanned:
+                progress.close()
+                return None
+            break
+    return (yield from progress)
 
 
 def _is_better(grown: FittedFlow, fitted: FittedFlow, spanned: float, points: NDArray[np.float32]) -> bool:

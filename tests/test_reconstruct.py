@@ -14,6 +14,7 @@ from nmf_model.findings import notes_of
 from nmf_model.fitting.correction import correct_flow
 from nmf_model.fitting.findings import findings_in
 from nmf_model.fitting.fit import fit_flow
+from nmf_model.fitting.residual import emptiness_of
 from nmf_model.flow.carrier import GridCarrier
 from nmf_model.geometry.normalization import normalize
 from nmf_model.geometry.normals import enclosed_volume
@@ -145,6 +146,17 @@ def test_a_film_that_the_start_had_is_not_kept_if_a_fit_from_inside_has_none(mon
     assert result.residual.films == ()
     before = enclosed_volume(spanned.vertices.astype(float), spanned.faces) * result.normalization.scale**3
     assert enclosed_volume(result.mesh.vertices, result.mesh.faces) < 0.85 * before
+
+
+def test_a_body_that_grows_into_a_shell_is_given_up_before_it_is_fitted():
+    points = ellipsoid(900, (1.0, 0.9, 0.8))
+    tube = points[np.abs(points[:, 2]) < 0.64].astype(np.float32)  # open at both ends
+    fit = fit_flow(tube)
+    seen = []
+    assert drain(found_flow.while_promising(fit, 1.0, tube), seen.append) is None
+    assert 0.3 < seen[-1].fraction < 0.5
+    assert emptiness_of(seen[-1].vertices, seen[-1].faces, tube) == 1
+    assert next(fit, None) is None
 
 
 def test_a_gap_that_any_fit_must_span_is_said(monkeypatch):
