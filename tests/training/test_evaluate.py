@@ -439,7 +439,7 @@ def test_the_program_is_measured_by_what_main_writes(data, tmp_path):
         clouds.append(tmp_path / f"shape{item.index}.npy")
         np.save(clouds[-1], answered.seen)
     words = [*clouds, "--method", "network", "--output", f"{tmp_path / 'meshes'}/", "--no-certificate"]
-    outcome = command_line.run(tmp_path, *words)
+    outcome = in_process.application(tmp_path, *words)
     assert outcome.code == 0, outcome.err
     written = run(tmp_path / "written", meshes=tmp_path / "meshes", packed=[packed])
     for one, other in zip(report["shapes"], written["shapes"], strict=True):
