@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pytest
@@ -13,17 +14,19 @@ from main import main
 from nmf_app import work
 from nmf_app.ports import ExportChoice
 from nmf_app.session import Outcome
-from nmf_model import reconstruct
+from nmf_model import found_flow, reconstruct
 from nmf_model.certificate import Origin
 from nmf_model.encoders.pictures import MARGIN
 from nmf_model.encoders.pixel_points import VIEW_DISTANCE
 from nmf_model.errors import InputError
+from nmf_model.fitting.fit import fit_flow
 from nmf_model.geometry.cameras import camera_rotation
 from nmf_model.quality import inspect_mesh
 from nmf_model.repair import picture_colors
 from nmf_model.silhouette.colors import PictureColors
 from nmf_model.silhouette.outline import MaskFrame
 from nmf_model.types import ReconstructionRequest, ShapeImage
+from tests.fitting.conftest import QUICK
 
 RED, BLUE, GREEN = (250, 10, 20), (15, 30, 240), (0, 255, 0)
 
@@ -94,7 +97,9 @@ def test_what_stands_upright_has_the_colours_that_are_seen_from_the_viewer(flag,
 
 
 @pytest.mark.parametrize("method", ["network", "silhouette"])
-def test_a_picture_s_colours_reach_the_vertices_and_the_texture(flag, method, tmp_path):
+def test_a_picture_s_colours_reach_the_vertices_and_the_texture(flag, method, tmp_path, monkeypatch):
+    """With a short fit of the outline; the rest is real."""
+    monkeypatch.setattr(found_flow, "fit_flow", partial(fit_flow, settings=QUICK))
     rgba = flag.rgba.copy()
     rgba[..., 3] = np.where(flag.mask, 255, 0)
     Image.fromarray(rgba).save(tmp_path / "flag.png")
