@@ -1,4 +1,7 @@
-"""Several inputs into a folder: what cannot be made of one does not stop the others."""
+"""Several inputs into a folder: what cannot be made of one does not stop the others.
+
+That a process tells and ends so is tested in ``test_headless.py``.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,7 @@ import pytest
 import trimesh
 
 from nmf_app.targets import plan, renamed_note
-from tests.support import command_line
+from tests.support import in_process
 
 QUICK = ("--method", "network", "--level", "1", "--no-certificate")
 
@@ -30,7 +33,7 @@ def results(folder: Path) -> list[str]:
 
 
 def test_results_of_inputs_that_differ_in_their_ending_keep_it(folder):
-    outcome = command_line.run(
+    outcome = in_process.application(
         folder, "u.xyz", "u.txt", "um.xyz", *QUICK, "--output", "out/", "--report", "all.json"
     )
     assert (outcome.code, results(folder)) == (0, ["u.txt.ply", "u.xyz.ply", "um.ply"])
@@ -41,7 +44,7 @@ def test_results_of_inputs_that_differ_in_their_ending_keep_it(folder):
 
 
 def test_inputs_whose_results_cannot_be_told_apart_fail_and_the_others_go_on(folder):
-    outcome = command_line.run(
+    outcome = in_process.application(
         folder, "u.xyz", "sub/u.xyz", "um.xyz", "um.xyz", *QUICK, "--output", "out/", "--report", "all.json"
     )
     assert (outcome.code, results(folder)) == (2, ["um.ply"])
@@ -58,7 +61,9 @@ def test_inputs_whose_results_cannot_be_told_apart_fail_and_the_others_go_on(fol
 
 @pytest.mark.parametrize("pattern", ["z*.xyz", "gone/*.foo", "gone.xyz"])
 def test_what_matches_nothing_fails_and_the_others_go_on(pattern, folder):
-    outcome = command_line.run(folder, "um.xyz", pattern, *QUICK, "--output", "out/", "--report", "all.json")
+    outcome = in_process.application(
+        folder, "um.xyz", pattern, *QUICK, "--output", "out/", "--report", "all.json"
+    )
     assert (outcome.code, results(folder)) == (2, ["um.ply"])
     (error,) = [line for line in outcome.err.splitlines() if line.startswith("nmf: ")]
     if "*" in pattern:
@@ -70,7 +75,7 @@ def test_what_matches_nothing_fails_and_the_others_go_on(pattern, folder):
 
 def test_a_pattern_that_matches_nothing_does_not_keep_others_from_being_verified(tmp_path):
     trimesh.creation.icosphere(1).export(tmp_path / "a.ply")
-    outcome = command_line.run(tmp_path, "--verify", "z*.ply", "a.ply", "--report", "all.json")
+    outcome = in_process.application(tmp_path, "--verify", "z*.ply", "a.ply", "--report", "all.json")
     assert outcome.code == 2
     assert outcome.out.startswith("a.ply: sound")
     assert outcome.err == "nmf: nothing has a name like z*.ply; check the folder and the pattern.\n"

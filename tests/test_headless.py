@@ -18,7 +18,7 @@ import trimesh
 from nmf_app.__main__ import main
 from nmf_app.console import verdict
 from nmf_model.types import QualityReport
-from tests.support import command_line
+from tests.support import command_line, in_process
 
 REPORT_KEYS = [
     "vertices", "faces", "components", "euler_characteristic",
@@ -104,7 +104,7 @@ def test_the_report_holds_the_notes_and_the_verdict_that_are_printed(one_result)
 def test_what_has_no_certificate_is_not_reported_as_certified(tmp_path):
     for name in ("a.xyz", "b.xyz"):
         write_cloud(tmp_path / name, extra="nan 1 2\n")
-    outcome = command_line.run(
+    outcome = in_process.application(
         tmp_path, "a.xyz", "b.xyz", "--output", "out/", "--report", "all.json", "--no-certificate",
         "--level", 1, "--method", "network",
     )  # fmt: skip

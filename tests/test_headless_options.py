@@ -16,7 +16,7 @@ from nmf_model.errors import CheckpointError, InputError
 from nmf_model.io.source import read_source
 from nmf_model.plan import make_plan
 from nmf_model.types import ReconstructionRequest
-from tests.support import command_line
+from tests.support import command_line, in_process
 
 SCRIPT = (
     "import sys\nfrom nmf_app.__main__ import main\ncode = main(sys.argv[1:])\n"
@@ -118,7 +118,7 @@ def balls(tmp_path):
     ids=str,
 )
 def test_a_pattern_stands_for_the_files_it_matches(named, found, balls):
-    outcome = command_line.run(balls, "--verify", *named)
+    outcome = in_process.application(balls, "--verify", *named)
     assert (outcome.code, outcome.err) == (0, "")
     heads = [line for line in outcome.out.splitlines() if not line.startswith(" ")]
     assert heads == [f"{name}: sound (42 vertices, 80 faces)" for name in found]
@@ -126,7 +126,7 @@ def test_a_pattern_stands_for_the_files_it_matches(named, found, balls):
 
 @pytest.mark.parametrize("pattern", ["z*.ply", "gone/*.ply", "/gone/*.ply"])
 def test_a_pattern_that_matches_nothing_is_one_sentence(pattern, balls):
-    outcome = command_line.run(balls, pattern, "--output", "out/")
+    outcome = in_process.application(balls, pattern, "--output", "out/")
     assert (outcome.code, outcome.out) == (2, "")
     (line,) = outcome.err.splitlines()
     assert line == f"nmf: nothing has a name like {pattern}; check the folder and the pattern (see --help)"
@@ -136,7 +136,7 @@ def test_a_pattern_that_matches_nothing_is_one_sentence(pattern, balls):
 def test_a_pattern_of_several_clouds_makes_a_mesh_of_each(folder):
     (folder / "bad.xyz").unlink()
     (folder / "[x].xyz").write_bytes((folder / "egg.xyz").read_bytes())
-    outcome = command_line.run(
+    outcome = in_process.application(
         folder, "*.xyz", "--output", "out/", "--method", "network", "--level", 1, "--quiet"
     )
     assert (outcome.code, outcome.out, outcome.err) == (0, "", "")

@@ -94,7 +94,7 @@ def test_what_the_network_answers_is_corrected_with_the_very_points():
     unit = normalize(cloud.points).to_unit(cloud.points)
     alone = misfit(predict_flow(load_weights("ae"), unit)[0], unit)
     frames: list[FlowFrame] = []
-    request = ReconstructionRequest(PointCloud(cloud.points), method="network")
+    request = ReconstructionRequest(PointCloud(cloud.points), method="network", level=3)
     result = reconstruct.run(request, on_frame=frames.append)
     assert misfit(result.carrier, unit) < 0.7 * alone
     shown = [frame for frame in frames if frame.stage == "Correcting"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -14,12 +15,13 @@ from main import main
 from nmf_app import work
 from nmf_app.ports import ExportChoice
 from nmf_app.session import Outcome
-from nmf_model import reconstruct
+from nmf_model import found_flow, reconstruct
 from nmf_model.certificate import Origin
 from nmf_model.encoders.pictures import MARGIN
 from nmf_model.encoders.pixel_points import VIEW_DISTANCE
 from nmf_model.errors import InputError
 from nmf_model.export import export_reconstruction
+from nmf_model.fitting.fit import fit_flow
 from nmf_model.geometry.cameras import camera_rotation
 from nmf_model.io.source import read_source
 from nmf_model.quality import inspect_mesh
@@ -28,6 +30,7 @@ from nmf_model.silhouette.colors import PictureColors
 from nmf_model.silhouette.outline import MaskFrame
 from nmf_model.texture import export_textured
 from nmf_model.types import ReconstructionRequest, ShapeImage
+from tests.fitting.conftest import QUICK
 
 RED, BLUE, GREEN = (250, 10, 20), (15, 30, 240), (0, 255, 0)
 
@@ -106,7 +109,9 @@ def flag_file(flag, tmp_path) -> Path:
 
 
 @pytest.mark.parametrize("method", ["network", "silhouette"])
-def test_a_picture_s_colours_reach_the_vertices_and_the_texture(flag_file, method):
+def test_a_picture_s_colours_reach_the_vertices_and_the_texture(flag_file, method, monkeypatch):
+    """With a short fit of the outline; the rest is real."""
+    monkeypatch.setattr(found_flow, "fit_flow", partial(fit_flow, settings=QUICK))
     image = read_source(flag_file)
     result = painted(reconstruct.run(ReconstructionRequest(image, method, level=4)), image)
     export_reconstruction(result, flag_file.with_suffix(".ply"), Origin())

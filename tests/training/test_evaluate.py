@@ -5,14 +5,16 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from nmf_model import checkpoint
+from nmf_model import checkpoint, found_flow
 from nmf_model.errors import InputError
+from nmf_model.fitting.fit import fit_flow
 from nmf_model.geometry.cameras import camera_rotation
 from nmf_model.geometry.template import icosphere
 from nmf_model.io.meshes import write_mesh
@@ -29,6 +31,7 @@ from nmf_model.training.summary import extremes, markdown, robustness_table, sum
 from nmf_model.training.targets import Targets, open_targets
 from nmf_model.types import Mesh
 from nmf_model.weights import shipped_path
+from tests.fitting.conftest import QUICK
 from tests.support import command_line, in_process, tiny_models
 
 
@@ -432,14 +435,15 @@ def test_the_program_is_measured_by_what_main_writes(data, tmp_path):
     report = run(tmp_path / "program", method="network", packed=[packed])
     assert report["about"]["answers"] == "network 2"
     assert report["about"]["method"] == "network, the whole program"
-    plan = Plan((packed,), "test", method="network")
+    # Whatever answers, a small model here, sees the same points.
+    plan = Plan((packed,), "test", data / "ae.safetensors")
     clouds = []
     for item in cloud_items(plan):
         answered = answer(plan, item)
         clouds.append(tmp_path / f"shape{item.index}.npy")
         np.save(clouds[-1], answered.seen)
     words = [*clouds, "--method", "network", "--output", f"{tmp_path / 'meshes'}/", "--no-certificate"]
-    outcome = command_line.run(tmp_path, *words)
+    outcome = in_process.application(tmp_path, *words)
     assert outcome.code == 0, outcome.err
     written = run(tmp_path / "written", meshes=tmp_path / "meshes", packed=[packed])
     for one, other in zip(report["shapes"], written["shapes"], strict=True):
@@ -450,7 +454,10 @@ def test_the_program_is_measured_by_what_main_writes(data, tmp_path):
     assert "## Time, s" in (tmp_path / "program" / "evaluation.md").read_text()
 
 
-def test_the_program_s_answers_to_pictures_are_compared_in_the_frame_of_their_method(data):
+def test_the_program_s_answers_to_pictures_are_compared_in_the_frame_of_their_method(data, monkeypatch):
+    """With a short fit of the outline; the rest is real."""
+    monkeypatch.setattr(found_flow, "fit_flow", partial(fit_flow, settings=QUICK))
+
     def asked(method, weights=None):
         plan = Plan((data / "points.npz",), "test", weights, data / "views.npz", method=method)
         return answer(plan, Item(2, 1))
