@@ -43,6 +43,11 @@ class CloudColors:
     points: NDArray[np.float64]
     colors: NDArray[np.uint8]
 
+    @property
+    def pixel_count(self) -> int:
+        """See ``Coloring``."""
+        return 0
+
     def at(self, places: NDArray[np.floating]) -> NDArray[np.uint8]:
         """See ``Coloring``."""
         return nearest_colors(np.asarray(places, dtype=np.float64), self.points, self.colors)

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from nmf_model.io.meshes import load_surface
 from nmf_model.io.opening import reading
-from nmf_model.io.paint import Paint
+from nmf_model.io.paint import Paint, plane_weights
 from nmf_model.io.wrapping import Wrapped, nearest_colors, sample_outside
 
 SAMPLES = 150_000
@@ -39,8 +39,8 @@ class SurfaceColors:
     paint: Paint
 
     @property
-    def pixels(self) -> int:
-        """How many pixels the textures of the mesh have."""
+    def pixel_count(self) -> int:
+        """See ``Coloring``."""
         return sum(height * width for height, width, _ in (shown.shape for shown in self.paint.textures))
 
     def at(self, places: NDArray[np.floating]) -> NDArray[np.uint8]:
@@ -61,12 +61,10 @@ class SurfaceColors:
     def _on_faces(self, places: NDArray[np.float64], samples: Any) -> NDArray[np.uint8]:
         """Return colours (P, 3) of the nearest points on the faces of the samples, a tree, near to places."""
         _, nearest = samples.query(places)
-        faces, on = self.faces[nearest].copy(), self.points[nearest].copy()
+        faces, on = self.faces[nearest], places.copy()
         # Mostly a place lies above the face of its nearest sample. Else those of the others are compared.
-        foot, is_above = _feet(places, self.paint.vertices[self.paint.faces[faces]])
-        is_above &= faces >= 0
-        on[is_above] = foot[is_above]
-        rest = np.flatnonzero(~is_above & (faces >= 0))
+        weights = plane_weights(places, self.paint.vertices[self.paint.faces[faces]])
+        rest = np.flatnonzero(~(weights >= 0).all(axis=1) & (faces >= 0))
         if len(rest):
             _, near = samples.query(places[rest], k=np.arange(1, min(_NEAREST, len(self.points)) + 1))
             faces[rest], on[rest] = self._nearest(places[rest], near)
@@ -105,17 +103,3 @@ def colors_of_mesh(path: Path) -> SurfaceColors | None:
 def _sampled(path: Path) -> Wrapped | None:
     surface = load_surface(path)
     return sample_outside(path, surface, SAMPLES, seed=0) if len(surface.faces) else None
-
-
-def _feet(
-    places: NDArray[np.float64], triangles: NDArray[np.float64]
-) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
-    """Return the feet (P, 3) of places on the planes of triangles (P, 3, 3), and whether they lie within."""
-    a, b, c = (triangles[:, corner] for corner in range(3))
-    normals = np.cross(b - a, c - a)
-    squares = (normals * normals).sum(axis=1)
-    safe = np.where(squares > 0, squares, 1.0)
-    v = (np.cross(places - a, c - a) * normals).sum(axis=1) / safe
-    w = (np.cross(b - a, places - a) * normals).sum(axis=1) / safe
-    within = (v >= 0) & (w >= 0) & (v + w <= 1) & (squares > 0)
-    return a + v[:, None] * (b - a) + w[:, None] * (c - a), within

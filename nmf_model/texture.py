@@ -25,11 +25,10 @@ from nmf_model.io.opening import reading
 from nmf_model.io.output_formats import texture_files
 from nmf_model.io.suffixes import TEXTURE_SUFFIXES, listed
 from nmf_model.io.writers import glb_bytes, write_obj
-from nmf_model.surface_colors import SurfaceColors
 from nmf_model.types import CancelCheck, Coloring, Mesh, QualityReport, Reconstruction
 
 FINE_CHART = 2 * CHART
-"""Side of a chart, pixels, where the input's textures have more than twice as many as the usual picture."""
+"""Side of a chart, pixels, where the input's pictures have more than twice as many as the usual picture."""
 
 
 def bake(mesh: Mesh, atlas: Atlas, coloring: Coloring, chart_size: int = CHART) -> NDArray[np.uint8]:
@@ -95,8 +94,7 @@ def export_textured(
 
 
 def _chart_size(coloring: Coloring) -> int:
-    detail = coloring.pixels if isinstance(coloring, SurfaceColors) else 0
-    return FINE_CHART if detail > 2 * (3 * CHART * 2 * CHART) else CHART
+    return FINE_CHART if coloring.pixel_count > 2 * (3 * CHART * 2 * CHART) else CHART
 
 
 def _stage_companions(group: FileGroup, path: Path, picture: NDArray[np.uint8]) -> None:

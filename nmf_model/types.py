@@ -300,6 +300,10 @@ class ReconstructionRequest:
 class Coloring(Protocol):
     """Knows the colours of places in space."""
 
+    @property
+    def pixel_count(self) -> int:
+        """How many pixels the pictures have that the colours come from; 0 without any."""
+
     def at(self, places: NDArray[np.floating]) -> NDArray[np.uint8]:
         """Return the colours (N, 3) of places (N, 3), file units."""
 

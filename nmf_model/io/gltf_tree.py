@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import struct
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import unquote
 
 _UNREAD = {"KHR_texture_basisu", "MSFT_texture_dds"}
@@ -25,27 +25,36 @@ def gltf_tree(path: Path) -> dict[str, Any]:
     return tree
 
 
-def missing_pictures(path: Path) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Return names of the textures that are not there, and of those that are of no usual kind."""
-    tree = gltf_tree(path)
-    textures = tree.get("textures", [])
-    beside = (_beside(image) for image in tree.get("images", []))
-    lost = tuple(name for name in beside if name and not (path.parent / name).is_file())
-    unread = []
-    for number in _base_textures(tree):
-        kinds = textures[number].get("extensions", {})
-        if "source" not in textures[number] and (kinds.keys() & _UNREAD):
-            unread.append(textures[number].get("name") or f"number {number + 1}")
-    return lost, tuple(unread)
+class NamedPictures(NamedTuple):
+    """Names of pictures that a glTF file does not hold itself.
+
+    ``gone`` are not there, ``unread`` are textures of kinds for graphics cards, and colours are taken from
+    those that are ``there``.
+    """
+
+    gone: tuple[str, ...]
+    unread: tuple[str, ...]
+    there: tuple[str, ...]
 
 
-def pictures_beside(path: Path) -> tuple[str, ...]:
-    """Return names of the files, of usual kinds, that are there and that colours are taken from."""
+def named_pictures(path: Path) -> NamedPictures:
+    """Return what pictures a glTF file names, and which of them are there."""
     tree = gltf_tree(path)
     textures, images = tree.get("textures", []), tree.get("images", [])
-    used = (textures[number].get("source") for number in _base_textures(tree))
-    names = {_beside(images[number]) for number in used if number is not None}
-    return tuple(sorted(name for name in names if name and (path.parent / name).is_file()))
+    beside = [_beside(image) for image in images]
+    is_there = [bool(name) and (path.parent / name).is_file() for name in beside]
+    used = _base_textures(tree)
+    unread = [
+        textures[number].get("name") or f"number {number + 1}"
+        for number in used
+        if "source" not in textures[number] and textures[number].get("extensions", {}).keys() & _UNREAD
+    ]
+    sources = {textures[number].get("source") for number in used} - {None}
+    return NamedPictures(
+        tuple(name for name, found in zip(beside, is_there, strict=True) if name and not found),
+        tuple(unread),
+        tuple(sorted({beside[number] for number in sources if is_there[number]})),
+    )
 
 
 def _beside(image: dict[str, Any]) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import itertools
 import re
 from collections.abc import Iterable, Iterator
@@ -11,7 +12,7 @@ from typing import NamedTuple
 
 from nmf_model.io.beside import Beside
 from nmf_model.io.gltf_plain import GLTF_SUFFIXES
-from nmf_model.io.gltf_tree import missing_pictures, pictures_beside
+from nmf_model.io.gltf_tree import named_pictures
 from nmf_model.io.texture_pictures import is_picture
 
 _MATERIAL_FILE = re.compile(r"\S.*?\.mtl(?=\s|$)|\S.*", re.IGNORECASE)
@@ -67,10 +68,8 @@ class Missing(NamedTuple):
 def missing_looks(path: Path) -> Missing:
     """Return what an OBJ, PLY or glTF file names and what does not lie where it names it; else nothing."""
     if path.suffix.lower() in GLTF_SUFFIXES:
-        gone, unread = missing_pictures(path)
-        there = pictures_beside(path)
-        damaged = [name for name in there if not is_picture((path.parent / name).read_bytes())]
-        return Missing(textures=gone, unread=unread, damaged=tuple(damaged))
+        gone, unread, there = named_pictures(path)
+        return Missing(textures=gone, unread=unread, damaged=_damaged(path.parent, there))
     if path.suffix.lower() == ".ply":
         return _missing_of_ply(path)
     if path.suffix.lower() != ".obj":
@@ -83,7 +82,7 @@ def missing_looks(path: Path) -> Missing:
         tuple(name for name in looks.materials if not looks.has(name)),
         tuple(sorted(lost)),
         tuple(sorted({name for name, moved in textures if moved and name not in lost})),
-        damaged=tuple(sorted(name for name in kept if not is_picture(looks.get(name)))),
+        damaged=tuple(sorted(name for name in kept if not is_picture(io.BytesIO(looks.get(name))))),
     )
 
 
@@ -95,8 +94,12 @@ def _missing_of_ply(path: Path) -> Missing:
         ]
     named = [words[1] for words in behind if len(words) == 2 and words[0].lower() == "texturefile"]
     there = [name for name in named if (path.parent / name).is_file()]
-    damaged = [name for name in there if not is_picture((path.parent / name).read_bytes())]
-    return Missing(textures=tuple(name for name in named if name not in there), damaged=tuple(damaged))
+    gone = tuple(name for name in named if name not in there)
+    return Missing(textures=gone, damaged=_damaged(path.parent, there))
+
+
+def _damaged(folder: Path, names: Iterable[str]) -> tuple[str, ...]:
+    return tuple(name for name in names if not is_picture(folder / name))
 
 
 class Looks(Beside):

@@ -104,17 +104,25 @@ def _without_texture(surface: Surface, corners: NDArray[np.uint8]) -> Paint:
 
 def barycentric(points: NDArray[np.float64], triangles: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return (S, 3) weights of the corners of (S, 3, 3) triangles, clipped to the triangle."""
+    weights = plane_weights(points, triangles).clip(0, None)
+    weights[np.isnan(weights[:, 0])] = (1.0, 0.0, 0.0)
+    total: NDArray[np.float64] = weights / weights.sum(axis=1, keepdims=True)
+    return total
+
+
+def plane_weights(points: NDArray[np.float64], triangles: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return (S, 3) weights of the corners of (S, 3, 3) triangles at the foot of each point on their planes.
+
+    They are negative beside the triangle, and NaN where it has no area.
+    """
     a = triangles[:, 0]
     one, other, to = triangles[:, 1] - a, triangles[:, 2] - a, points - a
     d11, d12, d22 = (one * one).sum(1), (one * other).sum(1), (other * other).sum(1)
     d31, d32 = (to * one).sum(1), (to * other).sum(1)
     area = d11 * d22 - d12 * d12
-    safe = np.where(area > 0, area, 1.0)
+    safe = np.where(area > 0, area, np.nan)
     v, w = (d22 * d31 - d12 * d32) / safe, (d11 * d32 - d12 * d31) / safe
-    weights = np.stack([1 - v - w, v, w], axis=1).clip(0, None)
-    weights[area <= 0] = (1.0, 0.0, 0.0)
-    total: NDArray[np.float64] = weights / weights.sum(axis=1, keepdims=True)
-    return total
+    return np.stack([1 - v - w, v, w], axis=1)
 
 
 def _scene(path: Path, *, as_is: bool) -> Any:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from pathlib import Path
+from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,13 +36,13 @@ def pictures_of_any_size() -> Iterator[None]:
         Image.MAX_IMAGE_PIXELS = before
 
 
-def is_picture(data: bytes) -> bool:
-    """Whether bytes begin as a picture does that can be opened."""
+def is_picture(file: Path | BinaryIO) -> bool:
+    """Whether a file begins as a picture does that can be opened; of one on disk only the head is read."""
     from PIL import Image
 
     with pictures_of_any_size():
         try:
-            Image.open(io.BytesIO(data))
+            Image.open(file).close()
         except Exception:  # noqa: BLE001  what is wrong with it is of no interest
             return False
     return True

@@ -55,6 +55,11 @@ class PictureColors:
         rows, columns = ndimage.distance_transform_edt(~inner, return_distances=False, return_indices=True)
         return cls(rgba[rows, columns, :3], frame, in_perspective, view)
 
+    @property
+    def pixel_count(self) -> int:
+        """See ``Coloring``."""
+        return self.rgb[..., 0].size
+
     def at(self, places: NDArray[np.floating]) -> NDArray[np.uint8]:
         """Return the colours (N, 3) of places (N, 3)."""
         height, width = self.rgb.shape[:2]
