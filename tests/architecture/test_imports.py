@@ -63,13 +63,8 @@ def test_reading_and_checking_do_not_wait_for_torch(group, tmp_path):
 
 @pytest.mark.parametrize("file", ["chair.ply", "armchair.webp"])
 def test_an_input_through_the_network_does_not_wait_for_torch_s_compiler(file, tmp_path):
-    words = [
-        "--method",
-        "network",
-        "--output",
-        str(tmp_path / "out.ply"),
-        str(ROOT / "resources/examples" / file),
-    ]
+    example, out = ROOT / "resources/examples" / file, tmp_path / "out.ply"
+    words = ["--method", "network", "--level", "1", "--output", str(out), str(example)]
     code = f"""
 import sys
 from nmf_app.__main__ import main

@@ -38,13 +38,13 @@ VIEWS, POINTS = 4, 1200
 RAYS = 1000
 """From each point; libigl draws them anew each time, and of 60 now and then none found out of a corner."""
 TEST_IDS = {object_id for object_id in ENTRIES if split_of(object_id) == "test"}
-STEPS = {"ae": (1, 150), "svr": (1, 12)}
+STEPS = {"ae": (1, 100), "svr": (1, 12)}
 """Updates before and after a training is gone on with."""
 TINY_AE = (
     "volume.cells=8", "volume.cell_features=8", "volume.width=8", "volume.code_channels=4",
     "volume.fine_width=8",
     "volume.reference_level=2", "flow.nodes_per_block=1", "template_level=3", "training.batch_size=4",
-    "training.learning_rate=0.01", "training.warmup=2", "training.input_points=300",
+    "training.learning_rate=0.03", "training.warmup=2", "training.input_points=300",
     "training.fewest_points=200", "training.target_points=300", "training.samples=300",
     "training.validation_shapes=2", "training.sample_shapes=1", "training.log_every=1",
 )  # fmt: skip
