@@ -59,6 +59,8 @@ def generate(
             raise InputError("--views belongs to a data set; name pictures as inputs instead.")
         options.checked_split_file(split_file, ())
         tasks = work.file_tasks(inputs, checkpoint, chosen, out, suffix, seen, test_time_steps)
+        if kept := work.kept_endings_note(tasks):
+            say(kept)
     else:
         seen = seen or INPUT_POINTS
         data = options.data_paths(packed, points_path)
