@@ -98,6 +98,30 @@ def test_means_are_over_shapes_and_over_classes():
     assert "| a | 3 | 2000.00 |" in markdown(report)
 
 
+def test_means_are_told_with_their_spread_over_the_points_drawn():
+    """All shapes are drawn by the same random numbers, so a mean may spread as much as they do."""
+    rows = [
+        {"id": str(number), "category": "a", "chamfer_l2": value}
+        | {"chamfer_l2_redrawn1": value + 0.1, "chamfer_l2_redrawn2": value - 0.1}
+        for number, value in enumerate([1.0, 2.0])
+    ]
+    report = summarise(rows)
+    assert report["mean_spread"] == pytest.approx({"chamfer_l2": 0.1})
+    assert report["about"]["spread of the means by sampling"] == "chamfer_l2 ±0.1"
+    assert "- spread of the means by sampling: chamfer_l2 ±0.1\n" in markdown(report)
+
+
+def test_an_evaluation_leaves_nothing_of_an_earlier_one_in_its_folder(data, tmp_path, capsys):
+    options = {"packed": [data / "points.npz"]}
+    run(tmp_path, checkpoint=data / "ae.safetensors", pictures=True, robustness=True, **options)
+    assert (tmp_path / "evaluation.html").is_file()
+    (tmp_path / "notes.txt").write_text("mine")
+    capsys.readouterr()
+    report = run(tmp_path, checkpoint=data / "ae.safetensors", condition="yaw", **options)
+    assert {path.name for path in tmp_path.iterdir()} == {"evaluation.json", "evaluation.md", "notes.txt"}
+    assert f"chamfer_l2: {report['mean']['chamfer_l2']:.6g} ±" in capsys.readouterr().out
+
+
 def test_page_and_text_tell_the_same_facts_in_plain_words(data):
     report = summarise([], {"files of no object": [], "objects without renderings": ["a<b", "c"]})
     told = page(report, Plan((data / "points.npz",), "test"), [], [])

@@ -397,3 +397,18 @@ def test_the_authors_spelling_of_generating():
     ):
         with pytest.raises(InputError):
             translate(line.split())
+
+
+@pytest.mark.parametrize(("command", "place", "told"), [
+    ("generate", "nmf_model.training.generate.generate", "in out; the same command goes on with the rest"),
+    ("evaluate", "nmf_model.training.evaluate.evaluate", "an evaluation is written when all is measured"),
+])  # fmt: skip
+def test_what_ctrl_c_leaves_is_said(data, tmp_path, monkeypatch, command, place, told):
+    def stopped(*_words, **_options):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(place, stopped)
+    words = ("--checkpoint", data / "ae.safetensors", "--packed", data / "points.npz", "--device", "cpu")
+    outcome = in_process.training(tmp_path, command, *words, "--out", "out")
+    assert (outcome.code, outcome.err) == (130, "")
+    assert told in outcome.out
