@@ -126,10 +126,9 @@ def prepare(
             is preparing into it, or the disk takes no more; what is finished stays then, and the same call
             goes on.
     """
-    if points < 1 or views < 0 or (jobs is not None and jobs < 1):
-        raise InputError(
-            f"Points ({points}) and jobs ({jobs}) must be at least 1, views ({views}) at least 0."
-        )
+    for name, count, least in (("points", points, 1), ("views", views, 0), ("jobs", jobs, 1)):
+        if count is not None and count < least:
+            raise InputError(f"--{name} must be at least {least}, not {count}.")
     if not -90 < elevation[0] <= elevation[1] < 90:
         raise InputError(
             f"Cameras cannot stand from {elevation[0]:g} to {elevation[1]:g} degrees above the horizon; name "

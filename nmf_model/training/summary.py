@@ -31,7 +31,7 @@ _TABLES = (
 ROBUSTNESS_COLUMNS = (
     "chamfer_l2", "f1@0.03", "normal_consistency", "chamfer_l2_unaligned", "self_intersecting_faces",
 )  # fmt: skip
-_NOTES = (
+NOTES = (
     "Chamfers ×10³ (sum of both directions, squared distances, radius 1). Manifoldness, intersections and "
     "shares in %. *Aligned*: prediction and target each re-centred on the mean of its samples and scaled to "
     "radius 1; *unaligned*: both in that frame of the target. As published, edges and folds are divided by "
@@ -80,10 +80,10 @@ def markdown(report: Report) -> str:
     lines = ["# Evaluation", "", *(f"- {name}: {plain(value)}" for name, value in about.items()), ""]
     for title, columns in present(report):
         lines += [f"## {title}", "", *markdown_table(table_rows(report, columns)), ""]
-    lines += [_NOTES, ""]
+    lines += [NOTES, ""]
     if report["failed"]:
         lines += ["## Without a usable mesh, in no mean", ""]
-        lines += [f"- {_called(row)}: {row[FAILED]}" for row in report["failed"]] + [""]
+        lines += [f"- {called(row)}: {row[FAILED]}" for row in report["failed"]] + [""]
     return "\n".join(lines)
 
 
@@ -141,7 +141,8 @@ def plain(value: Any) -> str:
     return ", ".join(map(str, value)) or "none" if isinstance(value, list) else str(value)
 
 
-def _called(row: Row) -> str:
+def called(row: Row) -> str:
+    """Return what an object, or a picture of it, is called."""
     return f"{row['id']}, view {row['view']}" if "view" in row else str(row["id"])
 
 

@@ -232,8 +232,9 @@ def test_other_settings_and_unusable_sources_are_refused(prepared, tmp_path: Pat
     ]:
         with pytest.raises(InputError, match=message):
             prepare([source], tmp_path / "out")
-    with pytest.raises(InputError, match="must be at least 1"):
-        prepare(["synthetic:1"], tmp_path / "out", points=0)
+    for name, count, least in (("points", 0, 1), ("views", -1, 0), ("jobs", 0, 1)):
+        with pytest.raises(InputError, match=rf"^--{name} must be at least {least}, not {count}\.$"):
+            prepare(["synthetic:1"], tmp_path / "out", **{name: count})
     for elevation in [(30.0, 20.0), (-95.0, 0.0), (0.0, 90.0)]:
         with pytest.raises(InputError, match="degrees above the horizon"):
             prepare(["synthetic:1"], tmp_path / "out", elevation=elevation)

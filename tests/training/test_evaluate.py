@@ -127,6 +127,15 @@ def test_page_and_text_tell_the_same_facts_in_plain_words(data):
     told = page(report, Plan((data / "points.npz",), "test"), [], [])
     assert "<li>files of no object: none</li><li>objects without renderings: a&lt;b, c</li>" in told
     assert "- files of no object: none\n- objects without renderings: a<b, c\n" in markdown(report)
+    report = summarise([{"id": "a<b", "view": 2, "category": "c", "failed": "it is empty"}])
+    told = page(report, Plan((data / "points.npz",), "test"), [], [])
+    assert "in no mean</h2><ul><li>a&lt;b, view 2: it is empty</li></ul>" in told
+    assert "- a<b, view 2: it is empty\n" in markdown(report)
+    for sentence in (
+        "Chamfers ×10³ (sum of both",
+        "<em>Floor</em>: the chamfer",
+    ):  # what the tables' units are
+        assert sentence in told
 
 
 def test_robustness_is_one_table_with_a_row_for_each_condition(data, tmp_path, capsys):
