@@ -13,16 +13,17 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from nmf_model.data.full_disks import fault_of_disk
-from nmf_model.data.layout import CAMERA_FILE, POINTS_FOLDER, SETTINGS_FILE, VIEWS_FOLDER
+from nmf_model.data.layout import CAMERA_FILE, POINTS_FOLDER, VIEWS_FOLDER
 from nmf_model.data.lock import held
 from nmf_model.data.manifest import Skipped, announce, read_lists, write_lists
 from nmf_model.data.outer_surface import sample_outer_surface
@@ -34,6 +35,7 @@ from nmf_model.data.render import (
     draw_cameras,
     render_views,
 )
+from nmf_model.data.settings_file import record_settings
 from nmf_model.data.sources import Known, LoadedObject, SourceObject, list_objects, loaded
 from nmf_model.data.workers import Failure, run_isolated
 from nmf_model.errors import InputError
@@ -124,10 +126,9 @@ def prepare(
             is preparing into it, or the disk takes no more; what is finished stays then, and the same call
             goes on.
     """
-    if points < 1 or views < 0 or (jobs is not None and jobs < 1):
-        raise InputError(
-            f"Points ({points}) and jobs ({jobs}) must be at least 1, views ({views}) at least 0."
-        )
+    for name, count, least in (("points", points, 1), ("views", views, 0), ("jobs", jobs, 1)):
+        if count is not None and count < least:
+            raise InputError(f"--{name} must be at least {least}, not {count}.")
     if not -90 < elevation[0] <= elevation[1] < 90:
         raise InputError(
             f"Cameras cannot stand from {elevation[0]:g} to {elevation[1]:g} degrees above the horizon; name "
@@ -140,7 +141,7 @@ def prepare(
     with held(out):
         listing = list_objects(sources, Known(_read_places(out), read_lists(out).ids))
         items = list(listing.objects)
-        _settle(out, points, views, elevation, size)
+        _settle(out, {"points": points, "views": views, "size": size, "elevation": elevation})
         write_text_atomically(
             out / PLACES_FILE, json.dumps(listing.places, indent=1, ensure_ascii=False) + "\n"
         )
@@ -324,21 +325,11 @@ def _read_places(out: Path) -> dict[str, str]:
         raise InputError(f"{path} is damaged; delete it and prepare again.") from error
 
 
-def _settle(out: Path, points: int, views: int, elevation: tuple[float, float], size: int) -> None:
+def _settle(out: Path, settings: Mapping[str, Any]) -> None:
     """Record the settings, or refuse to mix two; clear what an interrupted run left half made."""
-    settings: dict[str, object] = {"points": points, "views": views, "size": size}
-    if elevation != ELEVATION:  # sets of earlier versions say nothing of it
-        settings["elevation"] = list(elevation)
-    path = out / SETTINGS_FILE
     try:
         out.mkdir(parents=True, exist_ok=True)
-        if path.is_file():
-            if json.loads(path.read_text("utf-8")) != settings:
-                raise InputError(
-                    f"{out} was prepared with other settings ({path.name}); choose another folder."
-                )
-        else:
-            write_text_atomically(path, json.dumps(settings) + "\n")
+        record_settings(out, settings)
         _clear(out)
     except (OSError, ValueError) as error:
         raise InputError(f"{out} cannot be prepared into ({error}); choose another folder.") from error

@@ -233,8 +233,10 @@ def _objects_of(source: str, places: dict[str, str]) -> list[SourceObject]:
 def _folder_objects(folder: Path, name: str) -> list[SourceObject]:
     objects = []
     for path in sorted(folder.rglob("*")):
+        relative = PurePosixPath(path.relative_to(folder).as_posix())
+        if any(part.startswith(".") for part in relative.parts):  # such as macOS leaves beside each file
+            continue
         if path.suffix.lower() in MESH_SUFFIXES and path.is_file():
-            relative = PurePosixPath(path.relative_to(folder).as_posix())
             category = relative.parts[0] if len(relative.parts) > 1 else folder.resolve().name
             objects.append(
                 SourceObject(str(relative), path.stem, category, "unknown", "", name, path.resolve())

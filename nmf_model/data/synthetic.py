@@ -138,7 +138,9 @@ def parse_source(text: str) -> tuple[int, int]:
     """
     words = text.split(":")[1:]
     if not 1 <= len(words) <= 2 or not all(word.isdecimal() for word in words) or int(words[0]) == 0:
-        raise InputError(f"{text} must be synthetic:COUNT or synthetic:COUNT:SEED with whole numbers.")
+        raise InputError(
+            f"{text} must be synthetic:COUNT or synthetic:COUNT:SEED with whole numbers, COUNT at least 1."
+        )
     return int(words[0]), int(words[1]) if len(words) == 2 else 0
 
 

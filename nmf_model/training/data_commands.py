@@ -14,6 +14,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from nmf_model.data.splits import empty_parts_note
 from nmf_model.errors import InputError
+from nmf_model.training.interrupts import EXIT_INTERRUPTED
 from nmf_model.training.printing import say, terminal
 
 if TYPE_CHECKING:
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
     from nmf_model.data.shapenet import ShapeNetSet
     from nmf_model.training.shapes import ShapeSet
 
-EXIT_INTERRUPTED = 130
 _QUIET_SECONDS = 30.0
 """Without a terminal a line is printed this often."""
 _LISTED = 20

@@ -13,6 +13,7 @@ import typer
 from nmf_model.errors import InputError
 from nmf_model.io.atomic import make_folder
 from nmf_model.training import options
+from nmf_model.training.interrupts import EXIT_INTERRUPTED
 from nmf_model.training.printing import say
 
 if TYPE_CHECKING:
@@ -111,8 +112,12 @@ def evaluate(
         frame="object" if meshes is None or views is None else _frame(meshes, frame),
     )
     items, about = _items(plan, meshes, options.chosen_view(view))
-    with _made(out):
-        _run(plan, items, about, out, robustness=robustness, pictures=pictures, jobs=jobs)
+    try:
+        with _made(out):
+            _run(plan, items, about, out, robustness=robustness, pictures=pictures, jobs=jobs)
+    except KeyboardInterrupt:
+        say("Stopped; an evaluation is written when all is measured.")
+        raise typer.Exit(EXIT_INTERRUPTED) from None
 
 
 @contextmanager
@@ -314,7 +319,8 @@ def _print(report: dict[str, Any]) -> None:
     say(f"measured: {about['measured']}  without a usable mesh: {about['failed']}")
     for name in _PRINTED:
         if name in mean:
-            say(f"{name}: {mean[name]:.6g}  (class mean {report['class_mean'][name]:.6g})")
+            spread = f" ±{report['mean_spread'][name]:.1g}" if name in report["mean_spread"] else ""
+            say(f"{name}: {mean[name]:.6g}{spread}  (class mean {report['class_mean'][name]:.6g})")
     for row in report["failed"]:
         view = f", view {row['view']}" if "view" in row else ""
         say(f"failed: {row['id']}{view}: {row['failed']}")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import html
 import io
+import re
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -16,9 +17,9 @@ from nmf_model.data.workers import Failure, run_isolated
 from nmf_model.errors import NmfError
 from nmf_model.training import drawing
 from nmf_model.training.cases import Answered, Item, Plan, answer
-from nmf_model.training.evaluate import Row
+from nmf_model.training.evaluate import FAILED, Row
 from nmf_model.training.measuring import unit_frame
-from nmf_model.training.summary import Report, cell, extremes, plain, present, table_rows
+from nmf_model.training.summary import NOTES, Report, called, cell, extremes, plain, present, table_rows
 from nmf_model.types import Mesh
 
 LARGEST_ERROR = 0.1
@@ -80,6 +81,8 @@ def page(
     body = ["<h1>Evaluation</h1>", _facts(report["about"])]
     for title, columns in present(report):
         body.append(f"<h2>{html.escape(title)}</h2>{_table(table_rows(report, columns))}")
+    body.append(f"<p>{_emphasised(NOTES)}</p>")
+    body.append(_without_mesh(report["failed"]))
     body.append(
         '<p>Error: distance of the result to the target, unaligned, <span class="scale"></span> from 0 to '
         f"{LARGEST_ERROR} of the target's radius.</p>"
@@ -155,6 +158,15 @@ def _png(picture: NDArray[np.uint8]) -> str:
     stream = io.BytesIO()
     Image.fromarray(picture).save(stream, "PNG", optimize=True)
     return base64.b64encode(stream.getvalue()).decode()
+
+
+def _emphasised(markdown: str) -> str:
+    return re.sub(r"[*]([^*]+)[*]", r"<em>\1</em>", html.escape(markdown))
+
+
+def _without_mesh(failed: Sequence[Row]) -> str:
+    items = "".join(f"<li>{html.escape(f'{called(row)}: {row[FAILED]}')}</li>" for row in failed)
+    return f"<h2>Without a usable mesh, in no mean</h2><ul>{items}</ul>" if items else ""
 
 
 def _facts(about: dict[str, Any]) -> str:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 import zlib
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,6 +28,8 @@ from nmf_model.types import Mesh, PointCloud, Source
 
 _NO_INPUTS = (".", CAMERA_FILE, "renderings.txt")
 """What hidden files' names begin with, and those of the lists beside published renderings: no clouds."""
+_SHOWN = 10
+"""Names in a note."""
 
 
 @dataclass(frozen=True)
@@ -103,12 +106,14 @@ def file_tasks(
 ) -> list[Task]:
     """List the meshes of files and of all that can be read in folders, which keep their subfolders.
 
+    Results of inputs that differ only in their ending keep it, as those of main.py do.
+
     Raises:
         InputError: an input does not exist, a folder holds nothing to read or is that of the results, or two
             inputs would have one result.
     """
     tasks: dict[Path, Task] = {}
-    for source, stem in (pair for path in inputs for pair in _sources(path, out)):
+    for source, stem in _told_apart([pair for path in inputs for pair in _sources(path, out)]):
         target = out / f"{stem}{suffix}"
         if target in tasks:
             raise InputError(f"{tasks[target].source} and {source} would both become {target}; rename one.")
@@ -121,6 +126,31 @@ def file_tasks(
             test_time_steps=test_time_steps,
         )
     return list(tasks.values())
+
+
+def _told_apart(named: list[tuple[Path, str]]) -> list[tuple[Path, str]]:
+    """Add an input's ending to its result's name where another result has the same name."""
+    while True:  # a new name can be that of another result
+        counts = Counter(stem for _, stem in named)
+        apart = [
+            (source, f"{stem}{source.suffix}" if counts[stem] > 1 and not _has_ending(source, stem) else stem)
+            for source, stem in named
+        ]
+        if apart == named:
+            return named
+        named = apart
+
+
+def _has_ending(source: Path, stem: str) -> bool:
+    return PurePosixPath(stem).name == source.name
+
+
+def kept_endings_note(tasks: Sequence[Task]) -> str:
+    """Say which meshes have the ending of their input in their name; "" if none has."""
+    names = [task.out.name for task in tasks if task.source is not None and task.out.stem == task.source.name]
+    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
+    told = f"Meshes of inputs that differ only in their ending keep it: {', '.join(names[:_SHOWN])}{more}."
+    return told if names else ""
 
 
 def shard(tasks: Sequence[Task], number: int, count: int) -> list[Task]:

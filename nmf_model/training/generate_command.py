@@ -10,6 +10,7 @@ import typer
 
 from nmf_model.errors import InputError
 from nmf_model.training import options
+from nmf_model.training.interrupts import EXIT_INTERRUPTED
 from nmf_model.training.printing import say
 
 if TYPE_CHECKING:
@@ -59,6 +60,8 @@ def generate(
             raise InputError("--views belongs to a data set; name pictures as inputs instead.")
         options.checked_split_file(split_file, ())
         tasks = work.file_tasks(inputs, checkpoint, chosen, out, suffix, seen, test_time_steps)
+        if kept := work.kept_endings_note(tasks):
+            say(kept)
     else:
         seen = seen or INPUT_POINTS
         data = options.data_paths(packed, points_path)
@@ -82,8 +85,12 @@ def generate(
     stale = claim(out, tasks, own, checkpoint, seen, test_time_steps)
     if stale:
         say(f"{len(stale)} meshes are made anew, since their inputs have changed.")
-    with progress("Generating", len(own)) as advance:
-        outcome = work.generate(own, processes, advance)
+    try:
+        with progress("Generating", len(own)) as advance:
+            outcome = work.generate(own, processes, advance)
+    except KeyboardInterrupt:
+        say(f"Stopped. What is finished is in {out}; the same command goes on with the rest.")
+        raise typer.Exit(EXIT_INTERRUPTED) from None
     for name, reason in outcome.failed:
         say(f"failed: {name}: {reason}")
     told = f"Wrote {outcome.made} meshes to {out}; {outcome.skipped} were there already"

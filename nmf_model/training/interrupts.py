@@ -7,6 +7,8 @@ import threading
 from types import FrameType, TracebackType
 from typing import Any
 
+EXIT_INTERRUPTED = 130
+
 
 class Interrupts:
     """While entered, remembers which signal arrived; a second Ctrl-C interrupts at once."""

@@ -23,6 +23,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+import signal
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -126,6 +127,20 @@ class Progress:
     sums: Tensor
 
 
+@dataclass(frozen=True)
+class Ending:
+    """How a call ended; the run may go on in another one.
+
+    Attributes:
+        said: a sentence.
+        is_interrupted: whether a user stopped it by Ctrl-C. SIGTERM is a batch system's way to say that the
+            time is up, and as orderly an end as ``--max-minutes``.
+    """
+
+    said: str
+    is_interrupted: bool = False
+
+
 def train(
     task: Task,
     run: RunDir,
@@ -134,8 +149,8 @@ def train(
     resume: bool,
     max_minutes: float | None,
     comet: CometAccount | None = None,
-) -> str:
-    """Train until the schedule's end, the time's end or a signal, and return a sentence on how it ended.
+) -> Ending:
+    """Train until the schedule's end, the time's end or a signal, and return how it ended.
 
     Raises:
         TrainingError: if the loss is no longer a number; the last good checkpoint stays.
@@ -230,9 +245,10 @@ def train(
     finally:
         reporter.close()
     if reason:
-        return f"Stopped at step {progress.step} of {config.steps} ({reason}); go on with --resume."
+        said = f"Stopped at step {progress.step} of {config.steps} ({reason}); go on with --resume."
+        return Ending(said, is_interrupted=reason == signal.SIGINT.name)
     best = f"; best validation {task.measure} {progress.best:.5f}" if math.isfinite(progress.best) else ""
-    return f"Finished {config.steps} steps{best}."
+    return Ending(f"Finished {config.steps} steps{best}.")
 
 
 def learning_rate(config: TrainingConfig, step: int) -> float:

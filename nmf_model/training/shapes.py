@@ -19,6 +19,7 @@ from nmf_model.data.shapenet import ShapeNetSet
 from nmf_model.data.splits import HOW_MANY
 from nmf_model.errors import InputError
 from nmf_model.training.printing import complain
+from nmf_model.training.settings import TrainingConfig
 
 SYNTHETIC_POINTS = 4096
 """Points of a procedural shape unless something else is asked for."""
@@ -118,6 +119,30 @@ def refuse_repeated(ids: Sequence[str]) -> None:
         if name in seen:
             raise InputError(f"The object {name} is in the data twice; name each set of data once.")
         seen.add(name)
+
+
+def scarce_points_notes(shapes: ShapeSet, config: TrainingConfig, kind: str) -> list[str]:
+    """Say which of the points that are asked for of a shape the data does not have.
+
+    Args:
+        shapes: of the data.
+        config: how many are asked for.
+        kind: "ae" or "svr"; a picture branch sees no points.
+    """
+    count = shapes.points.shape[1]
+    notes = []
+    asked, name = max((config.input_points, "input_points"), (config.fewest_points, "fewest_points"))
+    if kind == "ae" and asked > count:
+        notes.append(
+            f"The encoder is to see up to {asked:,} points (training.{name}), but shapes have only "
+            f"{count:,}: some are drawn more than once."
+        )
+    if config.target_points > count:
+        notes.append(
+            f"Surfaces are compared with {count:,} points, all that shapes have, not with "
+            f"{config.target_points:,} (training.target_points)."
+        )
+    return notes
 
 
 def normalized(points: Float[Tensor, "B P 3"]) -> Float[Tensor, "B P 3"]:

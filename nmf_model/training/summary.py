@@ -11,7 +11,7 @@ import numpy as np
 from nmf_model.training.cases import TILT
 from nmf_model.training.evaluate import FAILED, Row
 from nmf_model.training.manifoldness import PUBLISHED_RATES, SOUND_RATES, VERDICTS
-from nmf_model.training.measuring import MISSED_BEYOND, THRESHOLDS
+from nmf_model.training.measuring import MISSED_BEYOND, REDRAWN, SPREAD_OF, THRESHOLDS, redrawn
 
 Report = dict[str, Any]
 _LABELS = ("id", "category", "view", "method", FAILED)
@@ -31,14 +31,16 @@ _TABLES = (
 ROBUSTNESS_COLUMNS = (
     "chamfer_l2", "f1@0.03", "normal_consistency", "chamfer_l2_unaligned", "self_intersecting_faces",
 )  # fmt: skip
-_NOTES = (
+NOTES = (
     "Chamfers ×10³ (sum of both directions, squared distances, radius 1). Manifoldness, intersections and "
     "shares in %. *Aligned*: prediction and target each re-centred on the mean of its samples and scaled to "
     "radius 1; *unaligned*: both in that frame of the target. As published, edges and folds are divided by "
     "3F and intersections count colliding pairs of faces without a common corner over F; the sound versions "
     "divide by what is counted, and count each crossing face once, by exact arithmetic. *Floor*: the chamfer "
     "of two perfect samples of the target at this number of points; F1 at small thresholds is bounded "
-    "likewise. *Missed*: share of the target's points farther than that from the mesh itself, in %."
+    "likewise. *Spread*: one standard deviation of the aligned means over which points of the meshes are "
+    "drawn, of three draws. *Missed*: share of the target's points farther than that from the mesh itself, "
+    "in %."
 )
 
 
@@ -56,9 +58,14 @@ def summarise(rows: Sequence[Row], about: Mapping[str, Any] | None = None) -> Re
     categories: dict[str, Any] = {
         name: _mean(group) | {"shapes": len(group)} for name, group in sorted(groups.items())
     }
+    mean = _mean(measured)
+    spread = _spread(mean)
+    told = ", ".join(f"{name} ±{value:.1g}" for name, value in spread.items())
+    facts = {"measured": len(measured), "failed": len(failed)}
     return {
-        "about": dict(about or {}) | {"measured": len(measured), "failed": len(failed)},
-        "mean": _mean(measured),
+        "about": dict(about or {}) | facts | ({"spread of the means by sampling": told} if told else {}),
+        "mean": mean,
+        "mean_spread": spread,
         "median": _mean(measured, np.median),
         "class_mean": _mean(list(categories.values())),
         "categories": categories,
@@ -73,10 +80,10 @@ def markdown(report: Report) -> str:
     lines = ["# Evaluation", "", *(f"- {name}: {plain(value)}" for name, value in about.items()), ""]
     for title, columns in present(report):
         lines += [f"## {title}", "", *markdown_table(table_rows(report, columns)), ""]
-    lines += [_NOTES, ""]
+    lines += [NOTES, ""]
     if report["failed"]:
         lines += ["## Without a usable mesh, in no mean", ""]
-        lines += [f"- {_called(row)}: {row[FAILED]}" for row in report["failed"]] + [""]
+        lines += [f"- {called(row)}: {row[FAILED]}" for row in report["failed"]] + [""]
     return "\n".join(lines)
 
 
@@ -134,8 +141,20 @@ def plain(value: Any) -> str:
     return ", ".join(map(str, value)) or "none" if isinstance(value, list) else str(value)
 
 
-def _called(row: Row) -> str:
+def called(row: Row) -> str:
+    """Return what an object, or a picture of it, is called."""
     return f"{row['id']}, view {row['view']}" if "view" in row else str(row["id"])
+
+
+def _spread(mean: Mapping[str, float]) -> dict[str, float]:
+    """Return the standard deviation of means over the points that are drawn."""
+    numbers = range(1, REDRAWN + 1)
+    means = {
+        name: [mean[name], *(mean[redrawn(name, number)] for number in numbers)]
+        for name in SPREAD_OF
+        if redrawn(name, REDRAWN) in mean
+    }
+    return {name: float(np.std(values, ddof=1)) for name, values in means.items()}
 
 
 def _mean(rows: Sequence[Row], of: Any = np.mean) -> dict[str, float]:

@@ -33,7 +33,7 @@ from nmf_model.training.picture_objective import (
 )
 from nmf_model.training.samples import cloud_samples, cut_out_samples, picture_samples
 from nmf_model.training.settings import RunConfig, TrainingConfig, with_epochs
-from nmf_model.training.shapes import ShapeSet, load_shapes, normalized, to_device
+from nmf_model.training.shapes import ShapeSet, load_shapes, normalized, scarce_points_notes, to_device
 from nmf_model.training.views import WHOLE_PICTURE, ViewSet, joined_views
 
 _VALIDATION_BATCH = 16
@@ -75,6 +75,7 @@ def autoencoder_task(
     model = NeuralMeshFlow(config.model)
     provenance = {"data": ", ".join(path.name for path in data), "shapes": str(len(shapes.part("train").ids))}
     notes = [_NO_NORMALS] if training.normal_weight and shapes.normals is None else []
+    notes += scarce_points_notes(shapes, training, "ae")
     if begin_from is not None:
         notes.append(_taken_over(model, begin_from))
         provenance["begun_from"] = begin_from.name
@@ -181,7 +182,10 @@ def single_view_task(
         | {"pictures": learnt[1].identity, "auto-encoder": file_sha256(autoencoder)[:16]},
         measure="chamfer_l2" if training.train_flow else "chamfer_l2_points",
         samples=samples,
-        notes=_left_out(len(part.ids) - len(learnt[1].ids)),
+        notes=(
+            *_left_out(len(part.ids) - len(learnt[1].ids)),
+            *scarce_points_notes(learnt[0], training, "svr"),
+        ),
     )
 
 

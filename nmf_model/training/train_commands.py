@@ -12,6 +12,7 @@ import typer
 
 from nmf_model.errors import InputError
 from nmf_model.training import options
+from nmf_model.training.interrupts import EXIT_INTERRUPTED
 from nmf_model.training.printing import say
 from nmf_model.training.trackers import CometAccount
 
@@ -164,7 +165,9 @@ def _train(
     task = dataclasses.replace(task, notes=(*notes, *task.notes))
     ended = train(task, run, opened, resume=resume, max_minutes=max_minutes, comet=comet)
     if opened.global_rank == 0:
-        say(ended)
+        say(ended.said)
+    if ended.is_interrupted:
+        raise typer.Exit(EXIT_INTERRUPTED)  # what a script does with a trained model must not go on
 
 
 def _check_is_not_over(run: RunDir, steps: int) -> None:

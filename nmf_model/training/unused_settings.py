@@ -8,10 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from nmf_model.config import ModelConfig
+from nmf_model.errors import InputError
 from nmf_model.training.differences import settings_of
 from nmf_model.training.settings import RunConfig, TrainingConfig, read_settings, run_config
 
 _MODEL_OF_CLOUDS = ("encoder.", "flow.", "solver.", "volume.", "template_level")
+_TABLES_OF_CLOUDS = ("volume", "encoder", "flow")
 _COUNT_ON_GRIDS = ("flow.blocks", "flow.nodes_per_block")
 _POINTWISE = ("training.template_level", "training.compile")
 _SMOOTHNESS = ("training.smoothness_weight", "training.lipschitz_weight", "training.lipschitz_bound")
@@ -109,9 +111,16 @@ def load_used(
         the configuration, and sentences on what was left out.
 
     Raises:
-        InputError: see ``settings.load_run_config``; settings that are left out are checked as well.
+        InputError: see ``settings.load_run_config``; settings that are left out are checked as well. Or a
+            configuration of a picture branch is to train an auto-encoder: of what it says nothing of, the
+            published model would be trained unasked.
     """
     values = read_settings(path, overrides, kind)
+    if kind == "ae" and "image" in values and not any(table in values for table in _TABLES_OF_CLOUDS):
+        raise InputError(
+            f"The configuration {path} describes a picture branch alone, for 'train svr'; 'train ae' needs "
+            "one with a table [volume], or [encoder] and [flow]."
+        )
     use = use_of(run_config(values), kind, autoencoder)
     asked = {override.partition("=")[0].strip() for override in overrides}
     ignored: list[str] = []

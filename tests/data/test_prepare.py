@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import trimesh
 from PIL import Image
 
 from nmf_model.data import prepare as module
@@ -221,7 +222,7 @@ def test_a_second_run_makes_only_what_is_missing(prepared) -> None:
 
 
 def test_other_settings_and_unusable_sources_are_refused(prepared, tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="other settings"):
+    with pytest.raises(InputError, match=r"other settings \(--views was \d+, now 3\); choose"):
         prepare(["synthetic:1"], prepared[0] / "out", views=3, points=800)
     for source, message in [
         ("synthetic:none", "synthetic:COUNT"),
@@ -231,8 +232,9 @@ def test_other_settings_and_unusable_sources_are_refused(prepared, tmp_path: Pat
     ]:
         with pytest.raises(InputError, match=message):
             prepare([source], tmp_path / "out")
-    with pytest.raises(InputError, match="must be at least 1"):
-        prepare(["synthetic:1"], tmp_path / "out", points=0)
+    for name, count, least in (("points", 0, 1), ("views", -1, 0), ("jobs", 0, 1)):
+        with pytest.raises(InputError, match=rf"^--{name} must be at least {least}, not {count}\.$"):
+            prepare(["synthetic:1"], tmp_path / "out", **{name: count})
     for elevation in [(30.0, 20.0), (-95.0, 0.0), (0.0, 90.0)]:
         with pytest.raises(InputError, match="degrees above the horizon"):
             prepare(["synthetic:1"], tmp_path / "out", elevation=elevation)
@@ -249,7 +251,7 @@ def test_cameras_stand_as_high_as_asked(tmp_path: Path) -> None:
     assert len(heights) == 6
     assert -5 <= min(heights) < max(heights) <= 5
     assert max(heights) - min(heights) > 2
-    with pytest.raises(InputError, match="other settings"):
+    with pytest.raises(InputError, match=r"other settings \(--elevation was -5 5, now 20 32\); choose"):
         prepare(["synthetic:1"], out, views=6, points=200)
 
 
@@ -259,7 +261,7 @@ def test_pictures_are_as_large_as_asked(tmp_path: Path) -> None:
     assert [Image.open(path).size for path in out.rglob("*.png")] == [(48, 48)] * 2
     [appearance] = out.rglob("appearance.json")
     assert json.loads(appearance.read_text())["size"] == 48
-    with pytest.raises(InputError, match="other settings"):
+    with pytest.raises(InputError, match=r"other settings \(--view-size was 48, now 137\); choose"):
         prepare(["synthetic:1"], out, views=2, points=200)
 
 
@@ -451,3 +453,13 @@ def test_ids_of_points_and_pictures_agree_packed_and_in_folders(prepared, tmp_pa
             load_views(root, sets[0].ids.tolist())
     finally:
         lost.write_bytes(kept)
+
+
+def test_hidden_files_of_a_folder_are_no_objects(tmp_path: Path) -> None:
+    """A macOS archive leaves such beside each model; generate and evaluate do not see them either."""
+    folder = tmp_path / "meshes"
+    for name in ("box.ply", "._box.ply", ".trash/box.ply"):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        trimesh.creation.box().export(folder / name)
+    summary = prepare([str(folder)], tmp_path / "out", views=0, points=100)
+    assert (summary.objects, summary.skipped) == (1, ())

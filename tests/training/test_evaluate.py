@@ -101,11 +101,44 @@ def test_means_are_over_shapes_and_over_classes():
     assert "| a | 3 | 2000.00 |" in markdown(report)
 
 
+def test_means_are_told_with_their_spread_over_the_points_drawn():
+    """All shapes are drawn by the same random numbers, so a mean may spread as much as they do."""
+    rows = [
+        {"id": str(number), "category": "a", "chamfer_l2": value}
+        | {"chamfer_l2_redrawn1": value + 0.1, "chamfer_l2_redrawn2": value - 0.1}
+        for number, value in enumerate([1.0, 2.0])
+    ]
+    report = summarise(rows)
+    assert report["mean_spread"] == pytest.approx({"chamfer_l2": 0.1})
+    assert report["about"]["spread of the means by sampling"] == "chamfer_l2 ±0.1"
+    assert "- spread of the means by sampling: chamfer_l2 ±0.1\n" in markdown(report)
+
+
+def test_an_evaluation_leaves_nothing_of_an_earlier_one_in_its_folder(data, tmp_path, capsys):
+    options = {"packed": [data / "points.npz"]}
+    run(tmp_path, checkpoint=data / "ae.safetensors", pictures=True, robustness=True, **options)
+    assert (tmp_path / "evaluation.html").is_file()
+    (tmp_path / "notes.txt").write_text("mine")
+    capsys.readouterr()
+    report = run(tmp_path, checkpoint=data / "ae.safetensors", condition="yaw", **options)
+    assert {path.name for path in tmp_path.iterdir()} == {"evaluation.json", "evaluation.md", "notes.txt"}
+    assert f"chamfer_l2: {report['mean']['chamfer_l2']:.6g} ±" in capsys.readouterr().out
+
+
 def test_page_and_text_tell_the_same_facts_in_plain_words(data):
     report = summarise([], {"files of no object": [], "objects without renderings": ["a<b", "c"]})
     told = page(report, Plan((data / "points.npz",), "test"), [], [])
     assert "<li>files of no object: none</li><li>objects without renderings: a&lt;b, c</li>" in told
     assert "- files of no object: none\n- objects without renderings: a<b, c\n" in markdown(report)
+    report = summarise([{"id": "a<b", "view": 2, "category": "c", "failed": "it is empty"}])
+    told = page(report, Plan((data / "points.npz",), "test"), [], [])
+    assert "in no mean</h2><ul><li>a&lt;b, view 2: it is empty</li></ul>" in told
+    assert "- a<b, view 2: it is empty\n" in markdown(report)
+    for sentence in (
+        "Chamfers ×10³ (sum of both",
+        "<em>Floor</em>: the chamfer",
+    ):  # what the tables' units are
+        assert sentence in told
 
 
 def test_robustness_is_one_table_with_a_row_for_each_condition(data, tmp_path, capsys):

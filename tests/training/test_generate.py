@@ -21,7 +21,15 @@ from nmf_model.model import NeuralMeshFlow
 from nmf_model.training import options
 from nmf_model.training.cases import Plan
 from nmf_model.training.evaluate import cloud_items, evaluate, mesh_items, picture_items
-from nmf_model.training.generate import Outcome, checked_suffix, file_tasks, generate, shard, split_tasks
+from nmf_model.training.generate import (
+    Outcome,
+    checked_suffix,
+    file_tasks,
+    generate,
+    kept_endings_note,
+    shard,
+    split_tasks,
+)
 from nmf_model.training.legacy_flags import translate
 from nmf_model.training.reconstructing import OBJECT_SHARE, framed, reconstruct_cloud
 from nmf_model.types import ShapeImage
@@ -308,9 +316,8 @@ def test_a_model_of_clouds_refuses_pictures_one_by_one(data, inputs, tmp_path):
 
 def test_inputs_that_cannot_be_used_are_refused_before_anything_is_made(data, inputs, tmp_path):
     model = data / "ae.safetensors"
-    np.savetxt(inputs / "cloud.csv", np.zeros((3, 3)))
     with pytest.raises(InputError, match="both become"):
-        file_tasks([inputs], model, "cpu", tmp_path / "out", ".ply")
+        file_tasks([inputs / "cloud.xyz", inputs], model, "cpu", tmp_path / "out", ".ply")
     with pytest.raises(InputError, match="another --out"):
         file_tasks([inputs], model, "cpu", inputs, ".ply")
     (tmp_path / "empty").mkdir()
@@ -320,6 +327,28 @@ def test_inputs_that_cannot_be_used_are_refused_before_anything_is_made(data, in
     with pytest.raises(InputError):
         checked_suffix("exe")
     assert checked_suffix("OBJ") == ".obj"
+
+
+def test_meshes_of_inputs_that_differ_only_in_their_ending_keep_it(data, inputs, tmp_path):
+    """As ``main.py`` calls them; a folder with a model in two formats is no mistake."""
+    for name in ("cloud.csv", "cloud.xyz.csv", "deeper/cloud.csv"):
+        np.savetxt(inputs / name, np.zeros((3, 3)))
+    out = tmp_path / "out"
+    tasks = file_tasks([inputs], data / "ae.safetensors", "cpu", out, ".ply")
+    made_of = {task.out.relative_to(out).as_posix(): task.source.name for task in tasks}
+    assert made_of == {
+        "bad.ply": "bad.ply",
+        "cloud.csv.ply": "cloud.csv",
+        "cloud.xyz.ply": "cloud.xyz",
+        "cloud.xyz.csv.ply": "cloud.xyz.csv",  # the new name of another was its own
+        "deeper/cloud.ply": "cloud.csv",
+        "deeper/box.ply": "box.png",
+    }
+    assert kept_endings_note(tasks) == (
+        "Meshes of inputs that differ only in their ending keep it: "
+        "cloud.csv.ply, cloud.xyz.ply, cloud.xyz.csv.ply."
+    )
+    assert kept_endings_note(tasks[:1]) == ""
 
 
 def test_results_inside_the_folder_of_inputs_are_no_inputs(data, inputs):
@@ -368,3 +397,18 @@ def test_the_authors_spelling_of_generating():
     ):
         with pytest.raises(InputError):
             translate(line.split())
+
+
+@pytest.mark.parametrize(("command", "place", "told"), [
+    ("generate", "nmf_model.training.generate.generate", "in out; the same command goes on with the rest"),
+    ("evaluate", "nmf_model.training.evaluate.evaluate", "an evaluation is written when all is measured"),
+])  # fmt: skip
+def test_what_ctrl_c_leaves_is_said(data, tmp_path, monkeypatch, command, place, told):
+    def stopped(*_words, **_options):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(place, stopped)
+    words = ("--checkpoint", data / "ae.safetensors", "--packed", data / "points.npz", "--device", "cpu")
+    outcome = in_process.training(tmp_path, command, *words, "--out", "out")
+    assert (outcome.code, outcome.err) == (130, "")
+    assert told in outcome.out

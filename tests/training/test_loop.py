@@ -33,7 +33,7 @@ def task_of(config_file, packed, *overrides):
 
 def run(config_file, packed, out, *overrides, resume=False, minutes=None):
     task = task_of(config_file, packed, *overrides)
-    return train(task, RunDir(out), CPU, resume=resume, max_minutes=minutes)
+    return train(task, RunDir(out), CPU, resume=resume, max_minutes=minutes).said
 
 
 def losses(out) -> list[float]:
@@ -56,8 +56,9 @@ def test_resuming_gives_bit_for_bit_the_uninterrupted_run(config_file, packed, t
         return draw(step)
 
     task.batches.draw = interrupted
-    said = train(task, RunDir(tmp_path / "parts"), CPU, resume=False, max_minutes=None)
-    assert "SIGTERM" in said
+    ended = train(task, RunDir(tmp_path / "parts"), CPU, resume=False, max_minutes=None)
+    assert "SIGTERM" in ended.said
+    assert not ended.is_interrupted
     assert drawn == [0, 1, 2, 3]
     run(config_file, packed, tmp_path / "parts", resume=True)
     assert losses(tmp_path / "parts") == losses(tmp_path / "whole")
@@ -371,17 +372,24 @@ def test_a_killed_process_leaves_a_checkpoint_from_which_the_run_ends_the_same(c
 
 
 @pytest.mark.parametrize("workers", [0, 1])
-def test_sigterm_ends_the_command_cleanly_with_a_checkpoint(config_file, packed, tmp_path, workers):
-    """The signal of ``timeout`` and of batch systems reaches the whole group, also those who make shapes."""
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 0), (signal.SIGINT, 130)])
+def test_a_signal_ends_the_command_cleanly_with_a_checkpoint(
+    config_file, packed, tmp_path, workers, number, code
+):
+    """The signal of ``timeout`` and of batch systems reaches the whole group, also those who make shapes.
+
+    So does Ctrl-C, after which ``train ae … && train svr …`` must not go on with half a training.
+    """
     out = tmp_path / "stopped"
     process = start_process(
         tmp_path, config_file, packed, out, "--synthetic", "0.5", "--set", f"training.data_workers={workers}",
         "--set", "training.steps=100000", "--set", "training.checkpoint_minutes=0.0",
     )  # fmt: skip
     wait_for_checkpoint(process, out, 1)
-    os.killpg(process.pid, signal.SIGTERM)
+    os.killpg(process.pid, number)
     said, complaints = process.communicate(timeout=200)
-    assert process.returncode == 0, complaints
+    assert process.returncode == code, complaints
+    assert "Traceback" not in complaints
     assert "go on with --resume" in said
     last = [json.loads(line) for line in (out / "metrics.jsonl").read_text().splitlines()][-1]
     assert state(out).step == last["step"]

@@ -8,7 +8,7 @@ from nmf_model.geometry.normals import face_normals
 from nmf_model.geometry.sampling import sample_surface
 from nmf_model.geometry.template import icosphere
 from nmf_model.training.conditions import Condition, make_case
-from nmf_model.training.measuring import measure
+from nmf_model.training.measuring import REDRAWN, measure, redrawn
 from nmf_model.training.targets import Target
 from nmf_model.types import Mesh
 from tests.support.tiny_models import egg
@@ -78,6 +78,25 @@ def test_the_floor_is_what_a_perfect_answer_scores():
     assert row["chamfer_l2_unaligned"] == pytest.approx(row["chamfer_l2_floor"], rel=0.12)
     # Of points spread evenly with density d, the nearest is on average 1/(π·d) away, squared.
     assert row["chamfer_l2_floor"] == pytest.approx(2 * 4 / 3000, rel=0.12)
+
+
+def test_other_samples_of_the_mesh_tell_how_far_an_aligned_figure_is_chance():
+    points, normals = egg(1)
+    mesh = ball(0.6)
+    row = measure(mesh, points, normals, samples=150)
+    chosen = np.random.default_rng(0).choice(len(points), 150, replace=False)
+    goal = points[chosen] - points[chosen].mean(axis=0)
+    goal /= np.linalg.norm(goal, axis=1).max()
+    seen = {row["chamfer_l2"]}
+    for number in range(1, REDRAWN + 1):
+        drawn = sample_surface(mesh.vertices, mesh.faces, 150, np.random.default_rng(number))[0]
+        drawn = drawn - drawn.mean(axis=0)
+        drawn /= np.linalg.norm(drawn, axis=1).max()
+        between = np.linalg.norm(drawn[:, None] - goal[None], axis=2)
+        naive = (between.min(axis=1) ** 2).mean() + (between.min(axis=0) ** 2).mean()
+        assert row[redrawn("chamfer_l2", number)] == pytest.approx(naive)
+        seen.add(row[redrawn("chamfer_l2", number)])
+    assert len(seen) == 1 + REDRAWN
 
 
 def test_what_has_no_surface_is_refused():

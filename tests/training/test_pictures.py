@@ -255,7 +255,7 @@ def test_a_run_does_not_go_on_with_other_weights(config_file, tmp_path, change, 
         settings = ["image.kind=pixels", "image.size=64", "image.points=80", *more]
         config = load_run_config(config_file, settings)
         task = single_view_task(config, [data], [views], tmp_path / "ae" / "latest.safetensors", CPU)
-        return train(task, RunDir(tmp_path / "run"), CPU, resume=resume, max_minutes=None)
+        return train(task, RunDir(tmp_path / "run"), CPU, resume=resume, max_minutes=None).said
 
     learnt("training.steps=1", resume=False)
     known = tmp_path / "run" / "config.json"
@@ -273,7 +273,7 @@ def test_a_run_does_not_go_on_with_other_weights(config_file, tmp_path, change, 
 def test_a_run_that_does_not_tell_its_weights_goes_on(config_file, packed, tmp_path):
     def learnt(steps: int) -> str:
         task = autoencoder_task(load_run_config(config_file, [f"training.steps={steps}"]), [packed], CPU)
-        return train(task, RunDir(tmp_path / "run"), CPU, resume=True, max_minutes=None)
+        return train(task, RunDir(tmp_path / "run"), CPU, resume=True, max_minutes=None).said
 
     learnt(1)
     known = tmp_path / "run" / "config.json"

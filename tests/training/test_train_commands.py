@@ -93,6 +93,30 @@ def test_pictures_need_a_configuration_of_pictures(packed, tmp_path):
     assert "default.toml has no [image] table" in outcome.err
 
 
+def test_an_auto_encoder_is_not_trained_by_a_configuration_of_pictures(packed, tmp_path):
+    """What such a file leaves out would be the published model, which nobody asked for."""
+    config = ROOT / "resources" / "configs" / "default_svr.toml"
+    words = ("train", "ae", "--config", config, "--packed", packed, "--out", "run", "--device", "cpu")
+    outcome = in_process.training(tmp_path, *words)
+    assert outcome.code == 2
+    assert "default_svr.toml describes a picture branch alone, for 'train svr'" in outcome.err
+    assert not (tmp_path / "run").exists()
+    outcome = in_process.training(tmp_path, *words, *sets(*TINY_GRIDS))
+    assert outcome.code == 0, outcome.err  # asked for by name
+
+
+def test_points_that_the_data_does_not_have_are_said(config_file, packed, tmp_path):
+    words = ("train", "ae", "--config", config_file, "--packed", packed, "--device", "cpu")
+    outcome = in_process.training(tmp_path, *words, "--out", "enough")
+    assert outcome.code == 0, outcome.err
+    assert "shapes have" not in outcome.out
+    more = sets("training.input_points=65", "training.target_points=1000")
+    outcome = in_process.training(tmp_path, *words, "--out", "more", *more)
+    said = " ".join(outcome.out.split())
+    assert "to see up to 65 points (training.input_points), but shapes have only 64: some are" in said
+    assert "compared with 64 points, all that shapes have, not with 1,000 (training.target_points)." in said
+
+
 def test_a_run_is_not_sent_back_to_fewer_steps(config_file, packed, tmp_path):
     words = ("train", "ae", "--config", config_file, "--packed", packed, "--out", "run", "--device", "cpu")
     outcome = in_process.training(tmp_path, *words)
