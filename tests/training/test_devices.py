@@ -87,15 +87,14 @@ def test_torchrun_stopped_between_reports_leaves_a_checkpoint_of_the_step_it_rea
     assert RunDir(tmp_path / "run").latest().step == int(steps[0]) > 1
 
 
-@pytest.mark.parametrize("words", [(), ("--resume", "--set", "flow.width=8")])
-def test_a_run_that_cannot_begin_is_refused_in_one_sentence_by_two_processes_too(
-    config_file, packed, tmp_path, words
+def test_a_run_that_cannot_go_on_is_refused_in_one_sentence_by_two_processes_too(
+    config_file, packed, tmp_path
 ):
     cpu = SingleDevice(torch.device("cpu"))
-    once = ("training.steps=1",)
+    once, changed = ("training.steps=1",), ("--resume", "--set", "flow.width=8")
     task = autoencoder_task(load_run_config(config_file, once), [packed], cpu)
     train(task, RunDir(tmp_path / "run"), cpu, resume=False, max_minutes=None)
-    process = start(tmp_path, *training(config_file, packed, tmp_path / "run"), "--devices", 2, *words)
+    process = start(tmp_path, *training(config_file, packed, tmp_path / "run"), "--devices", 2, *changed)
     complaints = process.communicate(timeout=200)[1]
     assert process.returncode == 2
     errors = [text for text in complaints.splitlines() if "rror" in text]

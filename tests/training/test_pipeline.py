@@ -34,7 +34,7 @@ from tests.support.command_line import ROOT
 
 LIBRARY = sorted((Path(__file__).parent / "library").glob("*.sh3f"))
 ENTRIES: dict[str, LibraryEntry] = {entry.id: entry for path in LIBRARY for entry in read_library(path)}
-VIEWS, POINTS = 4, 1200
+VIEWS, POINTS = 2, 1200
 RAYS = 1000
 """From each point; libigl draws them anew each time, and of 60 now and then none found out of a corner."""
 TEST_IDS = {object_id for object_id in ENTRIES if split_of(object_id) == "test"}

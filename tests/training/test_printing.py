@@ -46,8 +46,6 @@ def words_of(command: str, folder: Path, config_file: Path, packed: Path) -> lis
     ("command", "output"),
     [
         ("train", closed),
-        ("train", full),
-        ("evaluate", closed),
         ("evaluate", full),
         ("generate", closed),
         ("prepare", full),
