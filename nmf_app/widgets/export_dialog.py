@@ -14,7 +14,6 @@ from PySide6.QtWidgets import (
     QComboBox,
     QDialog,
     QDialogButtonBox,
-    QDoubleSpinBox,
     QFileDialog,
     QFormLayout,
     QHBoxLayout,
@@ -39,6 +38,7 @@ from nmf_app.ports import ExportChoice
 from nmf_app.session import Outcome
 from nmf_app.widgets.basics import GRID, label
 from nmf_app.widgets.confirm import may_replace
+from nmf_app.widgets.fields import FactorField
 from nmf_app.wording import breakable, number
 
 KEEP, CONVERT, FACTOR = range(3)
@@ -174,7 +174,7 @@ class ExportDialog(QDialog):
         self._given.setCurrentIndex(UNITS.index(self._known) if self._known is not None else 2)
         self._given.setToolTip("The unit the input is in")
         self._wanted.setToolTip("The unit the file shall be in")
-        self._factor = QDoubleSpinBox(decimals=6, minimum=1e-6, maximum=1e6, value=1.0)
+        self._factor = FactorField()
         self._factor.setToolTip("Every length is multiplied by this, and the unit stays")
         pair, row = QWidget(), QHBoxLayout()
         row.setContentsMargins(0, 0, 0, 0)
