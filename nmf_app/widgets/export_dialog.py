@@ -36,7 +36,7 @@ from nmf_app.formats import (
 )
 from nmf_app.ports import ExportChoice
 from nmf_app.session import Outcome
-from nmf_app.widgets.basics import GRID, label
+from nmf_app.widgets.basics import GRID, label, tip
 from nmf_app.widgets.confirm import may_replace
 from nmf_app.widgets.fields import FactorField
 from nmf_app.wording import breakable, number
@@ -244,7 +244,7 @@ class ExportDialog(QDialog):
     def _show_problem(self) -> None:
         problem = self._problem_with(self._typed())
         self._save.setEnabled(not problem)
-        self._save.setToolTip(problem)
+        self._save.setToolTip(tip(problem))
         self._problem.setText(breakable(problem))
         self._problem.setVisible(bool(problem))
 

@@ -11,7 +11,7 @@ from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QProgressBar, QStacke
 from nmf_app import resources
 from nmf_app.jobs import JobKind
 from nmf_app.session import ActiveJob, Notice, NoticeKind, SessionState, Theme
-from nmf_app.widgets.basics import GRID, label, link_button
+from nmf_app.widgets.basics import GRID, label, link_button, tip
 from nmf_app.wording import breakable, duration, remaining, shortened
 
 STEPS = 1000
@@ -111,7 +111,7 @@ class JobBar(QFrame):
         name, role = _NOTICE_ICONS[notice.kind]
         self._icon.setPixmap(resources.icon(name, theme, role).pixmap(ICON))
         self._sentence.setText(breakable(notice.sentence))
-        self._sentence.setToolTip(notice.sentence)
+        self._sentence.setToolTip(tip(notice.sentence))
         self._sentence.setProperty("role", "bad" if notice.kind is NoticeKind.ERROR else "body")
         self._sentence.style().polish(self._sentence)
         self.details.setVisible(bool(notice.details))

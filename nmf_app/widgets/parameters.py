@@ -32,6 +32,7 @@ class ParametersPanel(QWidget):
             self._level.addItem(level_words(level), level)
         self._device = _choice("Where the computation runs", DEVICES)
         self._seed = QSpinBox(maximum=MAX_SEED)
+        self._seed.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
         set_in(self._seed)
         self._seed.setToolTip("The same seed gives the same mesh; another seed another attempt")
         self._at_once = QCheckBox("Start as soon as a file is dropped")

@@ -17,7 +17,7 @@ from PySide6.QtWidgets import (
 
 from nmf_app import resources
 from nmf_app.session import Item, ItemState, SessionState, Theme
-from nmf_app.widgets.basics import GRID, label
+from nmf_app.widgets.basics import GRID, label, tip
 from nmf_app.wording import STATES, folders_apart
 
 ROW = QSize(0, 7 * GRID)
@@ -82,7 +82,7 @@ class QueuePanel(QFrame):
 
     def _fill(self, row: QListWidgetItem, item: Item, folder: str) -> None:
         row.setText(item.title)
-        row.setToolTip(f"{item.path}\n{item.sentence}".strip())
+        row.setToolTip(tip(f"{item.path}\n{item.sentence}".strip()))
         row.setData(_KEY, item.key)
         row.setData(_STATE, item.state)
         words = f"{STATES[item.state]} · in {folder}" if folder else STATES[item.state]

@@ -6,12 +6,13 @@ import json
 import time
 from dataclasses import replace
 
-from PySide6.QtCore import Qt, QTimer
+from PySide6.QtCore import QTimer
+from PySide6.QtGui import Qt, QTextDocument
 from PySide6.QtWidgets import QApplication
 
 from nmf_app.jobs import Job, JobKind
 from nmf_app.ports import ExportChoice
-from nmf_app.session import ActiveJob, ItemState
+from nmf_app.session import ActiveJob, ItemState, Notice, NoticeKind
 from nmf_app.wording import folders_apart, number
 from nmf_model.geometry.template import icosphere
 
@@ -148,3 +149,24 @@ def test_the_time_left_is_not_made_longer_by_a_bar_that_stands_still(open_window
     assert "1:00 min" in texts(app.window.job_bar)
     assert "left" not in texts(app.window.job_bar)
     app.session.update(active=None)
+
+
+def test_a_name_is_no_markup_where_the_mouse_rests_on_it(open_window, qtbot, cloud_file, tmp_path):
+    def read(tip):
+        """What a tooltip shows, as Qt decides."""
+        document = QTextDocument()
+        document.setHtml(tip) if Qt.mightBeRichText(tip) else document.setPlainText(tip)
+        return document.toPlainText()
+
+    paths = [cloud_file.rename(tmp_path / "a <b>bold<b> & &lt;.xyz"), tmp_path / "no &lt; file.xyz"]
+    app = open_window(viewport=False)
+    drop(app.window, paths)
+    wait_for(qtbot, app, ItemState.DONE)
+    qtbot.waitUntil(lambda: app.session.state.items[1].state is ItemState.FAILED, timeout=20_000)
+    rows = [app.window.queue._list.item(row).toolTip() for row in range(2)]
+    assert read(rows[0]) == str(paths[0])
+    assert read(rows[1]).startswith(f"{paths[1]}\n")
+    assert read(app.window.recent_menu.actions()[0].toolTip()) == str(paths[0])
+    assert read(app.window.side_panel.input._name.toolTip()) == str(paths[0])
+    app.session.update(notice=Notice(NoticeKind.ERROR, f"{paths[1]} is not there."))
+    assert read(app.window.job_bar._sentence.toolTip()) == f"{paths[1]} is not there."
