@@ -285,12 +285,17 @@ class Controller(QObject):
         """Return the names of the files that are still to be written."""
         return tuple(known.file for known in self._known.values() if known.kind in _WRITING)
 
-    def unexported(self) -> tuple[int, float]:
-        """Return of how many items no result was written yet, and how many seconds it took to make those."""
+    def unexported(self, key: int | None = None) -> tuple[int, float]:
+        """Return of how many items no result was written yet, and how many seconds it took to make those.
+
+        Of all items, or of the one with this key.
+        """
         lost = [
             item.outcome.reconstruction.seconds
             for item in self._session.state.items
-            if item.outcome is not None and not {item.outcome, item.other} & set(self._written)
+            if key in (None, item.key)
+            and item.outcome is not None
+            and not {item.outcome, item.other} & set(self._written)
         ]
         return len(lost), sum(lost)
 

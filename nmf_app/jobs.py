@@ -183,9 +183,9 @@ class JobRunner(QObject):
                 self._current.token.cancel()
 
     def waiting(self) -> int:
-        """How many jobs have not begun."""
+        """How many jobs have not begun, but for those that the user is not told of."""
         with self._lock:
-            return len(self._queue)
+            return sum(entry.job.kind is not JobKind.WARM_UP for entry in self._queue)
 
     def pace(self, draw_s: float) -> None:
         """Take note of how long the window took to draw what was last delivered, seconds."""

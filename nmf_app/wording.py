@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Sequence
 
 from nmf_app.session import BrokenSurface, Exported, Item, ItemState, Loaded, Outcome
 from nmf_model.checks import CheckLine, check_lines, faults
@@ -76,6 +77,19 @@ def shortened(name: str, limit: int) -> str:
     return f"{name[: limit - 1 - tail]}…{name[len(name) - tail :]}"
 
 
+def folders_apart(items: Sequence[Item]) -> dict[int, str]:
+    """Return by key, for items whose title another file has too, the nearest folder that tells them apart."""
+    found = {}
+    for item in items:
+        others = {other.path for other in items if other.title == item.title} - {item.path}
+        own = item.path.absolute().parts
+        for back in range(2, len(own) + 1):
+            if others and all(other.absolute().parts[-back:] != own[-back:] for other in others):
+                found[item.key] = own[-back]
+                break
+    return found
+
+
 def breakable(text: str) -> str:
     """Let long names wrap: after their joints, and anywhere in what has none.
 
@@ -94,11 +108,19 @@ def duration(seconds: float) -> str:
     return f"{whole // 3600}:{whole // 60 % 60:02d}:{whole % 60:02d} h"
 
 
-def remaining(elapsed: float, fraction: float) -> str:
-    """Estimate the time left of a job, or nothing while it is too early to say."""
+def remaining(elapsed: float, fraction: float, reached: float) -> str:
+    """Estimate the time left of a job, or nothing where that cannot be told.
+
+    Args:
+        elapsed: seconds since it began.
+        fraction: how far it is.
+        reached: after how many seconds it got there. What has long stood still does not tell how long it
+            will go on: the same share of an ever longer time would be left, without an end.
+    """
     if fraction < 0.03 or elapsed < 1.0:
         return ""
-    return f"about {duration(elapsed * (1 - fraction) / fraction)} left"
+    left = reached / fraction - elapsed
+    return f"about {duration(left)} left" if left >= 0.5 else ""
 
 
 def number(value: float) -> str:
@@ -198,9 +220,12 @@ def broken_sentence(title: str, surface: BrokenSurface) -> str:
     return f"“{title}” is not sound: {wrong}. Repair by wrapping makes a new closed surface around it."
 
 
-def facts(outcome: Outcome) -> tuple[tuple[str, str], ...]:
-    """List the numbers of a result as (name, value) pairs."""
-    report, result = outcome.report, outcome.reconstruction
+def facts(outcome: Outcome, report: QualityReport) -> tuple[tuple[str, str], ...]:
+    """List the numbers of a result as (name, value) pairs: those of its mesh as the report found it.
+
+    Of an exported file the lengths can be in other units than the result's.
+    """
+    result = outcome.reconstruction
     rows = [
         ("Vertices", f"{report.vertices:,}"),
         ("Faces", f"{report.faces:,}"),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import html
+
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QAction
 from PySide6.QtWidgets import (
@@ -25,6 +27,13 @@ def label(text: str = "", role: str = "body", wrap: bool = True) -> QLabel:
     result.setWordWrap(wrap)
     result.setTextFormat(Qt.TextFormat.PlainText)
     return result
+
+
+def tip(text: str) -> str:
+    """Return text for a tooltip that holds names of files: Qt would take “<b>” in one for markup."""
+    if "<" not in text and "&lt;" not in text:
+        return text
+    return f"<qt>{html.escape(text, quote=False).replace(chr(10), '<br>')}</qt>"
 
 
 def rule() -> QFrame:

@@ -14,7 +14,6 @@ from PySide6.QtWidgets import (
     QComboBox,
     QDialog,
     QDialogButtonBox,
-    QDoubleSpinBox,
     QFileDialog,
     QFormLayout,
     QHBoxLayout,
@@ -37,8 +36,9 @@ from nmf_app.formats import (
 )
 from nmf_app.ports import ExportChoice
 from nmf_app.session import Outcome
-from nmf_app.widgets.basics import GRID, label
+from nmf_app.widgets.basics import GRID, label, tip
 from nmf_app.widgets.confirm import may_replace
+from nmf_app.widgets.fields import FactorField
 from nmf_app.wording import breakable, number
 
 KEEP, CONVERT, FACTOR = range(3)
@@ -128,11 +128,20 @@ class ExportDialog(QDialog):
         super().accept()
 
     def _typed(self) -> Path:
-        """Return the file that is meant: a bare name is one in the folder that was proposed."""
-        path = Path(self._path.text().strip())
+        """Return the file that is meant: a bare name is one in the folder that was proposed.
+
+        Without an ending it is one of the format that is chosen below, unless it is a folder's.
+        """
+        text = self._path.text().strip()
+        path = Path(text)
         with contextlib.suppress(RuntimeError):  # there is no such user
             path = path.expanduser()
-        return self._folder / path if path.name else path
+        if not path.name:
+            return path
+        path = self._folder / path
+        if "." in path.name or text.endswith(("/", os.sep)) or os.path.isdir(path):
+            return path
+        return path.with_name(f"{path.name}.{self._format.currentData()}")
 
     def _written(self) -> tuple[Path, ...]:
         """Return every file that is written as things stand."""
@@ -174,7 +183,7 @@ class ExportDialog(QDialog):
         self._given.setCurrentIndex(UNITS.index(self._known) if self._known is not None else 2)
         self._given.setToolTip("The unit the input is in")
         self._wanted.setToolTip("The unit the file shall be in")
-        self._factor = QDoubleSpinBox(decimals=6, minimum=1e-6, maximum=1e6, value=1.0)
+        self._factor = FactorField()
         self._factor.setToolTip("Every length is multiplied by this, and the unit stays")
         pair, row = QWidget(), QHBoxLayout()
         row.setContentsMargins(0, 0, 0, 0)
@@ -226,7 +235,7 @@ class ExportDialog(QDialog):
         layout.addWidget(buttons)
 
     def _on_format(self) -> None:
-        path = Path(self._path.text())
+        path = Path(self._path.text().strip())
         if path.name:
             # A dot may be part of the name: “part 1.2”.
             known = self._row(path) >= 0
@@ -242,11 +251,14 @@ class ExportDialog(QDialog):
         self._show_problem()
 
     def _show_problem(self) -> None:
-        problem = self._problem_with(self._typed())
+        path = self._typed()
+        problem = self._problem_with(path)
         self._save.setEnabled(not problem)
-        self._save.setToolTip(problem)
-        self._problem.setText(breakable(problem))
-        self._problem.setVisible(bool(problem))
+        self._save.setToolTip(tip(problem))
+        completed = path.name and not self._path.text().strip().endswith(path.name)
+        words = problem or (f"It is written as {path.name}." if completed else "")
+        self._problem.setText(breakable(words))
+        self._problem.setVisible(bool(words))
 
     def _row(self, path: Path) -> int:
         """Return which format the ending of a name means, or -1."""
@@ -261,6 +273,8 @@ class ExportDialog(QDialog):
             return f"There is no folder {path.parent}."
         if not os.access(path.parent, os.W_OK):
             return f"There is no permission to write into {path.parent}; choose another folder."
+        if os.path.isdir(path) and self._row(path) < 0:
+            return f"“{path.name}” is a folder; type the name of a file in it."
         if self._row(path) < 0:
             listed = ", ".join(f".{entry.suffix}" for entry in EXPORT_FORMATS)
             return f"The name must end in one of {listed}."

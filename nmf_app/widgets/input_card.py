@@ -9,7 +9,7 @@ from PySide6.QtWidgets import QHBoxLayout, QLabel, QVBoxLayout, QWidget
 from nmf_app import resources
 from nmf_app.session import Item, ItemState, Loaded, Theme, ViewOptions
 from nmf_app.widgets import thumbnails
-from nmf_app.widgets.basics import GRID, label
+from nmf_app.widgets.basics import GRID, label, tip
 from nmf_app.wording import breakable, describe, extent, input_notes, shortened
 from nmf_model.types import ShapeImage
 
@@ -50,7 +50,7 @@ class InputCard(QWidget):
         """Describe an item; None empties the card."""
         source = item.loaded.source if item is not None and item.loaded is not None else None
         self._name.setText(breakable(shortened(item.title, NAME_LENGTH)) if item is not None else "")
-        self._name.setToolTip(str(item.path) if item is not None else "")
+        self._name.setToolTip(tip(str(item.path)) if item is not None else "")
         self._picture.setVisible(source is not None)
         if item is None or item.loaded is None or source is None:
             self._kind.setText(_instead(item))

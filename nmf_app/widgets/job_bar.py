@@ -11,7 +11,7 @@ from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QProgressBar, QStacke
 from nmf_app import resources
 from nmf_app.jobs import JobKind
 from nmf_app.session import ActiveJob, Notice, NoticeKind, SessionState, Theme
-from nmf_app.widgets.basics import GRID, label, link_button
+from nmf_app.widgets.basics import GRID, label, link_button, tip
 from nmf_app.wording import breakable, duration, remaining, shortened
 
 STEPS = 1000
@@ -33,6 +33,14 @@ _VERBS = {
     JobKind.WARM_UP: "Preparing",
 }
 
+_READY = Notice(NoticeKind.INFO, "Ready")
+_PREPARING = Notice(NoticeKind.INFO, "Preparing: reading begins in a moment.")
+
+
+def _rest(state: SessionState) -> Notice:
+    """Say what goes on while no job is told of: a first file waits for what every one needs."""
+    return _PREPARING if state.waiting else _READY
+
 
 class JobBar(QFrame):
     """Shows ``active``, ``waiting`` and ``notice`` of the session; the window connects its buttons."""
@@ -42,6 +50,7 @@ class JobBar(QFrame):
         self.setObjectName("jobBar")
         self.setFixedHeight(HEIGHT)
         self._active: ActiveJob | None = None
+        self._reached = (0, 0.0, 0.0)  # which job came how far, and after how many seconds
         self._texts: tuple[str, str, str] | None = None
         self._clock = QTimer(self, interval=500)
         self._clock.timeout.connect(self._show_times)
@@ -59,13 +68,15 @@ class JobBar(QFrame):
         if state.active is None:
             self._clock.stop()
             self._pages.setCurrentIndex(0)
-            self._show_notice(state.notice, state.view.theme)
+            self._show_notice(state.notice or _rest(state), state.view.theme)
             self._fit()
             return
         job = state.active
         self._pages.setCurrentIndex(1)
         self._fit()
         stage = f" · {job.stage}" if job.stage else ""
+        if self._reached[:2] != (job.job, job.fraction):
+            self._reached = job.job, job.fraction, time.monotonic() - job.started
         self._bar.setValue(round(job.fraction * STEPS))
         texts = (
             f"{_VERBS[job.kind]} “{shortened(job.title, NAME_LENGTH)}”{stage}",
@@ -93,18 +104,18 @@ class JobBar(QFrame):
     def _show_times(self) -> None:
         if self._active is not None:
             elapsed = time.monotonic() - self._active.started
-            left = remaining(elapsed, self._active.fraction)
+            left = remaining(elapsed, *self._reached[1:])
             self._times.setText(" · ".join(filter(None, [duration(elapsed), left])))
 
-    def _show_notice(self, notice: Notice | None, theme: Theme) -> None:
-        name, role = _NOTICE_ICONS[notice.kind] if notice else ("info", "muted")
+    def _show_notice(self, notice: Notice, theme: Theme) -> None:
+        name, role = _NOTICE_ICONS[notice.kind]
         self._icon.setPixmap(resources.icon(name, theme, role).pixmap(ICON))
-        self._sentence.setText(breakable(notice.sentence) if notice else "Ready")
-        self._sentence.setToolTip(notice.sentence if notice else "")
-        self._sentence.setProperty("role", "bad" if notice and notice.kind is NoticeKind.ERROR else "body")
+        self._sentence.setText(breakable(notice.sentence))
+        self._sentence.setToolTip(tip(notice.sentence))
+        self._sentence.setProperty("role", "bad" if notice.kind is NoticeKind.ERROR else "body")
         self._sentence.style().polish(self._sentence)
-        self.details.setVisible(bool(notice and notice.details))
-        self.dismiss.setVisible(notice is not None)
+        self.details.setVisible(bool(notice.details))
+        self.dismiss.setVisible(notice not in (_READY, _PREPARING))
 
     def _make_notice(self) -> QWidget:
         page, self._icon, self._sentence = QWidget(), QLabel(), label()

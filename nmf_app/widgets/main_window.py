@@ -88,7 +88,7 @@ class MainWindow(QMainWindow):
         for name, intent in commands.items():
             self.actions_by_name[name].triggered.connect(intent)
         self.queue.selected.connect(controller.select)
-        self.queue.removed.connect(controller.remove)
+        self.queue.removed.connect(self._close_file)
         self.side_panel.parameters.edited.connect(controller.set_parameters)
         self.job_bar.cancel.clicked.connect(controller.cancel_active)
         self.job_bar.details.clicked.connect(controller.show_details)
@@ -321,8 +321,8 @@ class MainWindow(QMainWindow):
         begun = busy or (item is not None and item.state is ItemState.READING)
         actions["reconstruct"].setEnabled(item is not None and not begun)
         actions["split"].setEnabled(item is not None and item.loaded is not None and item.loaded.bodies > 1)
-        actions["cancel"].setEnabled(state.active is not None or busy)
-        actions["cancel_all"].setEnabled(state.active is not None)
+        actions["cancel"].setEnabled(state.active is not None or begun)
+        actions["cancel_all"].setEnabled(state.active is not None or state.waiting > 0)
         actions["export"].setEnabled(done)
         actions["animation"].setEnabled(done)
         actions["clear"].setEnabled(bool(state.items))
@@ -354,6 +354,11 @@ class MainWindow(QMainWindow):
     def _close_files(self) -> None:
         if may_lose_results(self, *self._controller.unexported()):
             self._controller.remove_all()
+
+    @Slot(int)
+    def _close_file(self, key: int) -> None:
+        if may_lose_results(self, *self._controller.unexported(key)):
+            self._controller.remove(key)
 
     @Slot()
     def _forget_recent(self) -> None:
@@ -400,6 +405,7 @@ def _commands_differ(old: SessionState, new: SessionState) -> bool:
         old.items is not new.items
         or old.current != new.current
         or (old.active is None) != (new.active is None)
+        or (old.waiting > 0) != (new.waiting > 0)
         or old.view != new.view
         or old.parameters != new.parameters
         or old.recent != new.recent

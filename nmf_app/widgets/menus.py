@@ -9,6 +9,7 @@ from pathlib import Path
 from PySide6.QtWidgets import QMenu, QMenuBar
 
 from nmf_app.actions import Actions
+from nmf_app.widgets.basics import tip
 from nmf_app.wording import shortened
 
 NAME_LENGTH = 60
@@ -46,7 +47,7 @@ def fill_recent(
     for number, path in enumerate(paths, start=1):
         name = " ".join(shortened(path.name, NAME_LENGTH).split()).replace("&", "&&")
         action = menu.addAction(f"&{number}  {name}")
-        action.setToolTip(str(path))
+        action.setToolTip(tip(str(path)))
         action.triggered.connect(partial(_open, open_one, path))
     if paths:
         menu.addSeparator()

@@ -11,6 +11,7 @@ from PySide6.QtWidgets import QCheckBox, QComboBox, QFormLayout, QSizePolicy, QS
 from nmf_app import resources
 from nmf_app.session import Parameters
 from nmf_app.widgets.basics import GRID, label, link_button
+from nmf_app.widgets.fields import set_in
 from nmf_app.wording import DEVICES, METHOD_WORDS, level_words
 from nmf_model.types import MAX_SEED, METHODS, Method, PointCloud, Source
 
@@ -31,6 +32,8 @@ class ParametersPanel(QWidget):
             self._level.addItem(level_words(level), level)
         self._device = _choice("Where the computation runs", DEVICES)
         self._seed = QSpinBox(maximum=MAX_SEED)
+        self._seed.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+        set_in(self._seed)
         self._seed.setToolTip("The same seed gives the same mesh; another seed another attempt")
         self._at_once = QCheckBox("Start as soon as a file is dropped")
         self._explain = label(role="caption")

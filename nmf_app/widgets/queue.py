@@ -17,12 +17,13 @@ from PySide6.QtWidgets import (
 
 from nmf_app import resources
 from nmf_app.session import Item, ItemState, SessionState, Theme
-from nmf_app.widgets.basics import GRID, label
-from nmf_app.wording import STATES
+from nmf_app.widgets.basics import GRID, label, tip
+from nmf_app.wording import STATES, folders_apart
 
 ROW = QSize(0, 7 * GRID)
 _KEY = Qt.ItemDataRole.UserRole
 _STATE = Qt.ItemDataRole.UserRole + 1
+_WORDS = Qt.ItemDataRole.UserRole + 2
 _ICONS = {
     ItemState.READING: ("clock", "muted"),
     ItemState.READY: ("dot", "muted"),
@@ -71,19 +72,22 @@ class QueuePanel(QFrame):
             self._list.takeItem(self._list.count() - 1)
         while self._list.count() < len(state.items):
             self._list.addItem(QListWidgetItem())
+        folders = folders_apart(state.items)
         for row, item in enumerate(state.items):
-            self._fill(self._list.item(row), item)
+            self._fill(self._list.item(row), item, folders.get(item.key, ""))
             if item.key == state.current:
                 self._list.setCurrentRow(row)
         self._list.blockSignals(False)
         self._list.viewport().update()
 
-    def _fill(self, row: QListWidgetItem, item: Item) -> None:
+    def _fill(self, row: QListWidgetItem, item: Item, folder: str) -> None:
         row.setText(item.title)
-        row.setToolTip(f"{item.path}\n{item.sentence}".strip())
+        row.setToolTip(tip(f"{item.path}\n{item.sentence}".strip()))
         row.setData(_KEY, item.key)
         row.setData(_STATE, item.state)
-        row.setData(Qt.ItemDataRole.AccessibleTextRole, f"{item.title}, {STATES[item.state]}")
+        words = f"{STATES[item.state]} · in {folder}" if folder else STATES[item.state]
+        row.setData(_WORDS, words)
+        row.setData(Qt.ItemDataRole.AccessibleTextRole, f"{item.title}, {words}")
 
     def _on_selected(self, row: QListWidgetItem | None) -> None:
         if row is not None:
@@ -135,7 +139,8 @@ class _RowPainter(QStyledItemDelegate):
         painter.setFont(font)
         painter.setPen(QColor(colours["bad" if state is ItemState.FAILED else "muted"]))
         bottom = QRect(left, area.top() + half + 1, width, half - 2)
-        painter.drawText(bottom, Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignTop, STATES[state])
+        words = QFontMetrics(font).elidedText(str(index.data(_WORDS)), Qt.TextElideMode.ElideMiddle, width)
+        painter.drawText(bottom, Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignTop, words)
 
 
 def _background(

@@ -40,7 +40,7 @@ class ReportPanel(QWidget):
         for mark, line in result_lines(report, len(outcome.crossing_faces) > 0):
             self._layout.addWidget(_line(line, theme, mark))
         self._layout.addWidget(rule())
-        self._layout.addWidget(_table(facts(outcome)))
+        self._layout.addWidget(_table(facts(outcome, report)))
         notes = result_notes(item)
         if notes:
             self._layout.addWidget(rule())

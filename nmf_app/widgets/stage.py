@@ -84,6 +84,7 @@ class Stage(QWidget):
         self._show_broken(SessionState(), state)
         self._show_crossings(state)
         self._show_own_colors(state)
+        self._show_through(state)
         self._show_inset(state)
 
     def apply(self, old: SessionState, new: SessionState) -> None:
@@ -113,6 +114,7 @@ class Stage(QWidget):
         if _colored(old) is not _colored(new):
             self._show_own_colors(new)
         self.viewport.set_live(new.reconstructing_current)
+        self._show_through(new)
         live = new.live
         if live is not None and live is not old.live and live.item == new.current:
             self.viewport.scene.set_mesh(live.frame.vertices, live.frame.faces)
@@ -167,6 +169,13 @@ class Stage(QWidget):
         elif _broken(state) is None:
             self.viewport.scene.set_defects(None)
         self.viewport.update()
+
+    def _show_through(self, state: SessionState) -> None:
+        """Let what was given shine through whatever is no result yet, and not itself what was given."""
+        assert self.viewport is not None
+        item = state.current_item
+        is_result = item is not None and item.outcome is not None and not state.reconstructing_current
+        self.viewport.scene.set_see_through(not is_result and _broken(state) is None)
 
     def _show_target(self, item: Item | None) -> None:
         assert self.viewport is not None

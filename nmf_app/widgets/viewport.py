@@ -65,8 +65,7 @@ class Viewport(QtInteractor):
         self.update()
 
     def set_live(self, live: bool) -> None:
-        """Say whether the shape is being made: it lets the points shine through then, and soon moves on."""
-        self.scene.set_see_through(live)
+        """Say whether the shape is being made, and soon moves on."""
         interval = STILL_AFTER_LIVE_MS if live else STILL_AFTER_MS
         if interval != self._still.interval():
             self._still.setInterval(interval)

@@ -108,13 +108,17 @@ def split_bodies(cloud: PointCloud) -> list[PointCloud]:
     sure = labels >= 0
     _, nearest = cKDTree(points[sure]).query(cloud.points)
     owner = labels[sure][nearest]
+    sizes = np.bincount(owner, minlength=count)
+    # How many pieces the whole mesh has is not so of its parts.
+    pieces = "" if cloud.surface is None else cloud.surface.defects.in_pieces
+    others = tuple(note for note in cloud.notes if note != pieces)
     return [
         PointCloud(
             cloud.points[owner == body],
             f"{cloud.name}-{body + 1}",
             cloud.path,
             None if cloud.colors is None else cloud.colors[owner == body],
-            (*cloud.notes, f"Body {body + 1} of {count}."),
+            (f"Body {body + 1} of {count}, of {sizes[body]:,} of the {len(owner):,} points.", *others),
             unit=cloud.unit,
         )
         for body in range(count)

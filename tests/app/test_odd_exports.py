@@ -200,3 +200,29 @@ def test_cancel_beside_the_running_job_stops_that_job(open_window, qtbot, cloud_
         lambda: [item.state for item in app.session.state.items] == [ItemState.CANCELLED, ItemState.RUNNING],
         timeout=20_000,
     )
+
+
+def test_a_name_without_an_ending_gets_that_of_the_chosen_format(dialog, tmp_path):
+    folder = tmp_path / "proposed"
+    (folder / "taken.glb").mkdir()
+    dialog._format.setCurrentIndex(dialog._format.findData("glb"))
+    for typed in ("horse", str(folder / "horse"), " horse "):
+        dialog._path.setText(typed)
+        assert dialog._save.isEnabled()
+        assert dialog.choice.path == folder / "horse.glb"
+        assert dialog._format.currentData() == "glb"
+        assert dialog._problem.text() == "It is written as horse.glb."
+    dialog._format.setCurrentIndex(dialog._format.findData("stl"))
+    assert dialog._path.text() == "horse.stl"
+    assert not dialog._problem.text()
+    dialog._format.setCurrentIndex(dialog._format.findData("glb"))
+    for typed, reason in (
+        ("taken", "“taken.glb” is a folder there"),
+        (str(folder), "“proposed” is a folder; type the name of a file in it."),
+        (f"{folder}/", "“proposed” is a folder; type the name of a file in it."),
+        ("horse.v2", "The name must end in one of"),
+        ("horse.", "The name must end in one of"),
+    ):
+        dialog._path.setText(typed)
+        assert reason in dialog._problem.text().replace("\u200b", "")
+        assert not dialog._save.isEnabled()

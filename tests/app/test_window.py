@@ -467,7 +467,6 @@ def test_the_export_dialog_says_why_a_name_will_not_do_and_keeps_off_the_input(
     assert dialog.choice.path == tmp_path / "part 1.2-mesh.obj"
     refused = {
         str(source): "the file that the mesh was made from",
-        str(tmp_path / "col"): "must end in one of .obj",
         str(tmp_path / "x.fbx"): "must end in one of .obj",
         str(tmp_path / "nowhere" / "a.obj"): f"There is no folder {tmp_path / 'nowhere'}.",
     }

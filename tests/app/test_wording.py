@@ -53,9 +53,14 @@ def test_durations(seconds, words):
 
 
 def test_time_left_waits_until_it_is_worth_saying():
-    assert remaining(0.5, 0.5) == ""
-    assert remaining(10.0, 0.01) == ""
-    assert remaining(10.0, 0.25) == "about 30 s left"
+    assert remaining(0.5, 0.5, 0.5) == ""
+    assert remaining(10.0, 0.01, 10.0) == ""
+    assert remaining(10.0, 0.25, 10.0) == "about 30 s left"
+
+
+def test_time_left_never_grows_while_nothing_moves():
+    said = [remaining(elapsed, 0.25, 10.0) for elapsed in (10.0, 20.0, 39.0, 40.0, 60.0)]
+    assert said == ["about 30 s left", "about 20 s left", "about 1 s left", "", ""]
 
 
 @pytest.mark.parametrize(

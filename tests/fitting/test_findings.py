@@ -20,6 +20,7 @@ from nmf_model.fitting.lasting import lasting_tunnels
 from nmf_model.geometry.defects import diagnose
 from nmf_model.geometry.normalization import normalize
 from nmf_model.geometry.sampling import sample_surface
+from nmf_model.io.source import read_source
 from nmf_model.types import PointCloud
 
 COUNT = 6000
@@ -287,3 +288,17 @@ def test_a_side_of_few_of_the_points_has_no_holes_of_its_own(ring, share, rng):
     points = torus(rng, 1, 0.4, 40_000) if ring else sphere(rng, 30_000)
     points = points[(points[:, 0] > 0) | (rng.uniform(size=len(points)) < share)]
     assert len(look(points, rng).tunnels) == ring
+
+
+def test_a_body_has_no_notes_that_are_so_of_the_whole_alone(tmp_path):
+    ball = trimesh.creation.icosphere(3)
+    beside = ball.copy().apply_translation([3, 0, 0])
+    trimesh.util.concatenate([ball, beside]).export(tmp_path / "pair.stl")
+    whole = read_source(tmp_path / "pair.stl")
+    assert "The mesh consists of 2 separate pieces." in whole.notes
+    parts = split_bodies(whole)
+    assert len(parts) == 2
+    for number, part in enumerate(parts, start=1):
+        first = f"Body {number} of 2, of {len(part.points):,} of the {len(whole.points):,} points."
+        assert part.notes == (first, *(note for note in whole.notes if "pieces" not in note))
+        assert len(part.notes) > 1
