@@ -4,7 +4,9 @@ A scan that is a little rough is fitted well by any smooth surface between its p
 a good part of their own spacing, one that goes to every point is a crumpled paper. Deviations from a smooth
 sheet through a few neighbours tell such noise, if they are there everywhere: those of edges, bends and parts
 too fine for the points are nothing on the plain parts beside them. The two faces of a plate thinner than
-the spacing deviate everywhere too, but by one and the same distance: they have no peak in the middle.
+the spacing deviate everywhere too, but by one and the same distance: they have no peak in the middle. And
+however finely a clean surface is folded, as a rail's profile, nearest points lie on one sheet: they get more
+with the square of the distance, those of a noisy one nearly with its cube.
 """
 
 from __future__ import annotations
@@ -26,6 +28,9 @@ _ROUGH = 0.3
 """Share of the spacing by which the points of all but a tenth of a noisy cloud deviate at least: noise of
 about half of the spacing does, from where surfaces crumple. Of clean clouds, trees and radiators do, whose
 leaves and fins are too fine for the points."""
+_NEAREST, _FLAT = 4, 2.5
+"""Of so many nearest points the dimension is told, which is less on sheets: 2, or a little more where sheets
+are nearer than points, and 2.7 and more where the points deviate so much."""
 _WIDER = (32, 128, 512)
 """Neighbours of which the first so many make a sheet clearly wider than thick; its thickness is told."""
 _SHEET = 1.2
@@ -42,7 +47,10 @@ def scatter_of(points: NDArray[np.floating]) -> float:
     if len(points) < _FEWEST:
         return 0.0
     asked = points[np.random.default_rng(0).choice(len(points), _ASKED, replace=False)].astype(np.float64)
-    spacing = neighbours_of(points, 7)[0][:, 1:].mean(axis=1)
+    distances = neighbours_of(points, 7)[0][:, 1:]
+    if _dimension(distances[:, :_NEAREST]) < _FLAT:
+        return 0.0
+    spacing = distances.mean(axis=1)
     *_, deviations = sheets_at(asked, points, _NEAR)
     rough = np.quantile(sizes_of(deviations), _EVERYWHERE) > _ROUGH * np.median(spacing)
     if not rough or np.median(kurtosis_of(sheets_at(asked, points, _PEAKS)[3])) < PEAKED:
@@ -55,3 +63,15 @@ def scatter_of(points: NDArray[np.floating]) -> float:
         if np.median(widths / np.maximum(sizes, 1e-12)) > _SHEET:
             break
     return float(np.quantile(sizes, _TYPICAL))
+
+
+def _dimension(distances: NDArray[np.float64]) -> float:
+    """Return the likeliest d for which the numbers of points within r grow as r^d (Levina and Bickel).
+
+    Args:
+        distances: (N, K) to the K nearest points of each, rising.
+    """
+    apart = distances[distances[:, 0] > 0]
+    logs = np.log(apart[:, -1:] / apart[:, :-1])
+    # Points at equal distances, as on a grid, tell no dimension.
+    return float(1 / logs.mean()) if logs.any() else np.inf

@@ -15,6 +15,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from nmf_model.geometry.fans import pairs_around_vertices
+
 Vertices = NDArray[np.float64]
 Faces = NDArray[np.int64]
 Signs = NDArray[np.int32]
@@ -32,7 +34,7 @@ def crossing_pairs(vertices: Vertices, faces: Faces) -> NDArray[np.int64]:
         return np.zeros((0, 2), dtype=np.int64)
     _, found, _ = igl.predicates.find_self_intersections(vertices, solid)
     strangers = found[~(solid[found[:, 0]][:, :, None] == solid[found[:, 1]][:, None, :]).any(axis=(1, 2))]
-    neighbours = _neighbour_pairs(solid)
+    neighbours = _each_once(pairs_around_vertices(vertices, solid), len(solid))
     shared = neighbours[_neighbours_cross(vertices, solid, neighbours)]
     return kept[_each_once(np.concatenate([strangers, shared]), len(solid))]
 
@@ -50,18 +52,6 @@ def degenerate_faces(vertices: Vertices, faces: Faces) -> NDArray[np.bool_]:
         a, b, c = (vertices[faces[rows, corner]] for corner in range(3))
         flat[rows] = _orient2d(a, b, c, np.full(len(rows), axis)) == 0
     return flat
-
-
-def _neighbour_pairs(faces: Faces) -> NDArray[np.int64]:
-    """Return (K, 2) pairs of faces with a vertex in common, each pair once."""
-    order = np.argsort(faces.ravel(), kind="stable")
-    owner, vertex = order // 3, faces.ravel()[order]
-    found = []
-    for step in range(1, int(np.bincount(vertex).max())):
-        same = np.flatnonzero(vertex[step:] == vertex[:-step])
-        found.append(np.stack([owner[same], owner[same + step]], axis=1))
-    pairs = np.concatenate(found) if found else np.zeros((0, 2), dtype=np.int64)
-    return _each_once(pairs, len(faces))
 
 
 def _each_once(pairs: NDArray[np.int64], count: int) -> NDArray[np.int64]:

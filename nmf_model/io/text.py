@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterator, Sequence
 from itertools import chain, islice
 from pathlib import Path
@@ -29,6 +30,8 @@ from nmf_model.words import counted
 
 LINES_AT_ONCE = 1 << 16
 _COMMENTS = ("#", "//")
+_EXCEL_SEPARATOR = re.compile(r"\s*\"?sep=.\"?\s*", re.IGNORECASE)
+"""A first line that tells Excel what is between columns; the numbers tell it as well."""
 
 
 class _Layout(NamedTuple):
@@ -199,7 +202,7 @@ def _find_layout(path: Path, stream: TextIO) -> _Layout:
         wordy = free and not any(is_number(field, delimiter) for field in fields)
         if fields and wordy and coordinate_columns(fields):
             heads = _Heading(fields, skip + 1, comment)
-        elif text and not comment:
+        elif text and not comment and not (skip == 0 and _EXCEL_SEPARATOR.fullmatch(line.rstrip("\r\n"))):
             if promised is None and len(fields) == 1 and fields[0].isdecimal():
                 promised = int(fields[0])
             elif wordy and len(fields) >= 3:

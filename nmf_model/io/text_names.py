@@ -11,7 +11,7 @@ _UNIT = re.compile(r"\s*(\[[^\]]*\]|\([^)]*\))$")
 _BLANKS_BEFORE_UNIT = re.compile(r"\s+(?=\[[^\]]*\]|\([^)]*\))")
 _POINTS = (
     "point", "points", "pos", "position", "positions", "coord", "coords", "coordinate", "coordinates", "loc",
-    "location", "vertex", "vertices", "xyz",
+    "location", "vertex", "vertices", "xyz", "points_m_xyz",
 )  # fmt: skip
 _COLORS = ("rgb", "rgba", "color", "colors", "colour", "colours")
 _BETWEEN = (":", "_", ".", "-", " ", "")
@@ -23,7 +23,7 @@ _COORDINATES = (
     *(tuple(f"{axis}{sign}{word}" for axis in "xyz") for word, sign in product(_POINTS, _BETWEEN)),
     *(tuple(f"{axis}_{unit}" for axis in "xyz") for unit in ("m", "mm", "cm", "km", "um", "in", "ft")),
 )  # fmt: skip
-"""ParaView's ``Points:0`` and others, in lower case; those in front count more."""
+"""ParaView's ``Points:0``, VeloView's ``Points_m_XYZ:0`` and others, in lower case; the first one counts."""
 _SURVEYED = (
     ("easting", "eastings", "east", "x", "e", "rechtswert", "ostwert"),
     ("northing", "northings", "north", "y", "n", "hochwert", "nordwert"),

@@ -8,12 +8,14 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from nmf_model.defects import Defects, MeshSurface
+from nmf_model.defects import MeshSurface
 from nmf_model.errors import InputError
 from nmf_model.geometry.coincidence import merge_coincident
 from nmf_model.geometry.defects import MAX_FACES_FOR_CROSSINGS, diagnose, pieces_of
 from nmf_model.geometry.sampling import sample_surface
 from nmf_model.geometry.seen import sample_seen
+from nmf_model.geometry.specks import find_specks
+from nmf_model.io.collect import MIN_POINTS
 from nmf_model.io.paint import Paint, read_looks
 from nmf_model.io.surface import Surface
 from nmf_model.words import counted
@@ -73,9 +75,11 @@ def sample_outside(path: Path, surface: Surface, count: int, seed: int) -> Wrapp
             seen = sample_seen(vertices, faces, count, rng)
             points, chosen = seen.points, seen.faces
             notes += defects.sentences() + _told(seen.filled, seen.share)
-            hidden = _hidden_pieces(vertices, faces, chosen, defects)
-            notes += [hidden] if hidden else []
             notes.append(f"{counted(count, 'point')} sampled on what is seen of the mesh from outside")
+            if defects.pieces > 1:
+                large, of_pieces = _told_of_pieces(vertices, faces, points, chosen)
+                points, chosen = points[large], chosen[large]
+                notes[-1:-1] = of_pieces
         notes += [_NOT_LOOKED] if defects.crossings is None else []
     except ValueError as error:
         raise InputError(f"{path.name} has no usable surface ({error}); export it again.") from None
@@ -84,7 +88,7 @@ def sample_outside(path: Path, surface: Surface, count: int, seed: int) -> Wrapp
         on_faces = np.where(chosen >= 0, kept[chosen], -1)
         # A patch over a hole takes the colour of what was sampled nearest to it.
         on_mesh = chosen >= 0
-        colors = np.zeros((count, 3), dtype=np.uint8)
+        colors = np.zeros((len(points), 3), dtype=np.uint8)
         colors[on_mesh] = paint.at(points[on_mesh], on_faces[on_mesh])
         if on_mesh.any() and not on_mesh.all():
             colors[~on_mesh] = nearest_colors(points[~on_mesh], points[on_mesh], colors[on_mesh])
@@ -133,18 +137,32 @@ def _told(filled: int, share: float) -> list[str]:
     return notes
 
 
-def _hidden_pieces(
-    vertices: NDArray[np.float64], faces: NDArray[np.int64], chosen: NDArray[np.int64], defects: Defects
-) -> str | None:
-    """Say how many of the pieces no sample lies on, where each could have expected a few dozen."""
-    if defects.pieces < 2:
-        return None
+def _told_of_pieces(
+    vertices: NDArray[np.float64],
+    faces: NDArray[np.int64],
+    points: NDArray[np.float64],
+    chosen: NDArray[np.int64],
+) -> tuple[NDArray[np.bool_], list[str]]:
+    """Return (S,) which samples are of no specks, and what to say of pieces hidden inside and of specks."""
     welded, joined = merge_coincident(vertices, faces)
     piece = pieces_of(joined)
     corners = welded[joined]
-    areas = np.linalg.norm(np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]), axis=1)
+    areas = np.linalg.norm(np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]), axis=1) / 2
     expected = np.bincount(piece, areas) / areas.sum() * len(chosen)
     found = np.bincount(piece[chosen[chosen >= 0]], minlength=len(expected))
+    # Where each could have expected a few dozen samples, none is no chance.
     hidden = int(np.count_nonzero((found == 0) & (expected > 24)))
-    verb = "lies" if hidden == 1 else "lie"
-    return f"{hidden:,} of the pieces {verb} hidden inside the others." if hidden else None
+    notes = [f"{hidden:,} of the pieces {_verb(hidden, 'lie')} hidden inside the others."] if hidden else []
+    own_piece = np.where(chosen >= 0, piece[chosen], -1)
+    specks = find_specks(points, own_piece, float(np.sqrt(areas.sum() / len(points))), MIN_POINTS)
+    if specks.any():
+        count = len(np.unique(own_piece[specks]))
+        was = "was" if count == 1 else "were"
+        notes.append(
+            f"{count:,} of the pieces, too small to be reconstructed and apart from the rest, {was} left out."
+        )
+    return ~specks, notes
+
+
+def _verb(count: int, verb: str) -> str:
+    return f"{verb}s" if count == 1 else verb

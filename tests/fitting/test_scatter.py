@@ -27,11 +27,24 @@ def noisy(points, sigma, seed=1):
     return (points + noise).astype(np.float32)
 
 
+def rail(count, seed=0):
+    """The sides of an I-beam, 170 times as long as wide, whose web is thinner than points are apart."""
+    half = [(-3, 0), (-3, 1), (-0.7, 1), (-0.7, 5), (-1.8, 5), (-1.8, 6.5)]
+    corners = np.array(half + [(-x, y) for x, y in reversed(half)])
+    sides = np.roll(corners, -1, axis=0) - corners
+    lengths = np.linalg.norm(sides, axis=1)
+    rng = np.random.default_rng(seed)
+    side = rng.choice(len(sides), count, p=lengths / lengths.sum())
+    across = corners[side] + rng.random((count, 1)) * sides[side]
+    return np.column_stack([across, 1000 * rng.random(count)]) / 500
+
+
 SHAPES = {
     "ball": on_ball,
     "box": lambda count: box_surface(count, (1.0, 0.6, 0.4)),
     "ring": ring,
     "plate": lambda count: box_surface(count, (0.9, 0.6, 0.01)),
+    "rail": rail,
     "rod": lambda count: box_surface(count, (1.0, 0.02, 0.02)),
 }
 

@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
+from nmf_model.geometry.fans import pairs_around_vertices
 from nmf_model.geometry.intersections import count_crossing_faces, crossing_pairs, degenerate_faces
 from tests.reference import crossings as oracle
 
@@ -104,3 +105,44 @@ def test_equals_rational_arithmetic(soup):
 
 def test_no_faces():
     assert count_crossing_faces(np.zeros((3, 3)), np.zeros((0, 3), dtype=np.int64)) == 0
+
+
+def fan(directions, apex=(0.0, 0.0, 0.0)):
+    """Faces around vertex 0, one for each pair of directions."""
+    ends = np.concatenate(directions, axis=1).reshape(-1, 3)
+    corners = 1 + np.arange(len(ends), dtype=np.int64).reshape(-1, 2)
+    faces = np.column_stack([np.zeros(len(corners), dtype=np.int64), corners])
+    return np.concatenate([[apex], ends + apex]), faces
+
+
+@pytest.mark.parametrize("count", [40, 400])
+@pytest.mark.parametrize("plane", [0.0, 1e-3, 1.0], ids=["flat", "nearly flat", "cone"])
+def test_around_a_vertex_of_many_faces_the_same_cross_as_where_every_pair_is_asked(count, plane, monkeypatch):
+    rng = np.random.default_rng(count)
+    angle, length = rng.uniform(0, 2 * np.pi, count), rng.uniform(0.1, 3, (2, count, 1))
+    # A few faces are wide, most are narrow: what a rule about near ones only would get wrong.
+    width = np.where(rng.random(count) < 0.05, 2.5, 8 / count)
+    ends = [
+        reach * np.stack([np.cos(a), np.sin(a), plane * rng.uniform(0.9, 1.1, count)], axis=1)
+        for reach, a in zip(length, (angle, angle + width), strict=True)
+    ]
+    vertices, faces = fan(ends, apex=(5e5, -3e6, 12.5))
+    near = crossing_pairs(vertices, faces)
+    monkeypatch.setattr("nmf_model.geometry.fans.MANY_FACES", count)
+    assert len(near) >= count // 8
+    np.testing.assert_array_equal(near, crossing_pairs(vertices, faces))
+
+
+def test_a_cap_of_many_faces_is_not_asked_pair_by_pair():
+    count = 3000
+    angle = np.linspace(0, 2 * np.pi, count, endpoint=False)
+    rim = np.stack([np.cos(angle), np.sin(angle), np.zeros(count)], axis=1)
+    vertices = np.concatenate([[[0, 0, 0], [0, 0, -1]], rim])
+    rim_ids = 2 + np.arange(count)
+    following = np.roll(rim_ids, -1)
+    caps = [np.stack([np.full(count, tip), rim_ids, following], axis=1) for tip in (0, 1)]
+    faces = np.concatenate([caps[0], caps[1][:, ::-1]])
+    assert len(pairs_around_vertices(vertices, faces)) < 20 * len(faces)
+    assert count_crossing_faces(vertices, faces) == 0
+    vertices[2] = rim[2]  # the first place of the rim onto the third: both caps fold there
+    assert count_crossing_faces(vertices, faces) > 0

@@ -219,7 +219,7 @@ XYZ_HEADS = [
     "PosX,PosY,PosZ", "x_coord,y_coord,z_coord", "X Coordinate,Y Coordinate,Z Coordinate",
     "POINT_X,POINT_Y,POINT_Z", "x_m,y_m,z_m", "Easting,Northing,Elevation",
     "easting [m],northing [m],height [m]", "Easting,Northing,Z", "E,N,H", "X,Y,Height [m]",
-    "Rechtswert,Hochwert,Höhe",
+    "Rechtswert,Hochwert,Höhe", '"Points_m_XYZ:0","Points_m_XYZ:1","Points_m_XYZ:2"',
 ]  # fmt: skip
 
 
@@ -371,3 +371,11 @@ def test_angles_are_refused(tmp_path, head):
 def test_colors_as_cloudcompare_calls_fractions(tmp_path):
     cloud = read(tmp_path, "a.txt", "//X Y Z Rf Gf Bf\n200\n" + rows(POINTS, COLORS / 255))
     np.testing.assert_array_equal(cloud.colors, COLORS)
+
+
+@pytest.mark.parametrize("delimiter", [";", ",", "\t"])
+@pytest.mark.parametrize("head", ["", "X{0}Y{0}Z\n"])
+def test_excel_s_line_on_what_is_between_columns(tmp_path, delimiter, head):
+    """Excel needs it to open a file of another country, so that programs write it in front."""
+    content = f"sep={delimiter}\n" + head.format(delimiter) + rows(POINTS, delimiter=delimiter)
+    np.testing.assert_array_equal(read(tmp_path, "a.csv", content).points, POINTS)
