@@ -16,6 +16,7 @@ from nmf_model.fitting.correction import GUESSED, MEASURED, correct_flow
 from nmf_model.fitting.fit import FitProgress, FitSettings, FittedFlow, fit_flow
 from nmf_model.fitting.residual import emptiness_of, spanned_share
 from nmf_model.fitting.scatter import scatter_of
+from nmf_model.fitting.squeeze import Squeeze, squeeze_of
 from nmf_model.flow.carrier import GridCarrier, MovingCarrier, TurnedCarrier
 from nmf_model.flow.facing import facing
 from nmf_model.geometry.cameras import turned
@@ -51,12 +52,22 @@ class FoundFlow:
 
     Attributes:
         correction: how it was corrected, where it was.
+        metric: (3, 3): differences, rows, times this are as they are where the flow was found; None if that
+            is the frame of the unit sphere.
     """
 
     carrier: MovingCarrier
     method: str
     notes: tuple[str, ...] = ()
     correction: Corrector | None = None
+    metric: NDArray[np.float64] | None = None
+
+    def stretched(self, squeeze: Squeeze) -> FoundFlow:
+        """Return what was found for a squeezed cloud, for the cloud itself."""
+        correction = None if self.correction is None else self.correction.stretched(squeeze)
+        return replace(
+            self, carrier=squeeze.carrier(self.carrier), correction=correction, metric=squeeze.metric
+        )
 
 
 @dataclass(frozen=True)
@@ -69,7 +80,7 @@ class Corrector:
         device: of the computation.
         cancel: polled between steps.
         place: turns the result upright and gives it its place on the picture, where there is one.
-        view: (3, 3), the rotation from the frame of what is shown to that of the answer.
+        shown: returns where places of the answer are shown.
         guessed: whether the points are the network's own, seen on a picture.
     """
 
@@ -78,7 +89,7 @@ class Corrector:
     device: torch.device
     cancel: CancelCheck
     place: Callable[[MovingCarrier], MovingCarrier]
-    view: NDArray[np.float64]
+    shown: Callable[[NDArray[np.floating]], NDArray[np.float64]]
     guessed: bool
 
     def frames(self, seed: int, begins: float, ends: float) -> Generator[FlowFrame, None, MovingCarrier]:
@@ -91,11 +102,19 @@ class Corrector:
             seed=seed,
             cancel=self.cancel,
         )
-        frames = mapped(_followed(progress, "Correcting", begins, ends), self._shown)
+        frames = mapped(_followed(progress, "Correcting", begins, ends), self._frame)
         return self.place((yield from frames))
 
-    def _shown(self, frame: FlowFrame) -> FlowFrame:
-        return replace(frame, vertices=turned(frame.vertices, self.view.T).astype(np.float32))
+    def stretched(self, squeeze: Squeeze) -> Corrector:
+        """Return the same for the cloud that was squeezed for it."""
+        return replace(
+            self,
+            place=lambda flow: squeeze.carrier(self.place(flow)),
+            shown=lambda places: squeeze.out(self.shown(places)),
+        )
+
+    def _frame(self, frame: FlowFrame) -> FlowFrame:
+        return replace(frame, vertices=self.shown(frame.vertices).astype(np.float32))
 
 
 def find_flow(
@@ -105,10 +124,36 @@ def find_flow(
     device: torch.device,
     cancel: CancelCheck,
 ) -> Generator[FlowFrame, None, FoundFlow]:
-    """Find the flow: ask the network, fit, or first the one and then the other."""
+    """Find the flow; long and flat clouds are squeezed for that."""
+    squeeze = None if plan.is_picture else squeeze_of(points)
+    if squeeze is None:
+        return (yield from _find(plan, points, request, device, cancel))
+    found = _find(plan, squeeze.into(points), request, device, cancel, squeeze.detail)
+    return (yield from mapped(found, squeeze.shown)).stretched(squeeze)
+
+
+def _find(
+    plan: Plan,
+    points: NDArray[np.float32],
+    request: ReconstructionRequest,
+    device: torch.device,
+    cancel: CancelCheck,
+    detail: float = 1.0,
+) -> Generator[FlowFrame, None, FoundFlow]:
+    """Ask the network, fit, or first the one and then the other.
+
+    Args:
+        plan: what is to be done.
+        points: (N, 3), where the flow is to end.
+        request: method, weights and seed.
+        device: of the computation.
+        cancel: polled between steps.
+        detail: size of a unit of the points, unit-sphere units.
+    """
+    told = partial(_told, plan=plan, unit=detail * plan.normalization.scale)
     if plan.model is None and plan.answer is None:
         fitted, _ = yield from _fit_frames(points, None, 0.0, request, device, cancel)
-        return FoundFlow(facing(fitted.carrier), plan.method, _told(fitted.outliers, fitted.scatter, plan))
+        return FoundFlow(facing(fitted.carrier), plan.method, told(fitted.outliers, fitted.scatter))
     if plan.answer is not None:
         carrier, outliers = plan.answer
     else:
@@ -124,16 +169,17 @@ def find_flow(
             return facing(placed(plan, flow))
 
         if on_grids is None:
-            return FoundFlow(place(answer), plan.method, _told(outliers, 0.0, plan))
+            return FoundFlow(place(answer), plan.method, told(outliers, 0.0))
         seen = turned(points, plan.view).astype(np.float32)
-        correction = Corrector(on_grids, seen, device, cancel, place, plan.view, guessed=plan.is_picture)
+        shown = partial(turned, rotation=plan.view.T)
+        correction = Corrector(on_grids, seen, device, cancel, place, shown, guessed=plan.is_picture)
         better = yield from correction.frames(request.seed, CORRECTION_STARTS, FIT_SHARE)
         scatter = 0.0 if plan.is_picture else _scatter_corrected(points, request.seed)
-        return FoundFlow(better, plan.method, _told(outliers, scatter, plan), correction)
+        return FoundFlow(better, plan.method, told(outliers, scatter), correction)
     start = on_grids if on_grids is not None and _can_start(on_grids, points) else None
     fitted, began = yield from _fit_frames(points, start, NETWORK_SHARE, request, device, cancel)
     method = plan.method if plan.is_picture else "network+fit" if began else "fit"
-    return FoundFlow(facing(fitted.carrier), method, _told(fitted.outliers, fitted.scatter, plan))
+    return FoundFlow(facing(fitted.carrier), method, told(fitted.outliers, fitted.scatter))
 
 
 def _can_start(answer: GridCarrier, points: NDArray[np.float32]) -> bool:
@@ -147,10 +193,11 @@ def _scatter_corrected(points: NDArray[np.float32], seed: int) -> float:
     return scatter_of(seen[~find_outliers(seen)])
 
 
-def _told(outliers: int, scatter: float, plan: Plan) -> tuple[str, ...]:
+def _told(outliers: int, scatter: float, plan: Plan, unit: float) -> tuple[str, ...]:
     """Say how many points were left out, and whether the others scatter too much to be followed.
 
-    The points of a picture are the program's own guesses, which nobody gave.
+    By how much is given in units that are ``unit`` of the file's long. The points of a picture are the
+    program's own guesses, which nobody gave.
     """
     if plan.is_picture:
         return ()
@@ -160,7 +207,7 @@ def _told(outliers: int, scatter: float, plan: Plan) -> tuple[str, ...]:
         notes.append(f"{counted(outliers, 'stray point')} far from the surface {were} left out.")
     if scatter:
         notes.append(
-            f"The points are noisy, they scatter by about {scatter * plan.normalization.scale:.2g} about the "
+            f"The points are noisy, they scatter by about {scatter * unit:.2g} about the "
             "surface: the mesh is smoothed, and lacks details of that size."
         )
     return tuple(notes)

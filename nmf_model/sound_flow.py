@@ -144,7 +144,8 @@ def _template_for(found: FoundFlow, request: ReconstructionRequest) -> tuple[Tem
         return Template(request.template.sphere, request.template.faces), replace(PLAIN, turns=1)
     level, carrier = request.level, found.carrier
     if level is None:
-        return icosphere(BASE_LEVEL), BUDGETS.get(found.method, BUDGETS["fit"])
+        budget = BUDGETS.get(found.method, BUDGETS["fit"])
+        return icosphere(BASE_LEVEL), replace(budget, metric=found.metric)
     template = icosphere(level)
     if level > COARSE_LEVEL:
         return template, PLAIN

@@ -32,6 +32,7 @@ __all__ = [
     "MovingCarrier",
     "PlacedCarrier",
     "ReframedCarrier",
+    "StretchedCarrier",
     "TurnedCarrier",
 ]
 
@@ -214,6 +215,32 @@ class PlacedCarrier(ReframedCarrier):
     def _stretch(self, share: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Return scale and shift at a share of the time."""
         return 1 + share * (self.scale - 1), share * self.shift
+
+
+@dataclass(frozen=True)
+class StretchedCarrier(ReframedCarrier):
+    """A flow that also stretches its result in any direction, evenly over its time.
+
+    It still begins at a ball.
+
+    Attributes:
+        stretch: (3, 3), symmetric and positive definite, as all between it and the identity are then, and
+        shift: (3,): a point of the inner flow's end, a row, becomes point @ stretch + shift.
+    """
+
+    stretch: NDArray[np.float64]
+    shift: NDArray[np.float64]
+
+    def _into(self, places: NDArray[np.floating], share: float) -> NDArray[np.float64]:
+        moved = (places - share * self.shift).T
+        return np.asarray(np.linalg.solve(self._until(share), moved).T, dtype=np.float64)
+
+    def _out(self, places: NDArray[np.floating], share: float) -> NDArray[np.float64]:
+        return np.asarray(places @ self._until(share) + share * self.shift, dtype=np.float64)
+
+    def _until(self, share: float) -> NDArray[np.float64]:
+        """Return the stretch at a share of the time."""
+        return np.asarray(np.eye(3) + share * (self.stretch - np.eye(3)), dtype=np.float64)
 
 
 @dataclass(frozen=True)

@@ -35,6 +35,7 @@ class Budget:
         vertices: as many as accuracy may use; 0 leaves the given template as it is unless faces cross.
         tolerance: distance of flat triangles from the flowed surface at which no more are used,
             unit-sphere units.
+        metric: (3, 3), which differences, rows, are multiplied with for that distance; None for none.
         most_vertices: at which the fight against crossings stops adding more, or twice those of the template
             if that is more.
         coarsening_rounds: in which vertices are merged where the image is flat.
@@ -50,6 +51,7 @@ class Budget:
     rounds: int = 12
     turns: int = 3
     patience: float = 1.0
+    metric: NDArray[np.float64] | None = None
 
 
 PLAIN = Budget(vertices=0)
@@ -293,7 +295,7 @@ def _spend(surface: FlowedSphere, flow: Flow, budget: Budget) -> FlowedSphere:
     """Spend vertices where flat triangles are far from the flowed surface, and save them elsewhere."""
     while len(surface.sphere) < budget.vertices:
         stop_if(flow.cancel)
-        refined = surface.refined_by_error(flow, budget.vertices, budget.tolerance)
+        refined = surface.refined_by_error(flow, budget.vertices, budget.tolerance, budget.metric)
         if len(refined.sphere) == len(surface.sphere):
             break
         surface = refined

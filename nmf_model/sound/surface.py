@@ -67,15 +67,18 @@ class FlowedSphere:
     faces: Faces
     image: Points
 
-    def refined_by_error(self, flow: Flow, most_vertices: int, tolerance: float) -> FlowedSphere:
+    def refined_by_error(
+        self, flow: Flow, most_vertices: int, tolerance: float, metric: Points | None = None
+    ) -> FlowedSphere:
         """Split the edges at whose middles flat triangles are farthest from the flowed surface.
 
         At most those with an error over the tolerance, and no more than an eighth of all edges at once, so
-        that the worst places are seen to first.
+        that the worst places are seen to first. Differences are multiplied with a ``metric`` (3, 3), if any.
         """
         edges = list_edges(self.faces)
         true = flow(middles(self.sphere, edges.ends))
-        error = sag(self.image, self.faces, edges.ends, true)
+        change = np.eye(3) if metric is None else metric
+        error = sag(self.image @ change, self.faces, edges.ends, true @ change)
         error[edge_lengths(self.sphere, edges) < _SHORTEST] = 0
         room = max(0, most_vertices - len(self.sphere))
         count = min(len(error) // 8, max(room // 2, min(room, 16)))
