@@ -24,18 +24,22 @@ _MAX_UNPACKED_BYTES = 2 << 30
 
 def read_gltf(path: Path) -> Surface:
     """Read glb or gltf."""
-    if path.suffix.lower() == ".glb":
+    is_binary = path.suffix.lower() == ".glb"
+    if is_binary:
         with open(path, "rb") as stream:
             header = stream.read(12)
         require_bytes(path, int.from_bytes(header[8:12], "little"))
-    else:
-        _require_buffers(path)
+    tree = gltf_tree(path)
+    if str(tree.get("asset", {}).get("version", "")).startswith("1."):
+        raise InputError(f"{path.name} is of glTF 1, which is not read any more; export it again as glTF 2.")
+    if not is_binary:
+        _require_buffers(path, tree)
     return _flattened(path)
 
 
-def _require_buffers(path: Path) -> None:
+def _require_buffers(path: Path, tree: dict[str, Any]) -> None:
     """Raise InputError if a file with the geometry, which glTF keeps apart, is not there."""
-    for buffer in gltf_tree(path).get("buffers", []):
+    for buffer in tree.get("buffers", []):
         name = unquote(buffer["uri"])
         if not name.startswith("data:") and not any(
             (path.parent / n).is_file() for n in (name, buffer["uri"])
