@@ -16,6 +16,7 @@ from nmf_model.io.beside import Beside
 from nmf_model.io.gltf_colors import vertex_colors
 from nmf_model.io.gltf_plain import GLTF_SUFFIXES, plain_gltf
 from nmf_model.io.gltf_tree import gltf_tree
+from nmf_model.io.joined_3mf import joined_3mf
 from nmf_model.io.opening import require_bytes
 from nmf_model.io.surface import Surface, checked
 
@@ -64,7 +65,7 @@ def _flattened(path: Path) -> Surface:
     import trimesh
 
     files: Any = Beside(path)
-    source = plain_gltf(path) if path.suffix.lower() in GLTF_SUFFIXES else path
+    source = plain_gltf(path) if path.suffix.lower() in GLTF_SUFFIXES else joined_3mf(path)
     scene = trimesh.load_scene(source, path.suffix[1:].lower(), resolver=files, process=False)
     vertices, faces, count = [np.zeros((0, 3))], [np.zeros((0, 3), dtype=np.int64)], 0
     # Where there are faces nobody asks for the colours of points, and reading them takes as long as all else.
