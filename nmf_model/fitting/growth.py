@@ -81,7 +81,7 @@ def solid_cells(points: NDArray[np.float32], spacing: NDArray[np.float32]) -> ND
     distances, _ = cKDTree(points).query(_cell_centres().reshape(-1, 3))
     distance = np.asarray(distances).reshape((_CELLS,) * 3)
     regions, _ = ndimage.label(distance >= ball)
-    outside = regions == regions[0, 0, 0]
+    outside = np.isin(regions, _at_border(regions))
     away = ndimage.distance_transform_edt(~outside) * _CELL
     solid: NDArray[np.bool_] = (away > ball - near + 0.5 * _CELL) | (distance < near)
     return solid
@@ -95,6 +95,16 @@ def enclosed_places(points: NDArray[np.float32], spacing: NDArray[np.float32]) -
     """
     inside = _cell_centres()[solid_cells(points, spacing)]
     return inside[cKDTree(points).query(inside)[0] > 1.25 * _void_radius(spacing)]
+
+
+def _at_border(regions: NDArray[np.integer]) -> NDArray[np.integer]:
+    """Return the numbers of the regions that reach the border; 0, the space between all, where none does.
+
+    They are one, unless few points are so far apart that the ball passes between them and the border nowhere.
+    """
+    ends = [np.take(regions, [0, -1], axis=axis).ravel() for axis in range(3)]
+    found = np.unique(np.concatenate(ends))
+    return found[found > 0] if found[-1] > 0 else found
 
 
 def _void_radius(spacing: NDArray[np.float32]) -> float:

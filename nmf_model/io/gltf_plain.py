@@ -1,7 +1,8 @@
 """glTF files in plain terms: what the reading library passes over in silence is put into what it reads.
 
-Numbers that are kept as fractions of an integer's range, textures that are moved or use other coordinates
-than the first, instances, and colours of the older kind of materials. What cannot be read is refused by name.
+Numbers that are kept as fractions of an integer's range or as differences to others, fans of triangles,
+textures that are moved or use other coordinates than the first, instances, files without a scene, and colours
+of the older kind of materials. What cannot be read is refused by name.
 """
 
 from __future__ import annotations
@@ -23,7 +24,8 @@ from nmf_model.io.gltf_tree import gltf_tree
 
 GLTF_SUFFIXES = (".glb", ".gltf")
 _TYPES: dict[int, str] = {5120: "<i1", 5121: "<u1", 5122: "<i2", 5123: "<u2", 5125: "<u4", 5126: "<f4"}
-_FLOAT = 5126
+_FLOAT, _INTEGER = 5126, 5125
+_FAN, _TRIANGLES = 6, 4
 _WIDTHS = {"SCALAR": 1, "VEC2": 2, "VEC3": 3, "VEC4": 4}
 _QUANTISED = ("POSITION", "NORMAL", "TEXCOORD_")
 _MOVE = "KHR_texture_transform"
@@ -55,8 +57,10 @@ def plain_gltf(path: Path) -> Any:
     plain.name_pictures()
     plain.use_diffuse_colors()
     plain.spread_instances()
+    plain.show_all()
+    plain.unfold_fans()
     plain.move_textures()
-    plain.divide_integers()
+    plain.spell_out_numbers()
     return plain.stream() if plain.changed else path
 
 
@@ -138,17 +142,38 @@ class _Plain:
             part["attributes"]["TEXCOORD_0"] = self._add(_moved(places, move) if is_moved else places)
             self.changed = True
 
-    def divide_integers(self) -> None:
-        """Make fractions of the integers that stand for some."""
+    def show_all(self) -> None:
+        """Make a scene of everything where there is none."""
+        nodes = self._tree.get("nodes", [])
+        if self._tree.get("scenes") or not nodes:
+            return
+        below = {child for node in nodes for child in node.get("children", [])}
+        self._tree["scenes"] = [{"nodes": [number for number in range(len(nodes)) if number not in below]}]
+        self._tree["scene"] = 0
+        self.changed = True
+
+    def unfold_fans(self) -> None:
+        """Make single triangles of fans, all of which begin at the first corner."""
+        for part in self._parts():
+            if part.get("mode") != _FAN:
+                continue
+            if "indices" in part:
+                corners = self._fractions(part["indices"]).astype(np.int64).ravel()
+            else:
+                corners = np.arange(self._tree["accessors"][part["attributes"]["POSITION"]]["count"])
+            first = np.full(max(len(corners) - 2, 0), corners[:1].sum())
+            part["indices"] = self._add(np.stack([first, corners[1:-1], corners[2:]], axis=1).reshape(-1, 1))
+            part["mode"] = _TRIANGLES
+            self.changed = True
+
+    def spell_out_numbers(self) -> None:
+        """Make fractions of integers that stand for some, and whole lists of what is said as differences."""
         done: dict[int, int] = {}
         for part in self._parts():
             for name, number in part["attributes"].items():
                 accessor = self._tree["accessors"][number]
-                if (
-                    name.startswith(_QUANTISED)
-                    and accessor.get("normalized")
-                    and accessor["componentType"] != _FLOAT
-                ):
+                is_fraction = accessor.get("normalized") and accessor["componentType"] != _FLOAT
+                if name.startswith(_QUANTISED) and (is_fraction or "sparse" in accessor):
                     if number not in done:
                         done[number] = self._add(self._fractions(number))
                     part["attributes"][name] = done[number]
@@ -183,17 +208,20 @@ class _Plain:
         texture: dict[str, Any] = material.get("pbrMetallicRoughness", {}).get("baseColorTexture", {})
         return texture
 
-    def _add(self, values: NDArray[np.float64]) -> int:
-        """Add an accessor with values (n, k) and return its number."""
-        data = values.astype("<f4").tobytes()
-        self._tree["bufferViews"].append({"byteOffset": len(self._added), "byteLength": len(data)})
+    def _add(self, values: NDArray[Any]) -> int:
+        """Add an accessor with values (n, k), single precision or integers, and return its number."""
+        component = _FLOAT if values.dtype.kind == "f" else _INTEGER
+        data = values.astype(_TYPES[component]).tobytes()
+        self._tree.setdefault("bufferViews", []).append(
+            {"byteOffset": len(self._added), "byteLength": len(data)}
+        )
         self._added += data
         self._tree["accessors"].append(
             {
                 "bufferView": len(self._tree["bufferViews"]) - 1,
-                "componentType": _FLOAT,
+                "componentType": component,
                 "count": len(values),
-                "type": f"VEC{values.shape[1]}",
+                "type": f"VEC{values.shape[1]}" if values.shape[1] > 1 else "SCALAR",
             }
         )
         return len(self._tree["accessors"]) - 1

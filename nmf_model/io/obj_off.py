@@ -5,6 +5,7 @@ OBJ is not left to trimesh because it splits and reorders vertices along texture
 
 from __future__ import annotations
 
+import re
 from array import array
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,7 +19,10 @@ from nmf_model.geometry.polygons import cut_polygons
 from nmf_model.io.color_range import file_colors, largest_color
 from nmf_model.io.opening import damaged, truncated
 from nmf_model.io.surface import Surface, coordinates, from_polygons
+from nmf_model.io.text_fields import encoding_of
 from nmf_model.words import counted
+
+_OFF_KIND = re.compile(r"([a-z4]*off)(\d+)?", re.IGNORECASE)
 
 
 def read_obj(path: Path) -> Surface:
@@ -49,7 +53,7 @@ def obj_as_read(path: Path) -> str:
     triangles, starts = cut_polygons(vertices, corners, sizes), np.cumsum(sizes) - sizes
     pieces = np.split(triangles, np.searchsorted(triangles[:, 0], starts[1:]))
     cut = zip(starts.tolist(), pieces, strict=True)
-    text, written = path.read_text(encoding="utf-8-sig", errors="replace"), list[str]()
+    text, written = path.read_text(encoding=encoding_of(path), errors="replace"), list[str]()
     for line in text.replace("\\\n", " ").split("\n"):
         words = line.split("#", 1)[0].split()
         if words and words[0] == "v" and obj.colors:
@@ -115,11 +119,18 @@ def _obj_polygon(path: Path, words: list[str], line: int, vertex_count: int) -> 
 
 
 def read_off(path: Path) -> Surface:
-    """Read OFF and its variants, with the colours of vertices; all else is passed over."""
+    """Read OFF and its variants, with the colours of vertices; all else is passed over.
+
+    Raises:
+        InputError: it is another file, or a kind of OFF that is not read.
+    """
+    with open(path, "rb") as stream:
+        first = stream.readline(64).upper().split()
+    if first[1:] == [b"BINARY"]:
+        raise InputError(f"{path.name} is a binary OFF file, which is not read; export it as text.")
     lines = _numbered_words(path)
     number, head = next(lines, (1, [""]))
-    if not head[0].upper().endswith("OFF"):
-        raise damaged(path)
+    head = _off_head(path, head)
     if len(head) < 3:
         number, counts = next(lines, (number, []))
     else:
@@ -133,6 +144,21 @@ def read_off(path: Path) -> Surface:
     has_colors = "C" in kinds and set(kinds) <= set("STCN")
     color_column = (6 if "N" in kinds else 3) if has_colors else None
     return _off_body(path, lines, int(counts[0]), int(counts[1]), color_column)
+
+
+def _off_head(path: Path, words: list[str]) -> list[str]:
+    """Return the words of the first line, of which the first is the kind of OFF.
+
+    The kind may be left out, by the format's own text; some data sets have the first number right behind it.
+    """
+    if len(words) >= 2 and all(word.isdecimal() for word in words):
+        return ["OFF", *words]
+    found = _OFF_KIND.fullmatch(words[0])
+    if found is None:
+        raise damaged(path)
+    if found[1].endswith("nOFF"):
+        raise InputError(f"{path.name} says how many coordinates its vertices have; export it as plain OFF.")
+    return [found[1], *([found[2]] if found[2] else []), *words[1:]]
 
 
 def _off_body(
@@ -173,7 +199,7 @@ def _off_polygon(path: Path, words: list[str], line: int) -> list[int]:
 
 def _numbered_words(path: Path) -> Iterator[tuple[int, list[str]]]:
     """Yield (line number, words) without comments; a backslash at the end continues a line."""
-    with open(path, encoding="utf-8-sig", errors="replace") as stream:
+    with open(path, encoding=encoding_of(path), errors="replace") as stream:
         pending = ""
         for number, line in enumerate(stream, start=1):
             if line.endswith("\\\n"):

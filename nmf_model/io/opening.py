@@ -39,7 +39,7 @@ _PACKED = frozenset({".gz", ".bz2", ".xz", ".zst", ".zip", ".7z", ".rar", ".tgz"
 
 def check_file(path: Path, supported: Collection[str]) -> None:
     """Raise InputError unless ``path`` is a readable, non-empty file whose content may fit its suffix."""
-    name = path.name
+    name = path.name or str(path.absolute())
     if path.is_dir():
         raise InputError(f"{name} is a folder; choose the files inside it instead.")
     refuse_pipe(path)

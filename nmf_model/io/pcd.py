@@ -6,13 +6,17 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from nmf_model.errors import InputError
 from nmf_model.io.collect import CHUNK_ROWS, Chunk
+from nmf_model.io.header_lines import header_lines
 from nmf_model.io.opening import damaged, require_bytes, truncated
 from nmf_model.io.text import LINES_AT_ONCE, parse_rows
+from nmf_model.io.text_names import color_columns, coordinate_columns
 from nmf_model.words import counted
 
 _MAX_HEADER_LINES = 200
@@ -30,21 +34,23 @@ class _Header:
     start: int
     lines: int
 
-    def columns(self, name: str) -> int:
-        """Return the first text column of a field."""
-        position = 0
-        for field, _, width in self.fields:
-            if field == name:
-                return position
-            position += width
-        raise damaged(self.path)
+    @property
+    def axes(self) -> tuple[int, ...]:
+        """The numbers of the fields x, y and z; () if there are none."""
+        return coordinate_columns([name for name, _, _ in self.fields])
 
     @property
-    def color_field(self) -> tuple[str, str] | None:
-        """The field that packs red, green and blue into 32 bits, and its type."""
+    def colors(self) -> tuple[int, ...]:
+        """The number of the field of colours in 32 bits, or of those of red, green and blue; or ()."""
         packed = (("rgb", "<f4"), ("rgb", "<u4"), ("rgba", "<u4"), ("rgba", "<f4"), ("rgb", "<i4"))
-        present = {(name, kind) for name, kind, _ in self.fields}
-        return next((field for field in packed if field in present), None)
+        present = [(name.lower(), kind) for name, kind, _ in self.fields]
+        found = next((present.index(field) for field in packed if field in present), None)
+        return color_columns([name for name, _, _ in self.fields]) if found is None else (found,)
+
+    def text_columns(self, fields: tuple[int, ...]) -> list[int]:
+        """Return the first column of text of each of the given fields."""
+        widths = [width for _, _, width in self.fields]
+        return [sum(widths[:field]) for field in fields]
 
 
 def read_pcd(path: Path) -> Iterator[Chunk]:
@@ -53,30 +59,37 @@ def read_pcd(path: Path) -> Iterator[Chunk]:
     read = {"ascii": _text, "binary": _binary, "binary_compressed": _compressed}.get(header.data)
     if read is None:
         raise damaged(path)
-    for points, packed in read(header):
+    for points, colors in read(header):
         # NaN means "nothing there", in depth images above all, which is no defect of the file; in a list of
         # points only where a whole row is NaN.
         kept = np.isfinite(points).all(axis=1) if header.organised else ~np.isnan(points).all(axis=1)
         empty = int(len(points) - kept.sum())
-        yield Chunk(points[kept], None if packed is None else _unpack(packed[kept]), empty)
+        yield Chunk(points[kept], None if colors is None else colors[kept], empty)
 
 
-_Part = tuple[NDArray[np.generic], NDArray[np.uint32] | None]
+_Part = tuple[NDArray[np.generic], NDArray[Any] | None]
 
 
 def _unpack(packed: NDArray[np.uint32]) -> NDArray[np.uint8]:
     return np.stack([packed >> 16 & 255, packed >> 8 & 255, packed & 255], axis=1).astype(np.uint8)
 
 
+def _channels(values: NDArray[Any]) -> NDArray[Any]:
+    """Return (n, 3) colours in which one byte holds 0..255, signed or not."""
+    return values.astype(np.uint8) if values.dtype.itemsize == 1 else values
+
+
 def _read_header(path: Path) -> _Header:
     entries: dict[str, list[str]] = {}
     with open(path, "rb") as stream:
-        for line in range(1, _MAX_HEADER_LINES):
-            words = stream.readline(4096).decode("latin-1").split()
+        for line, text in enumerate(islice(header_lines(stream), _MAX_HEADER_LINES), start=1):
+            words = text.decode("latin-1").split()
             if words and not words[0].startswith("#"):
                 entries[words[0].upper()] = words[1:]
             if "DATA" in entries:
                 return _header(path, entries, stream.tell(), line)
+    if entries.keys() & {"VERSION", "FIELDS"}:
+        raise truncated(path, "its header does not end")
     raise damaged(path)
 
 
@@ -86,15 +99,19 @@ def _header(path: Path, entries: dict[str, list[str]], start: int, lines: int) -
     kinds = [f"<{kind.lower()}{size}" for kind, size in zip(entries["TYPE"], entries["SIZE"], strict=True)]
     height = int(entries.get("HEIGHT", ["1"])[0])
     count = int(entries["POINTS"][0] if "POINTS" in entries else int(entries["WIDTH"][0]) * height)
-    if count < 0 or any(width < 0 for width in widths) or not {"x", "y", "z"} <= set(names):
+    if count < 0 or any(width < 0 for width in widths):
         raise damaged(path)
     fields = list(zip(names, kinds, widths, strict=True))
-    return _Header(path, fields, count, height > 1, entries["DATA"][0].lower(), start, lines)
+    header = _Header(path, fields, count, height > 1, entries["DATA"][0].lower(), start, lines)
+    if not header.axes:
+        raise InputError(
+            f"{path.name} does not say which of its fields are x, y and z; export it again with coordinates."
+        )
+    return header
 
 
 def _text(header: _Header) -> Iterator[_Part]:
-    color = header.color_field
-    columns = [header.columns(name) for name in ("x", "y", "z", *((color[0],) if color else ()))]
+    columns = header.text_columns(header.axes + header.colors)
     with open(header.path, encoding="latin-1") as stream:
         for _ in islice(stream, header.lines):
             pass
@@ -102,16 +119,21 @@ def _text(header: _Header) -> Iterator[_Part]:
         while read < header.count and (lines := list(islice(stream, LINES_AT_ONCE))):
             rows = parse_rows(header.path, lines, columns, line + 1)[: header.count - read]
             line, read = line + len(lines), read + len(rows)
-            yield rows[:, :3], _text_colors(rows[:, 3], color[1]) if color else None
+            yield rows[:, :3], _text_colors(header, rows[:, 3:])
     if read < header.count:
         raise truncated(header.path, f"{read:,} of {counted(header.count, 'point')}")
 
 
-def _text_colors(values: NDArray[np.float64], kind: str) -> NDArray[np.uint32]:
-    values = np.nan_to_num(values)
-    if kind == "<f4" and not (values == values.round()).all():
-        return values.astype("<f4").view(np.uint32)
-    return values.astype(np.int64).astype(np.uint32)
+def _text_colors(header: _Header, values: NDArray[np.float64]) -> NDArray[Any] | None:
+    if not header.colors:
+        return None
+    values, kind = np.nan_to_num(values), header.fields[header.colors[0]][1]
+    if len(header.colors) == 3:
+        return _channels(values.astype(kind))
+    packed = values[:, 0]
+    if kind == "<f4" and not (packed == packed.round()).all():
+        return _unpack(packed.astype("<f4").view(np.uint32))
+    return _unpack(packed.astype(np.int64).astype(np.uint32))
 
 
 def _binary(header: _Header) -> Iterator[_Part]:
@@ -147,12 +169,13 @@ def _compressed(header: _Header) -> Iterator[_Part]:
 
 
 def _part(header: _Header, columns: list[NDArray[np.generic]]) -> _Part:
-    names = [name for name, _, _ in header.fields]
-    points = np.stack([columns[names.index(axis)][:, 0] for axis in "xyz"], axis=1)
-    color = header.color_field
-    if color is None:
+    points = np.stack([columns[axis][:, 0] for axis in header.axes], axis=1)
+    if not header.colors:
         return points, None
-    return points, np.ascontiguousarray(columns[names.index(color[0])][:, 0]).view(np.uint32)
+    colors = [columns[field][:, 0] for field in header.colors]
+    if len(colors) == 3:
+        return points, _channels(np.stack(colors, axis=1))
+    return points, _unpack(np.ascontiguousarray(colors[0]).view(np.uint32))
 
 
 def lzf_decompress(packed: bytes, size: int) -> bytes:

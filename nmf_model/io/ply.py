@@ -5,83 +5,25 @@ from __future__ import annotations
 import os
 from array import array
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import Any, BinaryIO, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from nmf_model.errors import InputError
 from nmf_model.io.collect import CHUNK_ROWS, Chunk
 from nmf_model.io.color_range import file_colors, largest_color
 from nmf_model.io.opening import damaged, require_bytes, truncated
+from nmf_model.io.ply_header import FACE_ELEMENTS, Element, Ply, open_ply
+from nmf_model.io.strips import strip_triangles
 from nmf_model.io.surface import NO_FACES, Surface, from_polygons
 from nmf_model.io.text import LINES_AT_ONCE, parse_rows
-from nmf_model.io.text_names import COLOR_NAMES
+from nmf_model.io.text_names import color_columns, coordinate_columns
 from nmf_model.words import counted
 
-_TYPES = {
-    "char": "i1", "uchar": "u1", "short": "i2", "ushort": "u2", "int": "i4", "uint": "u4", "float": "f4",
-    "double": "f8", "int8": "i1", "uint8": "u1", "int16": "i2", "uint16": "u2", "int32": "i4", "uint32": "u4",
-    "float32": "f4", "float64": "f8", "int64": "i8", "uint64": "u8",
-}  # fmt: skip
-_ORDERS = {"ascii": "", "binary_little_endian": "<", "binary_big_endian": ">"}
-_MAX_HEADER_LINES = 2000
-_LINE_BYTES = 4096
-
-
-class _Property(NamedTuple):
-    name: str
-    type: str
-    count_type: str | None
-
-
-class _Element(NamedTuple):
-    name: str
-    size: int
-    properties: list[_Property]
-
-
-@dataclass(frozen=True)
-class Ply:
-    """A parsed header: where the data are and what they mean."""
-
-    path: Path
-    order: str
-    elements: tuple[_Element, ...]
-    start: int
-    header_lines: int
-
-    @property
-    def has_faces(self) -> bool:
-        """Whether the file promises at least one face."""
-        return any(element.name == "face" and element.size > 0 for element in self.elements)
-
-
-def open_ply(path: Path) -> Ply:
-    """Read the header.
-
-    Raises:
-        InputError: it is not a PLY header.
-    """
-    with open(path, "rb") as stream:
-        words, lines = _header_words(path, stream)
-        start = stream.tell()
-    order, elements = "", []
-    for word in words:
-        if word[0] == "format":
-            order = word[1]
-        elif word[0] == "element":
-            elements.append(_Element(word[1], int(word[2]), []))
-        elif word[0] == "property":
-            kind = _TYPES[word[3] if word[1] == "list" else word[1]]
-            elements[-1].properties.append(
-                _Property(word[-1], kind, _TYPES[word[2]] if word[1] == "list" else None)
-            )
-    if order not in _ORDERS or any(element.size < 0 or not element.properties for element in elements):
-        raise damaged(path)
-    return Ply(path, _ORDERS[order], tuple(elements), start, lines)
+_CORNERS = ("vertex_indices", "vertex_index")
 
 
 def read_ply_points(ply: Ply) -> Iterator[Chunk]:
@@ -100,8 +42,18 @@ def read_ply(path: Path) -> Surface:
         [np.asarray(chunk.points, dtype=np.float64) for chunk in chunks] or [np.zeros((0, 3))]
     )
     surface = Surface(vertices, NO_FACES)
-    if ply.has_faces:
-        surface = from_polygons(path, vertices, *(_binary_faces(ply) if ply.order else _text_faces(ply)))
+    for element in ply.elements:
+        if element.name not in FACE_ELEMENTS or element.size == 0:
+            continue
+        corners, sizes = _binary_faces(ply, element) if ply.order else _text_faces(ply, element)
+        is_strip = element.name == "tristrips"
+        if is_strip:
+            corners, sizes = strip_triangles(corners, sizes)
+        part = from_polygons(path, vertices, corners, sizes)
+        surface = surface._replace(
+            faces=np.concatenate([surface.faces, part.faces]),
+            as_is=surface.as_is and part.as_is and not is_strip,
+        )
     return surface._replace(colors=_colors(vertices, chunks))
 
 
@@ -113,34 +65,29 @@ def _colors(vertices: NDArray[np.float64], chunks: list[Chunk]) -> NDArray[np.ui
     return file_colors(values, largest_color(values[np.isfinite(vertices).all(axis=1)]))
 
 
-def _header_words(path: Path, stream: BinaryIO) -> tuple[list[list[str]], int]:
-    if stream.readline(16).strip() != b"ply":
-        raise damaged(path)
-    words: list[list[str]] = []
-    for number in range(2, _MAX_HEADER_LINES):
-        line = piece = stream.readline(_LINE_BYTES)
-        while len(piece) == _LINE_BYTES and not piece.endswith(b"\n"):
-            piece = stream.readline(_LINE_BYTES)  # only a comment is that long
-        word = line.decode("latin-1").split()
-        if word == ["end_header"]:
-            return words, number
-        if not line:
-            break
-        if word and word[0] in ("format", "element", "property"):
-            words.append(word)
-    raise truncated(path, "its header does not end")
-
-
-def _element(ply: Ply, name: str) -> _Element:
+def _element(ply: Ply, name: str) -> Element:
     for element in ply.elements:
         if element.name == name:
             return element
     raise damaged(ply.path)
 
 
-def _color_names(element: _Element) -> tuple[str, str, str] | None:
-    names = {prop.name for prop in element.properties if not prop.count_type}
-    return next((colors for colors in COLOR_NAMES if names.issuperset(colors)), None)
+class _Names(NamedTuple):
+    """What the coordinates and, if there are some, the colours of an element's rows are called."""
+
+    axes: list[str]
+    colors: list[str]
+
+
+def _names(ply: Ply, element: Element) -> _Names:
+    names = [prop.name for prop in element.properties if not prop.count_type]
+    axes = coordinate_columns(names)
+    if not axes:
+        raise InputError(
+            f"{ply.path.name} does not say which values of its vertices are x, y and z; "
+            "export it again with coordinates."
+        )
+    return _Names([names[column] for column in axes], [names[column] for column in color_columns(names)])
 
 
 def _native(values: NDArray[Any]) -> NDArray[Any]:
@@ -151,13 +98,13 @@ def _native(values: NDArray[Any]) -> NDArray[Any]:
 
 def _binary_vertices(ply: Ply) -> Iterator[Chunk]:
     element = _element(ply, "vertex")
-    names = _color_names(element)
+    axes, names = _names(ply, element)
     for rows in _binary_rows(ply, element):
         colors = _native(np.stack([rows[c] for c in names], axis=1)) if names else None
-        yield Chunk(np.stack([rows[axis] for axis in "xyz"], axis=1), colors)
+        yield Chunk(np.stack([rows[axis] for axis in axes], axis=1), colors)
 
 
-def _binary_rows(ply: Ply, element: _Element) -> Iterator[NDArray[np.void]]:
+def _binary_rows(ply: Ply, element: Element) -> Iterator[NDArray[np.void]]:
     """Yield the rows of an element, in pieces, with its single values as fields."""
     offset = _binary_offset(ply, element)
     if _has_lists(element):
@@ -168,11 +115,11 @@ def _binary_rows(ply: Ply, element: _Element) -> Iterator[NDArray[np.void]]:
         yield table[first : first + CHUNK_ROWS]
 
 
-def _has_lists(element: _Element) -> bool:
+def _has_lists(element: Element) -> bool:
     return any(prop.count_type for prop in element.properties)
 
 
-def _rows_between_lists(ply: Ply, element: _Element, offset: int) -> Iterator[NDArray[np.void]]:
+def _rows_between_lists(ply: Ply, element: Element, offset: int) -> Iterator[NDArray[np.void]]:
     """Walk an element whose rows differ in length, and yield what is in them besides lists, in pieces."""
     single = element._replace(properties=[prop for prop in element.properties if not prop.count_type])
     kind = _row_type(ply, single)
@@ -199,7 +146,7 @@ def _rows_between_lists(ply: Ply, element: _Element, offset: int) -> Iterator[ND
         yield np.frombuffer(bytes(kept), kind)
 
 
-def _row_type(ply: Ply, element: _Element, corners: int = 0) -> np.dtype[np.void]:
+def _row_type(ply: Ply, element: Element, corners: int = 0) -> np.dtype[np.void]:
     """Return the type of a row whose lists, if any, all hold ``corners`` values."""
     fields: list[tuple[str, str] | tuple[str, str, tuple[int]]] = []
     for prop in element.properties:
@@ -218,7 +165,7 @@ def _mapped(ply: Ply, size: int, row_type: np.dtype[np.void], offset: int) -> ND
     return np.memmap(ply.path, row_type, "r", offset, (size,))
 
 
-def _binary_offset(ply: Ply, wanted: _Element) -> int:
+def _binary_offset(ply: Ply, wanted: Element) -> int:
     """Return where the data of one element start."""
     offset = ply.start
     for element in ply.elements:
@@ -231,9 +178,8 @@ def _binary_offset(ply: Ply, wanted: _Element) -> int:
     return offset
 
 
-def _binary_faces(ply: Ply) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+def _binary_faces(ply: Ply, element: Element) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Return the corners of all polygons, and how many each has."""
-    element = _element(ply, "face")
     offset = _binary_offset(ply, element)
     name = _corner_property(ply, element)
     for size in (3, 4):
@@ -255,14 +201,17 @@ def _joined(polygons: Iterable[list[int]]) -> tuple[NDArray[np.int64], NDArray[n
     return np.array(corners, dtype=np.int64), np.array(sizes, dtype=np.int64)
 
 
-def _corner_property(ply: Ply, element: _Element) -> str:
+def _corner_property(ply: Ply, element: Element) -> str:
     for prop in element.properties:
-        if prop.count_type and prop.name in ("vertex_indices", "vertex_index"):
+        if prop.count_type and prop.name.lower() in _CORNERS:
             return prop.name
-    raise damaged(ply.path)
+    raise InputError(
+        f"{ply.path.name} does not say which vertices its faces have; export it again with a list called "
+        f"{_CORNERS[0]}."
+    )
 
 
-def _lists(ply: Ply, element: _Element, offset: int) -> tuple[list[list[int]], int]:
+def _lists(ply: Ply, element: Element, offset: int) -> tuple[list[list[int]], int]:
     """Walk an element with lists of differing lengths; return its corner lists and where it ends."""
     with open(ply.path, "rb") as stream:
         stream.seek(offset)
@@ -279,13 +228,13 @@ def _lists(ply: Ply, element: _Element, offset: int) -> tuple[list[list[int]], i
                 position += count_kind.itemsize
             if count < 0 or position + count * kind.itemsize > len(data):
                 raise truncated(ply.path, f"{row:,} of {counted(element.size, 'face')}")
-            if prop.name in ("vertex_indices", "vertex_index"):
+            if prop.name.lower() in _CORNERS:
                 polygons.append(np.frombuffer(data, kind, count, position).tolist())
             position += count * kind.itemsize
     return polygons, offset + position
 
 
-def _text_lines(ply: Ply, wanted: _Element) -> Iterator[tuple[int, list[str]]]:
+def _text_lines(ply: Ply, wanted: Element) -> Iterator[tuple[int, list[str]]]:
     """Yield (number of the first line, lines) of one element, in pieces."""
     with open(ply.path, encoding="latin-1") as stream:
         line = ply.header_lines
@@ -307,22 +256,22 @@ def _text_vertices(ply: Ply) -> Iterator[Chunk]:
     element = _element(ply, "vertex")
     single = [prop for prop in element.properties if not prop.count_type]
     names = [prop.name for prop in single]
-    colors = _color_names(element)
-    columns = [names.index(name) for name in ("x", "y", "z", *(colors or ()))]
+    axes, colors = _names(ply, element)
+    columns = [names.index(name) for name in (*axes, *colors)]
     for first_line, lines in _text_lines(ply, element):
         if _has_lists(element):
             lines = [_single_words(ply, element, *numbered) for numbered in enumerate(lines, first_line)]
         rows = parse_rows(ply.path, lines, columns, first_line)
         if len(rows) != len(lines):
             raise truncated(ply.path, "blank lines among its vertices")
-        if colors is None:
+        if not colors:
             yield Chunk(rows)
         else:
             kind = single[columns[3]].type
             yield Chunk(rows[:, :3], _native(np.nan_to_num(rows[:, 3:]).astype(kind)))
 
 
-def _single_words(ply: Ply, element: _Element, number: int, line: str) -> str:
+def _single_words(ply: Ply, element: Element, number: int, line: str) -> str:
     """Return a line of text without its lists, which differ in length."""
     words, kept = iter(line.split()), []
     try:
@@ -338,9 +287,8 @@ def _single_words(ply: Ply, element: _Element, number: int, line: str) -> str:
     return " ".join(kept) + "\n"
 
 
-def _text_faces(ply: Ply) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+def _text_faces(ply: Ply, element: Element) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Return the corners of all polygons, and how many each has."""
-    element = _element(ply, "face")
     name = _corner_property(ply, element)
     return _joined(
         _text_polygon(ply, element, name, line, number)
@@ -349,7 +297,7 @@ def _text_faces(ply: Ply) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     )
 
 
-def _text_polygon(ply: Ply, element: _Element, name: str, line: str, number: int) -> list[int]:
+def _text_polygon(ply: Ply, element: Element, name: str, line: str, number: int) -> list[int]:
     words = line.split()
     position = 0
     try:

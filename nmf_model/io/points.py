@@ -12,7 +12,8 @@ from nmf_model.io.las import read_las
 from nmf_model.io.meshes import load_surface
 from nmf_model.io.opening import check_file, reading
 from nmf_model.io.pcd import read_pcd
-from nmf_model.io.ply import open_ply, read_ply_points
+from nmf_model.io.ply import read_ply_points
+from nmf_model.io.ply_header import open_ply
 from nmf_model.io.suffixes import MESH_SUFFIXES, POINT_SUFFIXES, TEXT_SUFFIXES
 from nmf_model.io.surface import Surface
 from nmf_model.io.text import read_text

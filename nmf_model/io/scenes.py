@@ -16,6 +16,7 @@ from nmf_model.io.beside import Beside
 from nmf_model.io.gltf_colors import vertex_colors
 from nmf_model.io.gltf_plain import GLTF_SUFFIXES, plain_gltf
 from nmf_model.io.gltf_tree import gltf_tree
+from nmf_model.io.joined_3mf import joined_3mf
 from nmf_model.io.opening import require_bytes
 from nmf_model.io.surface import Surface, checked
 
@@ -24,18 +25,22 @@ _MAX_UNPACKED_BYTES = 2 << 30
 
 def read_gltf(path: Path) -> Surface:
     """Read glb or gltf."""
-    if path.suffix.lower() == ".glb":
+    is_binary = path.suffix.lower() == ".glb"
+    if is_binary:
         with open(path, "rb") as stream:
             header = stream.read(12)
         require_bytes(path, int.from_bytes(header[8:12], "little"))
-    else:
-        _require_buffers(path)
+    tree = gltf_tree(path)
+    if str(tree.get("asset", {}).get("version", "")).startswith("1."):
+        raise InputError(f"{path.name} is of glTF 1, which is not read any more; export it again as glTF 2.")
+    if not is_binary:
+        _require_buffers(path, tree)
     return _flattened(path)
 
 
-def _require_buffers(path: Path) -> None:
+def _require_buffers(path: Path, tree: dict[str, Any]) -> None:
     """Raise InputError if a file with the geometry, which glTF keeps apart, is not there."""
-    for buffer in gltf_tree(path).get("buffers", []):
+    for buffer in tree.get("buffers", []):
         name = unquote(buffer["uri"])
         if not name.startswith("data:") and not any(
             (path.parent / n).is_file() for n in (name, buffer["uri"])
@@ -60,7 +65,7 @@ def _flattened(path: Path) -> Surface:
     import trimesh
 
     files: Any = Beside(path)
-    source = plain_gltf(path) if path.suffix.lower() in GLTF_SUFFIXES else path
+    source = plain_gltf(path) if path.suffix.lower() in GLTF_SUFFIXES else joined_3mf(path)
     scene = trimesh.load_scene(source, path.suffix[1:].lower(), resolver=files, process=False)
     vertices, faces, count = [np.zeros((0, 3))], [np.zeros((0, 3), dtype=np.int64)], 0
     # Where there are faces nobody asks for the colours of points, and reading them takes as long as all else.

@@ -1,7 +1,8 @@
 import numpy as np
 import pytest
+import trimesh
 
-from nmf_model.fitting.growth import plan_growth, solid_cells
+from nmf_model.fitting.growth import enclosed_places, plan_growth, solid_cells
 from nmf_model.fitting.target import local_frames
 
 from .conftest import box_surface, ellipsoid, ring
@@ -46,3 +47,12 @@ def test_separate_bodies_still_give_every_point_an_order():
     order = planned(points).order
     assert np.isfinite(order).all()
     assert ((order >= 0) & (order <= 1)).all()
+
+
+@pytest.mark.parametrize("fineness", [2, 3])
+def test_few_points_enclose_nothing_but_their_inside(fineness):
+    """A ball that passes between no points of 162 is too big to pass beside the sphere, too."""
+    points = trimesh.creation.icosphere(fineness).vertices.astype(np.float32)
+    places = enclosed_places(points, local_frames(points)[2])
+    assert len(places) > 0
+    assert np.linalg.norm(places, axis=1).max() < 1

@@ -16,6 +16,7 @@ from nmf_model.io.meshes import load_surface, write_mesh
 from nmf_model.io.paint import read_looks
 from nmf_model.io.points import read_points
 from nmf_model.types import Mesh
+from tests.support.refusals import refusal
 
 CORE = "http://schemas.microsoft.com/3dmanufacturing/core/2015/02"
 MATERIALS = "http://schemas.microsoft.com/3dmanufacturing/material/2015/02"
@@ -273,3 +274,42 @@ def test_an_input_in_3mf_is_sampled_in_its_colors(tmp_path):
     write_mesh(Mesh(np.array(sphere.vertices), np.array(sphere.faces), colors=shades), tmp_path / "a.3mf")
     cloud = read_points(tmp_path / "a.3mf", surface_samples=2000)
     assert np.abs(cloud.colors - 127.5 * (cloud.points + 1)).max() < 3
+
+
+def test_parts_in_other_files_of_the_archive_come_once_each(tmp_path):
+    """Slicers write a file for each object, with its parts, whose ids count from 1 in each."""
+    objects = "".join(f'<object id="{k}">{mesh_of([{}] * 20, 10.0 * k)}</object>' for k in (1, 2))
+    nested = '<object id="3"><components><component objectid="2" transform="{}"/></components></object>'
+    part = f'<model xmlns="{CORE}"><resources>{objects}{nested}</resources><build/></model>'
+    part = part.replace("{}", "1 0 0 0 1 0 0 0 1 0 0 200")
+    other = part.replace(f"{objects}", f'<object id="1">{mesh_of([{}] * 20, -50.0)}</object>').replace(
+        'objectid="2"', 'objectid="1"'
+    )
+    links = "".join(
+        f'<component p:path="/3D/{name}.model" objectid="{k}" transform="1 0 0 0 1 0 0 0 1 {x} 0 0"/>'
+        for name, k, x in [("part", 1, 0), ("part", 2, 0), ("part", 1, 300), ("other", 1, 0), ("other", 3, 0)]
+    )
+    path = put(
+        tmp_path / "a.3mf",
+        f'<object id="1"><components>{links}</components></object>',
+        '<item objectid="1"/><item objectid="3" p:path="/3D/PART.model"/>',
+        part=part,
+        other=other,
+    )
+    surface = looks(path)[0]
+    bodies = trimesh.Trimesh(surface.vertices, surface.faces, process=False).split()
+    assert all(len(body.faces) == 20 and body.is_watertight for body in bodies)
+    middles = {tuple(np.round(body.vertices.mean(axis=0)).astype(int).tolist()) for body in bodies}
+    assert middles == {
+        (10, 10, 10), (20, 20, 20), (310, 10, 10), (-50, -50, -50), (-50, -50, 150), (20, 20, 220)
+    }  # fmt: skip
+    assert len(bodies) == len(middles)
+
+
+def test_a_missing_part_of_the_archive_is_named(tmp_path):
+    link = (
+        '<object id="2"><components><component p:path="/3D/gone.model" objectid="1"/></components></object>'
+    )
+    part = f'<model xmlns="{CORE}"><resources/><build/></model>'
+    path = put(tmp_path / "a.3mf", link, '<item objectid="2"/>', part=part)
+    assert "lacks its part 3d/gone.model" in refusal(load_surface, path)

@@ -220,3 +220,61 @@ def test_textures_that_are_gone_or_of_no_readable_kind_are_said(tmp_path):
     model.tree["extensionsRequired"] = ["KHR_texture_basisu"]
     [note] = [n for n in read_points(model.write(tmp_path / "b.gltf")).notes if "texture" in n]
     assert note == "The texture skin is of a kind that cannot be read here (KTX2 or DDS), so it is not shown."
+
+
+@pytest.mark.parametrize("indexed", [True, False])
+@pytest.mark.parametrize("suffix", [".glb", ".gltf"])
+def test_fans_are_faces_and_not_left_out(tmp_path, suffix, indexed):
+    # Around the first vertex of the ball stand its neighbours; without that fan the ball has a hole.
+    faces = np.array(BALL.faces)
+    around = dict(np.roll(face, -int(np.argmax(face == 0)))[1:] for face in faces[(faces == 0).any(axis=1)])
+    rim = [next(iter(around))]
+    while around[rim[-1]] != rim[0]:
+        rim.append(around[rim[-1]])
+    fan = np.array([0, *rim, rim[0]])
+    built = Builder(POSITION=floats(PLACES))
+    built.part["indices"] = built.add(faces[(faces != 0).all(axis=1)].astype("<u4").reshape(-1, 1))
+    places = built.part["attributes"]["POSITION"] if indexed else built.add(floats(PLACES[fan]))
+    part = {"attributes": {"POSITION": places}, "mode": 6}
+    part |= {"indices": built.add(fan.astype("<u4").reshape(-1, 1))} if indexed else {}
+    built.tree["meshes"][0]["primitives"].append(part)
+    surface = load_surface(built.write(tmp_path / f"a{suffix}"))
+    body = trimesh.Trimesh(surface.vertices, surface.faces)
+    assert len(surface.faces) == len(faces)
+    assert body.is_watertight
+    assert body.volume == pytest.approx(trimesh.Trimesh(PLACES, faces).volume)
+
+
+@pytest.mark.parametrize("has_base", [True, False])
+def test_positions_may_be_said_as_differences(tmp_path, has_base):
+    changed = np.array([0, 5, 70])
+    base = floats(PLACES)
+    built = Builder(POSITION=base * has_base)
+    accessor = built.accessors[built.part["attributes"]["POSITION"]]
+    rows = changed if has_base else np.arange(len(base))
+    wanted = base.copy()
+    wanted[changed] *= 2
+    where, values = built.add(rows.astype("<u4").reshape(-1, 1)), built.add(wanted[rows])
+    accessor["sparse"] = {
+        "count": len(rows),
+        "indices": {"bufferView": built.accessors[where]["bufferView"], "componentType": KINDS["u4"]},
+        "values": {"bufferView": built.accessors[values]["bufferView"]},
+    }
+    if not has_base:
+        del accessor["bufferView"]
+    np.testing.assert_array_equal(load_surface(built.write(tmp_path / "a.glb")).vertices, wanted)
+
+
+def test_without_a_scene_everything_is_shown(tmp_path):
+    built = Builder(POSITION=floats(PLACES))
+    del built.tree["scene"], built.tree["scenes"]
+    built.tree["nodes"] = [{"mesh": 0, "translation": [1, 0, 0]}, {"children": [0], "scale": [-2, 1, 1]}]
+    surface = load_surface(built.write(tmp_path / "a.glb"))
+    np.testing.assert_allclose(surface.vertices, (floats(PLACES) + [1, 0, 0]) * [-2, 1, 1])
+    assert trimesh.Trimesh(surface.vertices, surface.faces).volume > 0
+
+
+def test_the_first_version_of_gltf_is_told_as_such(tmp_path):
+    (tmp_path / "a.gltf").write_text('{"asset": {"version": "1.0"}, "buffers": {"b": {"uri": "b.bin"}}}')
+    with pytest.raises(InputError, match="glTF 1"):
+        load_surface(tmp_path / "a.gltf")
