@@ -1,7 +1,7 @@
 # Every target sets up what it needs first; after the first time that takes a moment.
 PY := .venv/bin/python
 EXAMPLE ?= resources/examples/armchair.webp
-BENCHMARKS := fit soundness silhouette viewport network published_step repair solids
+BENCHMARKS := fit thin soundness silhouette viewport network published_step repair solids
 
 .PHONY: run test check bench format setup clean
 
