@@ -129,9 +129,7 @@ def run(*words):
     return main([*map(str, words), "--method", "network", "--level", "2", "--quiet"])
 
 
-@pytest.mark.parametrize(
-    ("unit", "certificate"), [("micron", True), ("millimeter", True), ("inch", True), ("inch", False)]
-)
+@pytest.mark.parametrize(("unit", "certificate"), [("micron", True), ("millimeter", True), ("inch", False)])
 def test_the_command_line_keeps_numbers_and_unit(tmp_path, unit, certificate):
     """That each of the units is read and written is tested above; the way between is the same for all."""
     mesh, path = ball(), tmp_path / "out.3mf"
