@@ -19,7 +19,7 @@ ifdef ARGS
 	$(PY) -m pytest $(ARGS)
 else
 	$(PY) -m pytest -n 2 --dist loadfile -m "not alone"
-	$(PY) -m pytest -m alone
+	$(PY) -m pytest -m alone $$(grep -rl --include="*.py" "pytest.mark.alone" tests)
 endif
 
 check: setup
