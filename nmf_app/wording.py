@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Sequence
+from pathlib import Path
 
 from nmf_app.session import BrokenSurface, Exported, Item, ItemState, Loaded, Outcome
 from nmf_model.checks import CheckLine, check_lines, faults
@@ -79,9 +80,12 @@ def shortened(name: str, limit: int) -> str:
 
 def folders_apart(items: Sequence[Item]) -> dict[int, str]:
     """Return by key, for items whose title another file has too, the nearest folder that tells them apart."""
+    titled: dict[str, set[Path]] = {}
+    for item in items:
+        titled.setdefault(item.title, set()).add(item.path)
     found = {}
     for item in items:
-        others = {other.path for other in items if other.title == item.title} - {item.path}
+        others = titled[item.title] - {item.path}
         own = item.path.absolute().parts
         for back in range(2, len(own) + 1):
             if others and all(other.absolute().parts[-back:] != own[-back:] for other in others):

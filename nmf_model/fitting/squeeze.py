@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nmf_model.fitting.scatter import scatter_of
-from nmf_model.flow.carrier import MovingCarrier, StretchedCarrier
+from nmf_model.flow.carrier import MovingCarrier, PlacedCarrier
 from nmf_model.geometry.normalization import normalize
 from nmf_model.geometry.outliers import find_outliers
 from nmf_model.types import FlowFrame
@@ -58,9 +58,9 @@ class Squeeze:
         """Return where places (N, 3) of the squeezed frame are."""
         return np.asarray(places @ self.stretch + self.shift, dtype=np.float64)
 
-    def carrier(self, inner: MovingCarrier) -> StretchedCarrier:
+    def carrier(self, inner: MovingCarrier) -> PlacedCarrier:
         """Return the flow of the whole length."""
-        return StretchedCarrier(inner, self.stretch, self.shift)
+        return PlacedCarrier(inner, self.stretch, self.shift)
 
     def shown(self, frame: FlowFrame) -> FlowFrame:
         """Return a frame in its whole length."""

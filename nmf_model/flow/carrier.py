@@ -32,7 +32,6 @@ __all__ = [
     "MovingCarrier",
     "PlacedCarrier",
     "ReframedCarrier",
-    "StretchedCarrier",
     "TurnedCarrier",
 ]
 
@@ -194,34 +193,7 @@ class ReframedCarrier(ABC):
 
 @dataclass(frozen=True)
 class PlacedCarrier(ReframedCarrier):
-    """A flow that also stretches its result along the axes, evenly over its time: it still begins at a ball.
-
-    Attributes:
-        scale: (3,), positive, and
-        shift: (3,): a point of the inner flow's end becomes point * scale + shift.
-    """
-
-    scale: NDArray[np.float64]
-    shift: NDArray[np.float64]
-
-    def _into(self, places: NDArray[np.floating], share: float) -> NDArray[np.float64]:
-        scale, shift = self._stretch(share)
-        return np.asarray((places - shift) / scale, dtype=np.float64)
-
-    def _out(self, places: NDArray[np.floating], share: float) -> NDArray[np.float64]:
-        scale, shift = self._stretch(share)
-        return np.asarray(places * scale + shift, dtype=np.float64)
-
-    def _stretch(self, share: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Return scale and shift at a share of the time."""
-        return 1 + share * (self.scale - 1), share * self.shift
-
-
-@dataclass(frozen=True)
-class StretchedCarrier(ReframedCarrier):
-    """A flow that also stretches its result in any direction, evenly over its time.
-
-    It still begins at a ball.
+    """A flow that also stretches its result into place, evenly over its time: it still begins at a ball.
 
     Attributes:
         stretch: (3, 3), symmetric and positive definite, as all between it and the identity are then, and

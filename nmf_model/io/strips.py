@@ -20,12 +20,12 @@ def strip_triangles(
         corners: of one list of strips after the other; within a list, -1 ends a strip.
         sizes: how many corners, with the ends, each list has.
     """
+    from trimesh.util import triangle_strips_to_faces
+
     line = np.insert(corners, np.cumsum(sizes), _END)
-    starts = np.where(line == _END, np.arange(len(line)) + 1, 0)
-    starts = np.maximum.accumulate(np.concatenate([[0], starts]))[:-1]
-    turned = (np.arange(len(line)) - starts) % 2 == 1
-    triangles = np.stack([line[:-2], line[1:-1], line[2:]], axis=1)
-    triangles = np.where(turned[:-2, None], triangles[:, [1, 0, 2]], triangles)
+    pieces = np.split(line, np.flatnonzero(line == _END) + 1)
+    strips = [strip for piece in pieces if len(strip := piece[piece != _END]) > 2]
+    triangles = triangle_strips_to_faces(strips) if strips else np.zeros((0, 3), dtype=np.int64)
     a, b, c = triangles.T
-    triangles = triangles[(triangles != _END).all(axis=1) & (a != b) & (b != c) & (c != a)]
+    triangles = triangles[(a != b) & (b != c) & (c != a)].astype(np.int64)
     return triangles.ravel(), np.full(len(triangles), 3)

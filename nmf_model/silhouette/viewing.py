@@ -49,7 +49,7 @@ def placed_on_mask(
     """
     scale, shift = _onto_mask(as_seen(surface_of(carrier, normalization)), mask)
     offset, unit = normalization.offset, normalization.scale
-    return PlacedCarrier(carrier, scale, (offset * scale + shift - offset) / unit)
+    return PlacedCarrier(carrier, np.diag(scale), (offset * scale + shift - offset) / unit)
 
 
 def _onto_mask(seen: Mesh, mask: NDArray[np.bool_]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

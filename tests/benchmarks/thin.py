@@ -26,40 +26,26 @@ from nmf_model.types import PointCloud, ReconstructionRequest
 POINTS = 10_000
 
 
-def _profile(corners: list[tuple[float, float]], length: float) -> trimesh.Trimesh:
-    """Return a prism over a polygon that is seen whole from its middle line, as an I is from its web."""
-    flat = np.array(corners)
-    count = len(flat)
-    vertices = np.concatenate([np.column_stack([flat, np.full(count, z)]) for z in (0.0, length)])
+_RIGHT = [(3.0, 0.0), (3.0, 1.0), (0.5, 1.0), (0.5, 5.5), (3.0, 5.5), (3.0, 6.5)]
+_PROFILE = np.array([(-3.0, 0.0), *_RIGHT, *((-x, y) for x, y in _RIGHT[:0:-1])])
+"""Corners of an I, counter-clockwise from the lower left one, and the triangles that it is cut into."""
+_CUT = np.array(
+    [(0, 1, 2), (0, 2, 3), (0, 3, 10), (0, 10, 11), (3, 4, 9), (3, 9, 10)]
+    + [(4, 5, 6), (4, 6, 7), (4, 7, 8), (4, 8, 9)]
+)
+
+
+def rail(length: float = 1000.0) -> trimesh.Trimesh:
+    """Return a prism over the I."""
+    count = len(_PROFILE)
+    vertices = np.concatenate([np.column_stack([_PROFILE, np.full(count, z)]) for z in (0.0, length)])
+    here = np.arange(count)
+    there = np.roll(here, -1)
     sides = [
-        face
-        for k in range(count)
-        for face in ((k, (k + 1) % count, k + count), ((k + 1) % count, (k + 1) % count + count, k + count))
+        np.column_stack([here, there, here + count]),
+        np.column_stack([there, there + count, here + count]),
     ]
-    caps = _I_CAP
-    faces = sides + [(a, c, b) for a, b, c in caps] + [(a + count, b + count, c + count) for a, b, c in caps]
-    return trimesh.Trimesh(vertices, faces, process=False)
-
-
-_I_CAP = [
-    (0, 1, 2),
-    (0, 2, 3),
-    (0, 3, 10),
-    (0, 10, 11),
-    (3, 4, 9),
-    (3, 9, 10),
-    (4, 5, 6),
-    (4, 6, 7),
-    (4, 7, 8),
-    (4, 8, 9),
-]
-
-
-def rail() -> trimesh.Trimesh:
-    """An I-beam of 1000 x 6 x 6.5, 1 thick."""
-    half, high, thick = 3.0, 6.5, 0.5
-    right = [(half, 0.0), (half, 1.0), (thick, 1.0), (thick, high - 1), (half, high - 1), (half, high)]
-    return _profile([(-half, 0.0), *right, *((-x, y) for x, y in right[:0:-1])], 1000.0)
+    return trimesh.Trimesh(vertices, np.concatenate([*sides, _CUT[:, ::-1], _CUT + count]), process=False)
 
 
 SHAPES: dict[str, tuple[Callable[[], trimesh.Trimesh], float]] = {
